@@ -1,0 +1,20 @@
+"""Unmask: watch a diffusion language model write.
+
+Data flows one way, and a module imports only what stands above it (a test holds this):
+
+    step, canvas            plain values, NumPy only: one recorded transition; what is on the table and what is fixed
+    noise                   the forward process: schedules alpha(t), corrupt()
+    beliefs                 logits to confidence, entropy and the likeliest tokens, in one pass; exact cheap draws
+    denoiser                ids and positions to logits; shift, guidance, bans and masks as compositions
+    policies                which positions are written or blanked now, with which tokens, and why
+    sampler                 sample(): the only denoising loop
+    autoregressive          left to right with a KV cache, yielding the same steps
+    trace                   the run file: what every view, export and test reads
+    figures                 trace to Plotly
+    models                  names to loaded models
+    engine                  a request to run-file lines, checked, queued, stoppable
+    data, training, evaluation     the bundled model: made and measured
+    ui                      the page; with app.py the only code that imports gradio
+
+This package imports nothing on its own: take what you need, `from dlm_core.sampler import sample`.
+"""

@@ -1,0 +1,48 @@
+"""What is on the table and what may not be touched: a prompt, an infilling template and a text to edit are all canvases.
+
+Plain NumPy; knows no tokenizer, so "empty" is whatever id the caller calls the mask.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy import ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Canvas:
+    """`ids (length,)` int64 and `fixed (length,)` bool: the tokens, and which of them no policy may change."""
+
+    ids: ndarray
+    fixed: ndarray
+
+    def __post_init__(self) -> None:
+        ids, fixed = np.array(self.ids, dtype=np.int64), np.array(self.fixed, dtype=bool)
+        if ids.ndim != 1 or ids.shape != fixed.shape:
+            raise ValueError(f"a canvas needs ids and fixed of one length, got shapes {ids.shape} and {fixed.shape}")
+        ids.setflags(write=False)
+        fixed.setflags(write=False)
+        object.__setattr__(self, "ids", ids)
+        object.__setattr__(self, "fixed", fixed)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def from_prompt(cls, prompt_ids: Sequence[int], length: int, mask_token_id: int) -> "Canvas":
+        """A fixed prompt followed by `length` masks."""
+        ids = np.concatenate([np.asarray(prompt_ids, dtype=np.int64), np.full(length, mask_token_id)])
+        return cls(ids, np.arange(len(ids)) < len(prompt_ids))
+
+
+def blocks(lo: int, hi: int, block_length: int | None = None) -> list[tuple[int, int]]:
+    """Cut `[lo, hi)` into windows of `block_length`, left to right; None is one window, so any order."""
+    if block_length is None:
+        return [(lo, hi)]
+    if block_length < 1 or (hi - lo) % block_length:
+        fits = [n for n in range(1, hi - lo + 1) if (hi - lo) % n == 0]
+        raise ValueError(
+            f"block length must divide the length {hi - lo} (one of {', '.join(map(str, fits))}), got {block_length}"
+        )
+    return [(start, start + block_length) for start in range(lo, hi, block_length)]

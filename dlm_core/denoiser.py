@@ -1,0 +1,131 @@
+"""A denoiser says what the clean text may be: ids and positions in, logits out.
+
+Everything that changes a model's answer without changing the model is a composition of denoisers, never a flag of
+the loop: `Banned(Shifted(network), ids)`, `Guided(network, given, scale)`, `BlockCausal(network, length)`.
+This module knows nothing of policies, noise or tokenizers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Denoiser(Protocol):
+    """`denoiser(ids (batch, length), positions (n,)) -> logits (batch, n, vocab)`.
+
+    The logits at a position speak about that position.  They are computed only for the positions asked about: the
+    projection to the vocabulary is the dearest part of a step.  The caller owns the result and may write into it.
+    """
+
+    vocab_size: int
+    mask_token_id: int | None  # None: the process has no mask token, its noise is random tokens
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class TableDenoiser:
+    """The public stand-in for a network in tests: `table(ids (batch, length)) -> logits (batch, length, vocab)`.
+
+    A plain tensor `(length, vocab)` in place of the function answers the same whatever it sees.
+    """
+
+    table: Tensor | Callable[[Tensor], Tensor]
+    vocab_size: int
+    mask_token_id: int | None
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        if isinstance(self.table, Tensor):
+            return self.table[positions].expand(len(ids), -1, -1).clone()
+        return self.table(ids)[:, positions]
+
+
+class _Composed:
+    """A denoiser built around another: same vocabulary, same mask."""
+
+    denoiser: Denoiser
+
+    @property
+    def vocab_size(self) -> int:
+        return self.denoiser.vocab_size
+
+    @property
+    def mask_token_id(self) -> int | None:
+        return self.denoiser.mask_token_id
+
+
+@dataclass(frozen=True, eq=False)
+class Shifted(_Composed):
+    """For networks that grew from autoregressive ones: the output at i - 1 speaks about position i.
+
+    Position 0 has no predictor and keeps its own output, as in Dream's `generation_utils.py`; put a
+    beginning-of-text token there.
+    """
+
+    denoiser: Denoiser
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        return self.denoiser(ids, (positions - 1).clamp(min=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Banned(_Composed):
+    """Tokens that must never be written get no probability: the mask itself, padding, control tokens."""
+
+    denoiser: Denoiser
+    token_ids: Sequence[int]
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        logits = self.denoiser(ids, positions)
+        logits[..., list(self.token_ids)] = float("-inf")
+        return logits
+
+
+@dataclass(frozen=True, eq=False)
+class Guided(_Composed):
+    """Classifier-free guidance as in LLaDA's `generate.py`: u + (scale + 1)(c - u), in one doubled batch.
+
+    c sees the canvas; u sees it with every `given (length,)` bool position replaced by the mask.
+    """
+
+    denoiser: Denoiser
+    given: Tensor
+    scale: float
+
+    def __post_init__(self) -> None:
+        if self.denoiser.mask_token_id is None:
+            raise ValueError("guidance hides the prompt behind mask tokens, and this denoiser has none")
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        hidden = torch.where(self.given, self.denoiser.mask_token_id, ids)
+        with_prompt, without = self.denoiser(torch.cat([ids, hidden]), positions).chunk(2)
+        return without + (self.scale + 1) * (with_prompt - without)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockCausal(_Composed):
+    """A position sees its own block and everything before it, never a later block.
+
+    Blocks of `block_length` count from `start`, with everything before `start` in one block.  Each block asked about
+    is answered from the canvas cut at its right edge.  For a network whose attention is itself block-causal this is
+    exact; for a bidirectional one it hides the future from the answer.
+    """
+
+    denoiser: Denoiser
+    block_length: int
+    start: int = 0
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        block = torch.div(positions - self.start, self.block_length, rounding_mode="floor").clamp(min=-1)
+        logits = None
+        for number in block.unique().tolist():
+            here = block == number
+            edge = min(ids.shape[1], self.start + (number + 1) * self.block_length)
+            answer = self.denoiser(ids[:, :edge], positions[here])
+            if logits is None:
+                logits = answer.new_empty(len(ids), len(positions), answer.shape[-1])
+            logits[:, here] = answer
+        return self.denoiser(ids, positions) if logits is None else logits

@@ -1,0 +1,125 @@
+"""sample(): the only denoising loop.
+
+Generation is a prompt followed by masks, infilling is masks anywhere, editing is a finished text with some of it
+blanked: the same call.  The loop asks the denoiser, lets the policy speak, enforces what is fixed, and yields what
+happened.  It knows nothing of tokenizers, files or pictures.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlm_core.beliefs import believe
+from dlm_core.canvas import Canvas
+from dlm_core.denoiser import Denoiser
+from dlm_core.policies.policy import Policy, Update, View
+from dlm_core.step import Step
+
+
+def sample(
+    denoiser: Denoiser,
+    canvas: Canvas,
+    policy: Policy,
+    *,
+    windows: Sequence[tuple[int, int]] | None = None,
+    seed: int = 0,
+    top_k: int = 5,
+) -> Iterator[Step]:
+    """Denoise `canvas` by `policy`, yielding a `Step` after every forward pass.
+
+    `windows` are half-open ranges worked on in order; None is one window over the whole canvas.  The same arguments
+    give the same steps.  Wrong arguments raise ValueError here, not at the first step.
+    """
+    length = len(canvas)
+    windows = [(0, length)] if windows is None else [(int(lo), int(hi)) for lo, hi in windows]
+    if length == 0:
+        raise ValueError("the canvas is empty: there is no position to denoise")
+    if canvas.ids.min() < 0 or canvas.ids.max() >= denoiser.vocab_size:
+        raise ValueError(f"token ids must be from 0 to {denoiser.vocab_size - 1}, got {canvas.ids.min()} to {canvas.ids.max()}")
+    for lo, hi in windows:
+        if not 0 <= lo < hi <= length:
+            raise ValueError(f"a window must lie inside the canvas of {length} positions, got ({lo}, {hi})")
+    if any(a[1] > b[0] for a, b in zip(windows, windows[1:])):
+        raise ValueError(f"windows must not overlap and must go left to right, got {windows}")
+    if not 1 <= top_k <= denoiser.vocab_size:
+        raise ValueError(f"top_k must be between 1 and the vocabulary's {denoiser.vocab_size}, got {top_k}")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"the seed must be from 0 to 2**63 - 1, got {seed}")
+    generator = torch.Generator().manual_seed(seed)
+    ids, fixed = torch.from_numpy(canvas.ids.copy()), torch.from_numpy(canvas.fixed.copy())
+    view = View(ids, _masked(ids, fixed, denoiser), denoiser.mask_token_id, generator, windows)
+    for view.window_index in range(len(windows)):  # every rule that depends on the windows speaks now
+        policy.begin(view)
+    view.state.clear()
+    return _steps(denoiser, fixed, policy, view, top_k)
+
+
+@torch.inference_mode()  # as a decorator: entered anew at each resume, so it never leaks into the consumer
+def _steps(denoiser: Denoiser, fixed: Tensor, policy: Policy, view: View, top_k: int) -> Iterator[Step]:
+    forwards, seconds = 0, 0.0
+    for view.window_index in range(len(view.windows)):
+        view.step = 0
+        policy.begin(view)
+        while not policy.finished(view):
+            began = time.perf_counter()
+            view.positions = (~fixed if policy.revises else view.masked).nonzero()[:, 0]
+            view.logits = denoiser(view.ids[None], view.positions)[0]
+            view.beliefs = believe(view.logits, top_k)
+            update = policy(view)
+            before = view.ids
+            view.ids = _apply(update, view, fixed)
+            view.masked = _masked(view.ids, fixed, denoiser)
+            forwards += 1
+            view.step += 1
+            seconds += time.perf_counter() - began
+            yield _record(view, update, before, top_k, forwards, seconds)
+            if update.done:
+                return
+
+
+def _masked(ids: Tensor, fixed: Tensor, denoiser: Denoiser) -> Tensor:
+    if denoiser.mask_token_id is None:
+        return torch.zeros_like(fixed)
+    return ~fixed & (ids == denoiser.mask_token_id)
+
+
+def _apply(update: Update, view: View, fixed: Tensor) -> Tensor:
+    """The canvas after the update; positions the user fixed stay whatever the policy said."""
+    ids = view.ids.clone()
+    ids[view.positions[update.write]] = update.tokens[update.write]
+    if update.blank is not None:
+        ids[view.positions[update.blank]] = view.mask_token_id
+    return torch.where(fixed, view.ids, ids)
+
+
+def _record(view: View, update: Update, before: Tensor, top_k: int, forwards: int, seconds: float) -> Step:
+    """The step as read-only NumPy over the whole canvas; NaN and -1 where the denoiser was not asked."""
+    length, where = len(view.ids), view.positions.numpy()
+
+    def spread(values: Tensor, shape: tuple[int, ...], missing: float, dtype: type) -> np.ndarray:
+        array = np.full(shape, missing, dtype=dtype)
+        array[where] = values.numpy()
+        return array
+
+    def flags(rows: Tensor | None) -> np.ndarray:
+        return spread(torch.zeros(len(where), dtype=torch.bool) if rows is None else rows, (length,), False, bool)
+
+    return Step(
+        index=forwards - 1,
+        window=view.window,
+        before=before.numpy().copy(),
+        after=view.ids.numpy().copy(),
+        predicted=spread(update.tokens, (length,), -1, np.int64),
+        confidence=spread(view.beliefs.probability(update.tokens), (length,), np.nan, np.float64),
+        entropy=spread(view.beliefs.entropy, (length,), np.nan, np.float64),
+        top_ids=spread(view.beliefs.top_ids, (length, top_k), -1, np.int64),
+        top_probs=spread(view.beliefs.top_probs, (length, top_k), np.nan, np.float64),
+        written=flags(update.write),
+        blanked=flags(update.blank),
+        forwards=forwards,
+        seconds=seconds,
+        info=dict(update.info),
+    )

@@ -1,0 +1,41 @@
+"""One recorded transition of one canvas: what the denoiser saw, what it believed, what was done.  NumPy only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy import ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What one forward pass led to.  All arrays are read-only and indexed by position in the canvas.
+
+    Where nothing was measured, floats are NaN and ids are -1: a number here was always computed by the model.
+    """
+
+    index: int  # 0-based, over the whole run
+    window: tuple[int, int]  # half-open range the policy worked on
+    before: ndarray  # (length,) token ids the denoiser saw
+    after: ndarray  # (length,) token ids it left
+    predicted: ndarray  # (length,) token proposed for each position asked about
+    confidence: ndarray  # (length,) probability of `predicted` in the clean softmax, 0 to 1
+    entropy: ndarray  # (length,) of the clean softmax, nats
+    top_ids: ndarray  # (length, k) likeliest tokens, best first
+    top_probs: ndarray  # (length, k)
+    written: ndarray  # (length,) bool: took a token in this step
+    blanked: ndarray  # (length,) bool: became noise again in this step
+    forwards: int  # network calls so far
+    seconds: float  # spent in the model and the policy so far, without waiting for whoever watches
+    info: Mapping[str, float] = field(default_factory=dict)  # the rule's numbers in force, such as its quota
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, ndarray):
+                value.setflags(write=False)
+
+    @property
+    def measured(self) -> ndarray:
+        """(length,) bool: positions the model was asked about."""
+        return ~np.isnan(self.confidence)
