@@ -1,4 +1,4 @@
-"""What is on the table and what may not be touched: a prompt, an infilling template and a text to edit are all canvases.
+"""What is on the table and what may not be touched: prompts, infilling templates and texts to edit are all canvases.
 
 Plain NumPy; knows no tokenizer, so "empty" is whatever id the caller calls the mask.
 """

@@ -7,6 +7,7 @@ happened.  It knows nothing of tokenizers, files or pictures.
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -38,11 +39,13 @@ def sample(
     if length == 0:
         raise ValueError("the canvas is empty: there is no position to denoise")
     if canvas.ids.min() < 0 or canvas.ids.max() >= denoiser.vocab_size:
-        raise ValueError(f"token ids must be from 0 to {denoiser.vocab_size - 1}, got {canvas.ids.min()} to {canvas.ids.max()}")
+        raise ValueError(
+            f"token ids must be from 0 to {denoiser.vocab_size - 1}, got {canvas.ids.min()} to {canvas.ids.max()}"
+        )
     for lo, hi in windows:
         if not 0 <= lo < hi <= length:
             raise ValueError(f"a window must lie inside the canvas of {length} positions, got ({lo}, {hi})")
-    if any(a[1] > b[0] for a, b in zip(windows, windows[1:])):
+    if any(left[1] > right[0] for left, right in pairwise(windows)):
         raise ValueError(f"windows must not overlap and must go left to right, got {windows}")
     if not 1 <= top_k <= denoiser.vocab_size:
         raise ValueError(f"top_k must be between 1 and the vocabulary's {denoiser.vocab_size}, got {top_k}")
@@ -51,7 +54,8 @@ def sample(
     generator = torch.Generator().manual_seed(seed)
     ids, fixed = torch.from_numpy(canvas.ids.copy()), torch.from_numpy(canvas.fixed.copy())
     view = View(ids, _masked(ids, fixed, denoiser), denoiser.mask_token_id, generator, windows)
-    for view.window_index in range(len(windows)):  # every rule that depends on the windows speaks now
+    for index in range(len(windows)):  # every rule that depends on the windows speaks now
+        view.window_index = index
         policy.begin(view)
     view.state.clear()
     return _steps(denoiser, fixed, policy, view, top_k)
@@ -60,8 +64,8 @@ def sample(
 @torch.inference_mode()  # as a decorator: entered anew at each resume, so it never leaks into the consumer
 def _steps(denoiser: Denoiser, fixed: Tensor, policy: Policy, view: View, top_k: int) -> Iterator[Step]:
     forwards, seconds = 0, 0.0
-    for view.window_index in range(len(view.windows)):
-        view.step = 0
+    for index in range(len(view.windows)):
+        view.window_index, view.step = index, 0
         policy.begin(view)
         while not policy.finished(view):
             began = time.perf_counter()

@@ -67,7 +67,9 @@ def weighted_loss(model: PreTrainedModel, hidden: Tensor, targets: Tensor, weigh
     return (nll * weight).sum() / weight.sum(), nll[weight == 1.0].mean().item()
 
 
-def diffusion_rows(ids: Tensor, *, mask: int, eos: int, vocab: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def diffusion_rows(
+    ids: Tensor, *, mask: int, eos: int, vocab: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Noisy canvases and the weight of every position's loss, for clean canvases `(rows, length)`.
 
     The masked share is stratified over the batch: 70 % of the rows bell-shaped, 20 % uniform, 10 % all masked.  Half
@@ -76,7 +78,9 @@ def diffusion_rows(ids: Tensor, *, mask: int, eos: int, vocab: int, generator: t
     rows, length = ids.shape
     u = (torch.arange(rows) + torch.rand(rows, generator=generator)) / rows
     u = u[torch.randperm(rows, generator=generator)]
-    bell = torch.rand((3, rows, 5), generator=generator)[0].sort(1).values[:, 2]  # the median of five uniforms: Beta(3, 3)
+    bell = (
+        torch.rand((3, rows, 5), generator=generator)[0].sort(1).values[:, 2]
+    )  # the median of five uniforms: Beta(3, 3)
     kind = torch.rand(rows, generator=generator)
     t = torch.where(kind < 0.7, bell, torch.where(kind < 0.9, u, torch.ones(rows))).clamp(0.05, 1.0)
     opening = torch.where(
@@ -85,7 +89,9 @@ def diffusion_rows(ids: Tensor, *, mask: int, eos: int, vocab: int, generator: t
     fixed = torch.arange(length)[None] < opening[:, None]
     noisy, masked = corrupt(ids, t, mask_token_id=mask, fixed=fixed, generator=generator)
     share = torch.full((rows,), WRONG_TOKEN_SHARE)
-    noisy, wrong = corrupt(noisy, share, mask_token_id=None, vocab_size=vocab, fixed=fixed | masked, generator=generator)
+    noisy, wrong = corrupt(
+        noisy, share, mask_token_id=None, vocab_size=vocab, fixed=fixed | masked, generator=generator
+    )
     weights = tail_weights(ids, eos) * (masked.float() + WRONG_TOKEN_WEIGHT * wrong.float())
     return noisy, weights
 
@@ -172,9 +178,12 @@ def save_checkpoint(path: Path, model: PreTrainedModel, optimiser: list[torch.op
 
 
 def main() -> None:
+    """Train from the command line."""
     parser = argparse.ArgumentParser(prog="python -m dlm_core.training", description="Train the bundled model.")
     parser.add_argument("--corpus", type=Path, required=True, help="a .jsonl[.gz] or .txt file, or a folder of them")
-    parser.add_argument("--init", default="assets/model", help="folder with config, tokenizer and weights to start from")
+    parser.add_argument(
+        "--init", default="assets/model", help="folder with config, tokenizer and weights to start from"
+    )
     parser.add_argument("--scratch", action="store_true", help="keep config and tokenizer of --init, draw new weights")
     parser.add_argument("--steps", type=int, default=1000, help="train until this step in all")
     parser.add_argument("--cooldown", type=int, default=0, help="instead, decay a copy to zero over so many steps")

@@ -57,9 +57,7 @@ def fast_dllm(
     return Planned(Propose(temperature, draws), Confidence(), Threshold(None, threshold), left_open)
 
 
-def eb(
-    gamma: float = 0.1, steps: int | None = None, temperature: float = 0.0, draws: Draws = "positions"
-) -> Policy:
+def eb(gamma: float = 0.1, steps: int | None = None, temperature: float = 0.0, draws: Draws = "positions") -> Policy:
     """As many as an entropy bound allows, surest first; `steps` is the most it may take."""
     return Planned(Propose(temperature, draws), NegativeEntropy(), EntropyBound(steps, gamma))
 
@@ -70,7 +68,14 @@ def left_to_right(steps: int = 128, temperature: float = 0.0, draws: Draws = "po
 
 
 POLICIES: Mapping[str, Callable[..., Policy]] = MappingProxyType(
-    {"llada": llada, "threshold": threshold, "fast_dllm": fast_dllm, "eb": eb, "mdlm": MDLM, "left_to_right": left_to_right}
+    {
+        "llada": llada,
+        "threshold": threshold,
+        "fast_dllm": fast_dllm,
+        "eb": eb,
+        "mdlm": MDLM,
+        "left_to_right": left_to_right,
+    }
 )
 
 

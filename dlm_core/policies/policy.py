@@ -76,7 +76,9 @@ def even_split(total: int, parts: int) -> list[int]:
     return [total // parts + (part < total % parts) for part in range(parts)]
 
 
-def gumbel_race(logits: Tensor, positions: Tensor, length: int, temperature: float, generator: torch.Generator) -> Tensor:
+def gumbel_race(
+    logits: Tensor, positions: Tensor, length: int, temperature: float, generator: torch.Generator
+) -> Tensor:
     """Tokens `(n,)` by the published samplers' race, argmax exp(l) / (-log u)^T, on their own stream of numbers.
 
     float64 uniforms for the whole canvas `(length, vocab)`, of which the rows at `positions` are used.  Lower

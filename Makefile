@@ -1,0 +1,36 @@
+# The two commands: `make run` serves the page, `make test` runs every test.  Everything lives in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORPUS ?= corpus
+
+.PHONY: run test lint bench evaluate train
+
+run: $(VENV)/.run
+	$(BIN)/python app.py
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.benchmarks.bench
+
+evaluate: $(VENV)/.run
+	$(BIN)/python -m dlm_core.evaluation --corpus $(CORPUS)
+
+train: $(VENV)/.run
+	$(BIN)/python -m dlm_core.training --corpus $(CORPUS)
+
+$(VENV)/.run: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.test: $(VENV)/.run tests/requirements.txt tests/browser/chromium.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(BIN)/python tests/browser/chromium.py
+	touch $@

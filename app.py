@@ -1,0 +1,29 @@
+"""Unmask's page: builds the Gradio Blocks and launches.  Wiring only.
+
+PORT and HOST choose where it listens; UNMASK_MODEL is "bundled" or a folder.
+"""
+
+import os
+
+from dlm_core.engine import BrokenEngine, LocalEngine
+from dlm_core.models import ModelError, load_model
+from dlm_core.ui.page import build_page, launch_options
+
+
+def main() -> None:
+    """Serve the page until interrupted."""
+    name = os.environ.get("UNMASK_MODEL", "bundled")
+    try:
+        engine = LocalEngine(load_model(name))
+    except ModelError as error:  # the recorded run still plays, and Generate says what is wrong
+        engine = BrokenEngine(str(error))
+    on_space = "SPACE_ID" in os.environ
+    build_page(engine, [os.path.basename(name)]).queue(default_concurrency_limit=20, max_size=100).launch(
+        server_name=os.environ.get("HOST", "0.0.0.0" if on_space else "127.0.0.1"),
+        server_port=int(os.environ.get("PORT", 7860)),
+        **launch_options(),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,654 @@
+// The player: run-file lines in, a run on screen.  It keeps the run, plays it on its own clock, and never asks the
+// server to move.  Model and visitor text reaches the document through textContent or a canvas, and in no other way.
+// Part 1 is pure and unit-tested (run, spelling, why); part 2 draws; `mountPlayer` at the end is the only entry.
+"use strict";
+
+// ---------------------------------------------------------------------------------------------------------------------
+// 1. A run
+
+const NONE8 = 255, NONE16 = 65535, NONE32 = 4294967295;
+
+function emptyRun() {
+  return { header: null, pieces: new Map(), steps: [], totals: null, lines: [], fixed: null, first: null, grids: null };
+}
+
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+}
+
+// The beliefs of a step as typed arrays over its measured positions; the layout is in README.md, "The run file".
+function unpack(header, record) {
+  const length = header.canvas.length, k = header.top_k, wide = header.model.vocab_size >= NONE16;
+  const bits = bytesOf(record.measured), row = new Int32Array(length).fill(-1);
+  let n = 0;
+  for (let i = 0; i < length; i++) if (bits[i >> 3] >> (i & 7) & 1) row[i] = n++;
+  const data = bytesOf(record.beliefs).buffer;
+  let at = 0;
+  const take = (Kind, count) => {
+    const size = count * Kind.BYTES_PER_ELEMENT, part = new Kind(data.slice(at, at + size));
+    at += size;
+    return part;
+  };
+  const Id = wide ? Uint32Array : Uint16Array, none = wide ? NONE32 : NONE16;
+  const ids = (codes) => Int32Array.from(codes, (code) => (code === none ? -1 : code));
+  const scaled = (codes, scale, missing) => Float32Array.from(codes, (code) => (code === missing ? NaN : code / scale));
+  const predicted = ids(take(Id, n));
+  const confidence = scaled(take(Uint16Array, n), 65534, NONE16);
+  const entropy = scaled(take(Uint16Array, n), 1000, NONE16);
+  const topIds = ids(take(Id, n * k));
+  const topProbs = scaled(take(Uint8Array, n * k), 254, NONE8).map((root) => root * root);
+  return { row, measured: n, predicted, confidence, entropy, topIds, topProbs };
+}
+
+function addLine(run, line) {
+  const record = JSON.parse(line);
+  run.lines.push(line);
+  for (const [id, text] of Object.entries(record.pieces || {})) {
+    run.pieces.set(Number(id), typeof text === "string" ? text : Uint8Array.from(text.hex.match(/../g) || [], (h) => parseInt(h, 16)));
+  }
+  if (!run.header) openRun(run, record);
+  else if (record.end) run.totals = record;
+  else addStep(run, record);
+}
+
+function openRun(run, header) {
+  const length = header.canvas.length;
+  run.header = header;
+  run.fixed = new Uint8Array(length);
+  for (const [lo, hi] of header.fixed) run.fixed.fill(1, lo, hi);
+  run.first = {
+    ids: Int32Array.from(header.canvas), commit: new Int32Array(length).fill(-1),
+    sure: new Float32Array(length).fill(NaN), again: new Uint8Array(length),
+  };
+  const grid = () => ({ held: rows(length), measured: rows(length), written: rows(length) });
+  run.grids = { confidence: grid(), entropy: grid(), commit: grid() };
+}
+
+function rows(length) {
+  return Array.from({ length }, () => []);
+}
+
+function stateAfter(run, steps) {
+  return steps === 0 ? run.first : run.steps[steps - 1];
+}
+
+function addStep(run, record) {
+  const before = stateAfter(run, run.steps.length), beliefs = unpack(run.header, record), mask = run.header.model.mask;
+  const step = {
+    index: record.step, window: record.window, forwards: record.forwards, seconds: record.seconds, info: record.info || {},
+    write: record.write, blank: record.blank || [], ...beliefs,
+    ids: before.ids.slice(), commit: before.commit.slice(), sure: before.sure.slice(), again: before.again.slice(),
+  };
+  for (const [i, id] of step.write) {
+    step.again[i] = before.ids[i] !== mask && before.ids[i] !== id ? 1 : 0;
+    step.ids[i] = id;
+    step.commit[i] = record.step;
+    step.sure[i] = beliefs.row[i] < 0 ? NaN : beliefs.confidence[beliefs.row[i]];
+  }
+  for (const [i, id] of step.blank) {
+    step.ids[i] = id;
+    step.commit[i] = -1;
+    step.sure[i] = NaN;
+    step.again[i] = 0;
+  }
+  step.masks = 0;
+  for (let i = 0; i < step.ids.length; i++) if (step.ids[i] === mask && !run.fixed[i]) step.masks++;
+  run.steps.push(step);
+  growGrids(run, step, before);
+}
+
+// The arrays of figures.heatmap_data, one column further.
+function growGrids(run, step, before) {
+  const wrote = new Set(step.write.map(([i]) => i)), round = (value) => Math.round(value * 1e4) / 1e4;
+  const value = { confidence: (k) => step.confidence[k], entropy: (k) => step.entropy[k], commit: () => step.index };
+  run.held = run.held || { confidence: [], entropy: [], commit: [] };
+  for (const name of ["confidence", "entropy", "commit"]) {
+    const grid = run.grids[name], held = run.held[name];
+    for (let i = 0; i < step.ids.length; i++) {
+      const k = step.row[i], here = k < 0 ? null : round(value[name](k)), shown = name === "commit" ? wrote.has(i) : k >= 0;
+      grid.measured[i].push(shown ? here : null);
+      grid.held[i].push((k >= 0 && name !== "commit") || held[i] === undefined ? null : held[i]);
+      grid.written[i].push(wrote.has(i) ? 1 : null);
+      if (wrote.has(i)) held[i] = here;
+    }
+    for (const [i] of step.blank) held[i] = undefined;
+  }
+}
+
+// What a position is at a playhead: its state, its token and the numbers that go with it.
+function tokenAt(run, at, i, firstStop) {
+  const now = stateAfter(run, at), step = at > 0 ? run.steps[at - 1] : null, mask = run.header.model.mask, id = now.ids[i];
+  if (run.fixed[i]) return { state: "fixed", id, shown: id, commit: -1, confidence: NaN };
+  if (id === mask) {
+    const k = step ? step.row[i] : -1, blanked = step && step.blank.some(([j]) => j === i);
+    if (blanked) return { state: "remasked", id, shown: stateAfter(run, at - 1).ids[i], commit: -1, confidence: NaN };
+    if (k < 0 || step.predicted[k] < 0) return { state: "masked", id, shown: -1, commit: -1, confidence: NaN };
+    return { state: "draft", id, shown: step.predicted[k], commit: -1, confidence: step.confidence[k] };
+  }
+  if (now.commit[i] < 0) return { state: mask === null ? "noise" : "committed", id, shown: id, commit: -1, confidence: NaN };
+  const state = i >= firstStop ? "tail" : now.again[i] ? "revised" : "committed";
+  return { state, id, shown: id, commit: now.commit[i], confidence: now.sure[i] };
+}
+
+function firstStopAt(run, at) {
+  const ids = stateAfter(run, at).ids, stop = new Set(run.header.model.stop);
+  for (let i = 0; i < ids.length; i++) if (!run.fixed[i] && stop.has(ids[i])) return i;
+  return Infinity;
+}
+
+// Display text of every position.  Tokens that are only part of a character are joined with their neighbours: each
+// whole character, with what combines with it, stands in the slot of its first byte; a lone part shows as "◌".
+function spell(pieces) {
+  const out = pieces.map((piece) => (typeof piece === "string" ? piece : ""));
+  for (let start = 0; start < pieces.length; start++) {
+    if (!(pieces[start] instanceof Uint8Array)) continue;
+    let end = start;
+    const bytes = [], owner = [];
+    for (; end < pieces.length && pieces[end] instanceof Uint8Array; end++) for (const byte of pieces[end]) { bytes.push(byte); owner.push(end); }
+    const letters = [];
+    for (let b = 0; b < bytes.length; ) {
+      const lead = bytes[b], size = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 0;
+      let text = null;
+      try { if (size) text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(bytes.slice(b, b + size))); } catch { /* not whole */ }
+      letters.push({ text: text || "◌", at: owner[b] });
+      b += text ? size : 1;
+    }
+    let at = 0, used = 0;
+    for (const { segment } of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(letters.map((l) => l.text).join(""))) {
+      out[letters[at].at] += segment;
+      for (used += segment.length; at < letters.length && used >= letters[at].text.length; at++) used -= letters[at].text.length;
+    }
+    start = end;
+  }
+  return out;
+}
+
+// One sentence: why position i is what it is after `at` steps.  Every number in it was measured.
+function why(run, at, i) {
+  const step = run.steps[at - 1], info = step ? step.info : {}, two = (x) => (Math.round(x * 100) / 100).toString();
+  if (run.fixed[i]) return "Yours: it is fixed, and no policy may change it.";
+  if (!step) return "Nothing has been asked of the model yet.";
+  const wrote = step.write.find(([j]) => j === i), k = step.row[i], now = stateAfter(run, at);
+  if (step.blank.some(([j]) => j === i)) return "Taken back in this step: it is a mask again.";
+  if (k >= 0) {
+    const inside = [], byEntropy = "gamma" in info, score = byEntropy ? step.entropy : step.confidence;
+    for (let j = step.window[0]; j < step.window[1]; j++) if (step.row[j] >= 0) inside.push(score[step.row[j]]);
+    const better = inside.filter((other) => (byEntropy ? other < score[k] : other > score[k])).length, rank = better + 1;
+    const what = byEntropy ? `entropy ${two(step.entropy[k])} nats` : `confidence ${two(step.confidence[k])}`;
+    const free = { left_to_right: "reading order decides", random: "chance decides the order" };
+    const order = free[run.header.policy.name] || free[run.header.policy.remasking];
+    const standing = order ? `Its ${what} was not asked: ${order}` : `Its ${what} ranks ${rank} of ${inside.length} masks in the block`;
+    const rule = "quota" in info ? `this step's quota is ${info.quota}`
+      : "threshold" in info ? `the threshold is ${two(info.threshold)}, and ${info.passed} passed${info.floor > info.passed ? ` (at least ${info.floor} had to be written)` : ""}`
+      : "gamma" in info ? `${info.passed} fit under the entropy bound of ${two(info.gamma)} nats${info.floor > info.passed ? ` (at least ${info.floor} had to be written)` : ""}`
+      : "t" in info ? (info.t > 0 ? `at noise level ${two(info.t)} chance alone decides what opens` : "the last step fills what is left") : "";
+    const verdict = wrote ? "Written in this step." : i < step.window[0] || i >= step.window[1] ? "Still a mask: its block is not at work." : "Still a mask.";
+    const outside = !wrote && (i < step.window[0] || i >= step.window[1]);
+    return outside ? verdict : `${verdict} ${standing}; ${rule || "the policy gave no numbers"}.`;
+  }
+  if (now.commit[i] >= 0) return `Written in step ${now.commit[i] + 1}${Number.isNaN(now.sure[i]) ? "" : ` with confidence ${two(now.sure[i])}`}, and kept since.`;
+  return "Not measured in this step.";
+}
+
+// The step whose beliefs about position i are the latest after `at` steps; -1 if there are none.
+function lastMeasured(run, at, i) {
+  for (let s = at - 1; s >= 0; s--) if (run.steps[s].row[i] >= 0) return s;
+  return -1;
+}
+
+// The stream the page receives: an envelope line, then run-file lines, with notices about waiting in between.
+function readEnvelope(value) {
+  const end = value.indexOf("\n");
+  return end < 0 ? null : { line: value.slice(0, end), record: JSON.parse(value.slice(0, end)), end: end + 1 };
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// 2. On screen
+
+const STEPS_A_SECOND = 10, DRAW_EVERY = 350, MASK_WIDTH = 36, DRAFT_LIMIT = 72;
+const MODES = { recorded: "recorded", live: "live", finished: "finished", stopped: "stopped", error: "error" };
+
+function mountPlayer(host, options) {
+  const root = host.querySelector(".player"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
+  const config = options.config, still = matchMedia("(prefers-reduced-motion: reduce)");
+  const slots = [], ruler = document.createElement("canvas").getContext("2d");
+  let run = emptyRun(), envelope = null, read = 0, mode = "recorded", following = false;
+  let at = 0, clock = 0, playing = false, speed = 1, measure = "confidence", hovered = -1, selected = -1;
+  let dirty = true, plotDirty = true, plotAt = 0, plotCost = 0, drawing = false, sheet = null, spoken = 0, widths = [];
+
+  const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+  const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
+  const grade = (confidence) => `c${Math.min(5, Math.floor(Math.sqrt(confidence) * 6))}`;
+  const piece = (id) => (id < 0 ? "" : run.pieces.get(id) ?? "");
+  const word = (id) => {
+    const text = piece(id);
+    if (text instanceof Uint8Array) return `byte ${Array.from(text, (b) => b.toString(16).padStart(2, "0")).join(" ")}`;
+    if (run.header.model.stop.includes(id)) return "end of text";
+    if (id === run.header.model.mask) return "mask";
+    return text === "" ? `token ${id}` : `“${text.replace(/\n/g, "↵")}”`;
+  };
+
+  // -- the run arrives --
+
+  function ingest() {
+    const value = typeof options.value() === "string" ? options.value() : "";
+    const opened = value ? readEnvelope(value) : null;
+    if (!opened) return;
+    if (opened.line !== envelope) {
+      envelope = opened.line;
+      read = opened.end;
+      if (opened.record.player === "error") return say(opened.record.message, "error");
+      mode = "waiting";
+    }
+    const end = value.lastIndexOf("\n");
+    if (end < read) return;
+    const lines = value.slice(read, end).split("\n");
+    read = end + 1;
+    for (const line of lines) if (line) take(line, opened.record);
+    dirty = plotDirty = true;
+  }
+
+  function take(line, sent) {
+    if (line.startsWith('{"waiting"')) return say(`Waiting for the model: ${JSON.parse(line).waiting} ahead of you.`, null);
+    if (mode === "waiting") start(sent);
+    addLine(run, line);
+    if (run.steps.length === 0 && run.header && !slots.length) lay();
+    if (run.totals) {
+      if (mode === "live") mode = run.totals.end;
+      if (run.totals.message) say(run.totals.message, null);
+      following = false;
+    }
+  }
+
+  function start(sent) {
+    run = emptyRun();
+    slots.length = 0;
+    widths = [];
+    at = clock = 0;
+    hovered = selected = -1;
+    mode = sent.player;
+    following = false;
+    playing = !(still.matches && mode === "recorded");
+    say(sent.notice || "", null);
+    if (!playing) clock = Infinity;
+  }
+
+  function say(text, newMode) {
+    const message = part("message");
+    message.textContent = text;
+    message.hidden = !text;
+    if (newMode) { mode = newMode; dirty = true; }
+  }
+
+  // -- tokens --
+
+  function lay() {
+    const tokens = part("tokens");
+    tokens.replaceChildren();
+    run.header.canvas.forEach((_, i) => {
+      const slot = document.createElement("span");
+      slot.className = "t";
+      slot.dataset.pos = i;
+      tokens.append(slot);
+      slots.push({ element: slot, drawn: "" });
+    });
+    ruler.font = getComputedStyle(tokens).font;
+    widths = new Array(slots.length).fill(0);
+  }
+
+  const ruled = new Map();
+  function widthOf(text) {
+    if (!ruled.has(text)) ruled.set(text, Math.ceil(ruler.measureText(text).width) + 4);
+    return ruled.get(text);
+  }
+
+  // Complex and right-to-left script must stay one inline run to be shaped and ordered; everything else has a slot.
+  const FLOWS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u0900-\u0dff\u200d]/;
+
+  function drawTokens() {
+    const views = slots.map((_, i) => tokenAt(run, at, i, stops.at(at)));
+    const texts = spell(views.map((view) => (view.state === "draft" && piece(view.shown) instanceof Uint8Array ? "◌" : view.state === "tail" ? "·" : piece(view.shown))));
+    const newest = stateAfter(run, run.steps.length), mask = run.header.model.mask;
+    const final = spell(Array.from(newest.ids, (id) => (id === mask ? "" : piece(id))));
+    const wrote = new Set(at > 0 ? run.steps[at - 1].write.map(([i]) => i) : []);
+    let tail = 0;
+    views.forEach((view, i) => {
+      const { state } = view, open = state === "draft" || state === "masked" || state === "remasked", text = texts[i];
+      if (state === "tail") tail++;
+      const flow = state === "fixed" || FLOWS.test(text), known = newest.ids[i] !== mask;
+      if (known && mode !== "live") widths[i] = newest.commit[i] >= 0 && i >= stops.at(run.steps.length) ? 6 : widthOf(final[i]);
+      else widths[i] = Math.max(widths[i], known ? widthOf(final[i]) : Math.max(MASK_WIDTH, Math.min(DRAFT_LIMIT, widthOf(text))));
+      const shade = (state === "committed" || state === "revised") && !Number.isNaN(view.confidence) ? grade(view.confidence) : "";
+      const width = flow ? "" : `${widths[i]}px`, lit = i === hovered || i === selected;
+      const fit = open && !flow && text ? widths[i] / widthOf(text) : 1; // a draft wider than its slot is drawn smaller
+      const key = [state, text, shade, width, wrote.has(i), lit, view.confidence, view.commit, flow].join("\u0001");
+      if (slots[i].drawn === key) return;
+      slots[i].drawn = key;
+      const { element } = slots[i];
+      element.className = `t ${shade}${wrote.has(i) ? " now" : ""}${lit ? " lit" : ""}${flow ? " flow" : ""}`;
+      element.dataset.state = state;
+      element.dataset.tokenId = view.id;
+      element.dataset.commitStep = view.commit < 0 ? "" : view.commit;
+      element.dataset.confidence = Number.isNaN(view.confidence) ? "" : view.confidence.toFixed(4);
+      element.style.width = open ? width : "";
+      element.style.fontSize = fit < 1 ? `${Math.max(0.1, fit)}em` : "";
+      element.style.minWidth = open ? "" : width;
+      element.textContent = text.replace(/\n/g, "↵");
+    });
+    part("tail").textContent = tail ? `The text ends here; ${tail} ${tail === 1 ? "position" : "positions"} behind it stay silent.` : "";
+  }
+
+  // where the text ends at a playhead, worked out once a playhead
+  const stops = { key: "", value: Infinity, at(n) { const key = `${n} ${run.steps.length} ${envelope}`; if (key !== this.key) { this.key = key; this.value = firstStopAt(run, n); } return this.value; } };
+
+  // -- status, bars, inspector --
+
+  function drawStatus() {
+    const now = at > 0 ? run.steps[at - 1] : null, shown = MODES[mode] || "";
+    const masks = now ? now.masks : Array.from(run.first.ids).filter((id, i) => id === run.header.model.mask && !run.fixed[i]).length;
+    let tokens = 0;
+    for (let s = 0; s < at; s++) tokens += run.steps[s].write.length;
+    part("mode").textContent = shown;
+    part("step").textContent = `${at} / ${total()}`;
+    part("masks").textContent = masks;
+    part("rate").textContent = now ? (tokens / now.forwards).toFixed(1) : "0";
+    part("seconds").textContent = now ? now.seconds.toFixed(2) : "0.00";
+    const policy = run.header.policy;
+    part("source").textContent = [run.header.model.name, policy.name, policy.temperature === undefined ? "" : `T ${policy.temperature}`, `seed ${run.header.seed}`].filter(Boolean).join(" · ");
+    for (const target of [root, host]) Object.assign(target.dataset, { mode, playing: String(playing), step: String(at), steps: String(run.steps.length) });
+    const scrubber = root.querySelector("[data-role=scrubber]");
+    scrubber.max = total();
+    scrubber.value = at;
+    scrubber.setAttribute("aria-valuetext", `step ${at} of ${run.steps.length}, ${masks} masks left`);
+    root.querySelector("[data-action=live]").disabled = at >= run.steps.length && (following || mode !== "live");
+    root.querySelector("[data-action=save]").disabled = !run.lines.length;
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== spoken) { spoken = second; part("summary").textContent = `${shown}, step ${at} of ${run.steps.length}, ${masks} masks left.`; }
+  }
+
+  // how many steps the run has, or while it lasts, how many its policy means to take
+  const total = () => Math.max(run.steps.length, mode === "live" ? run.header.policy.steps || 0 : 0);
+
+  function drawBars() {
+    const canvas = part("bars"), scale = devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
+    if (!width) return; // not on screen
+    if (canvas.width !== Math.round(width * scale)) { canvas.width = Math.round(width * scale); canvas.height = Math.round(height * scale); }
+    const pen = canvas.getContext("2d"), steps = Math.max(1, total()), most = Math.max(1, ...run.steps.map((s) => s.write.length));
+    pen.setTransform(scale, 0, 0, scale, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    const ramp = [0, 1, 2, 3, 4, 5].map((i) => colour(`r${i}`)), line = colour("line");
+    pen.fillStyle = line;
+    pen.fillRect(0, height - 3, width, 1);
+    run.steps.forEach((step, s) => {
+      const sure = step.write.map(([i]) => step.confidence[step.row[i]]).filter((c) => !Number.isNaN(c));
+      const mean = sure.reduce((a, b) => a + b, 0) / Math.max(1, sure.length), x = (s / steps) * width, w = width / steps;
+      const h = step.write.length ? 6 + (height - 14) * (step.write.length / most) : 0;
+      pen.globalAlpha = s < at ? 1 : 0.32;
+      pen.fillStyle = sure.length ? ramp[Number(grade(mean)[1])] : line;
+      pen.fillRect(x + (w > 3 ? 0.75 : 0), height - 4 - h, Math.max(0.7, w - (w > 3 ? 1.5 : 0)), h);
+    });
+    pen.globalAlpha = 1;
+  }
+
+  function alternatives(step, i) {
+    const k = step.row[i], size = run.header.top_k, list = [];
+    for (let r = 0; r < size; r++) if (step.topIds[k * size + r] >= 0) list.push([step.topIds[k * size + r], step.topProbs[k * size + r]]);
+    const chosen = step.predicted[k];
+    if (chosen >= 0 && !list.some(([id]) => id === chosen)) list.push([chosen, step.confidence[k]]);
+    return list.map(([id, p]) => {
+      const line = document.createElement("div"), name = document.createElement("bdi"), room = document.createElement("span"), bar = document.createElement("span"), number = document.createElement("span");
+      line.className = `alternative${id === chosen ? " chosen" : ""}`;
+      name.textContent = word(id);
+      bar.className = "bar";
+      bar.style.width = `${Math.max(1, (id === chosen ? step.confidence[k] : p) * 100)}%`;
+      number.textContent = (id === chosen ? step.confidence[k] : p).toFixed(2);
+      room.append(bar);
+      line.append(name, room, number);
+      return line;
+    });
+  }
+
+  function text(tag, content, className) {
+    const element = document.createElement(tag);
+    element.textContent = content;
+    if (className) element.className = className;
+    return element;
+  }
+
+  function drawInspector() {
+    const box = part("inspector"), i = hovered >= 0 ? hovered : selected;
+    if (i < 0 || i >= slots.length) {
+      const busiest = text("p", "Point at a word or at a cell of the heatmap: here stands what the model thought of writing there, and why it did or did not. A click keeps the position.", "empty");
+      box.replaceChildren(text("h2", "A position"), busiest);
+      return;
+    }
+    const head = text("h2", `Position ${i} `);
+    head.append(text("small", `after step ${at}`));
+    const s = lastMeasured(run, at, i), nodes = [head];
+    if (s >= 0) {
+      if (s < at - 1) nodes.push(text("p", `What the model believed in step ${s + 1}, when it was last asked:`, "empty"));
+      nodes.push(...alternatives(run.steps[s], i));
+    }
+    nodes.push(text("p", why(run, at, i) + (s >= 0 && s === at - 1 ? ` Entropy ${run.steps[s].entropy[run.steps[s].row[i]].toFixed(2)} nats.` : ""), "why"));
+    if (s >= 0) nodes.push(text("h3", "Its confidence so far"), sparkline(i));
+    box.replaceChildren(...nodes);
+  }
+
+  function sparkline(i) {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), total = Math.max(2, run.steps.length);
+    svg.setAttribute("viewBox", "0 0 280 64");
+    svg.setAttribute("preserveAspectRatio", "none");
+    let path = "", pen = false;
+    for (let s = 0; s < at; s++) {
+      const k = run.steps[s].row[i];
+      if (k < 0) { pen = false; continue; }
+      path += `${pen ? "L" : "M"}${((s / (total - 1)) * 278 + 1).toFixed(1)} ${(60 - run.steps[s].confidence[k] * 56).toFixed(1)}`;
+      if (!pen) path += "h.1";
+      pen = true;
+    }
+    for (const [d, stroke] of [["M0 60H280", "var(--line)"], [path || "M0 0", "var(--accent)"]]) {
+      const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      for (const [name, value] of Object.entries({ d, stroke, fill: "none", "stroke-width": 2, "vector-effect": "non-scaling-stroke", "stroke-linecap": "round" })) line.setAttribute(name, value);
+      svg.append(line);
+    }
+    return svg;
+  }
+
+  // -- Plotly: the figures of figures.py, filled with this run --
+
+  function loadPlotly() {
+    if (window.Plotly) return ready();
+    const script = document.createElement("script");
+    script.src = config.plotly;
+    script.onload = ready;
+    document.head.append(script);
+    function ready() { sheet = window.Plotly; plotDirty = true; }
+  }
+
+  function drawPlots(now) {
+    if (!sheet || !plotDirty || drawing || !run.header || !part("heatmap").clientWidth) return;
+    if (now - plotAt < Math.max(mode === "live" ? DRAW_EVERY : 60, plotCost * 10)) return;
+    plotDirty = false;
+    drawing = true;
+    const began = performance.now(), steps = Math.max(total(), 1), length = slots.length;
+    const figure = structuredClone(config.figures[theme()][measure]), grid = run.grids[measure];
+    figure.data.forEach((trace) => { trace.z = trace.name === "written" && measure === "commit" ? [] : grid[trace.name]; });
+    if (measure === "commit") figure.data.forEach((trace) => { if (trace.name !== "written") trace.zmax = Math.max(1, steps - 1); });
+    figure.layout.xaxis.range = [-0.5, steps - 0.5];
+    figure.layout.yaxis.range = [length - 0.5, -0.5];
+    const progress = structuredClone(config.figures[theme()].progress);
+    progress.data[0].y = run.steps.map((step, s) => step.write.length / Math.max(1, step.forwards - (s ? run.steps[s - 1].forwards : 0)));
+    progress.data[1].y = run.steps.map((step) => step.masks);
+    progress.layout.xaxis.range = [-0.5, steps - 0.5];
+    const settings = { displayModeBar: false, responsive: false };
+    figure.layout.datarevision = progress.layout.datarevision = `${envelope} ${run.steps.length} ${measure}`;
+    Promise.all([
+      sheet.react(part("heatmap"), figure.data, figure.layout, settings),
+      sheet.react(part("progress"), progress.data, progress.layout, settings),
+    ]).then(() => {
+      drawing = false;
+      plotAt = performance.now();
+      plotCost = plotAt - began;
+      part("scale").textContent = { confidence: "Colour: confidence, 0 to 1 on a square-root ramp. Paler: already written, with the confidence it had. Orange: written in that step.", entropy: `Colour: entropy, 0 (sure, dark) to ${config.maxEntropy} nats. Paler: already written. Orange: written in that step.`, commit: "Colour: the step in which the token was written; early is pale, late is strong." }[measure];
+      drawPlayhead();
+    });
+  }
+
+  function axes() {
+    const layout = part("heatmap")._fullLayout;
+    return layout && layout.xaxis && run.header ? { x: layout.xaxis, y: layout.yaxis } : null;
+  }
+
+  function drawPlayhead() {
+    const axis = axes(), line = part("playhead"), band = part("row"), i = hovered >= 0 ? hovered : selected;
+    line.hidden = !axis || at === 0;
+    band.hidden = !axis || i < 0;
+    if (!axis) return;
+    Object.assign(line.style, { left: `${axis.x._offset + axis.x.l2p(at - 0.5) - 1}px`, top: `${axis.y._offset}px`, height: `${axis.y._length}px` });
+    if (i < 0) return;
+    const top = axis.y.l2p(i - 0.5), bottom = axis.y.l2p(i + 0.5);
+    Object.assign(band.style, { left: `${axis.x._offset}px`, width: `${axis.x._length}px`, top: `${axis.y._offset + Math.min(top, bottom)}px`, height: `${Math.max(2, Math.abs(bottom - top))}px` });
+  }
+
+  function cellUnder(event) {
+    const axis = axes();
+    if (!axis) return null;
+    const box = part("heatmap").getBoundingClientRect();
+    const s = Math.round(axis.x.p2l(event.clientX - box.left - axis.x._offset)), i = Math.round(axis.y.p2l(event.clientY - box.top - axis.y._offset));
+    return s < 0 || s >= run.steps.length || i < 0 || i >= slots.length ? null : { s, i };
+  }
+
+  function drawTip(cell, event) {
+    const tip = part("tip");
+    tip.hidden = !cell;
+    if (!cell) return;
+    const { s, i } = cell, step = run.steps[s], k = step.row[i], after = step.ids[i], nodes = [];
+    const shown = k >= 0 ? step.predicted[k] : after;
+    nodes.push(text("b", word(shown)), text("div", `position ${i}, step ${s + 1}`));
+    if (k >= 0) nodes.push(text("div", `confidence ${step.confidence[k].toFixed(3)}, entropy ${step.entropy[k].toFixed(2)} nats`), ...alternatives(step, i));
+    else nodes.push(text("div", run.fixed[i] ? "fixed: yours" : step.commit[i] >= 0 ? `written in step ${step.commit[i] + 1}${Number.isNaN(step.sure[i]) ? "" : `, confidence ${step.sure[i].toFixed(3)}`}` : "not measured"));
+    tip.replaceChildren(...nodes);
+    const frame = tip.parentElement.getBoundingClientRect(), x = event.clientX - frame.left, y = event.clientY - frame.top;
+    tip.style.left = `${x + 250 > frame.width ? Math.max(0, x - 246) : x + 16}px`;
+    tip.style.top = `${Math.max(0, Math.min(y + 12, frame.height - tip.offsetHeight - 4))}px`;
+  }
+
+  // -- controls --
+
+  function go(step, keepPlaying) {
+    at = Math.max(0, Math.min(run.steps.length, step));
+    clock = at;
+    if (!keepPlaying) { playing = false; following = false; }
+    dirty = true;
+  }
+
+  function play() {
+    if (at >= run.steps.length && mode !== "live") go(0, true);
+    playing = true;
+    clock = at;
+    dirty = true;
+  }
+
+  const actions = {
+    play, pause: () => { playing = following = false; dirty = true; },
+    "step-back": () => go(at - 1), "step-forward": () => go(at + 1), restart: () => go(0, playing),
+    live: () => { go(run.steps.length, true); following = playing = mode === "live"; dirty = true; },
+    save,
+  };
+
+  function focus(i) {
+    if (i === hovered) return;
+    hovered = i;
+    dirty = true;
+  }
+
+  function choose(i) {
+    selected = selected === i ? -1 : i;
+    dirty = true;
+  }
+
+  async function save() {
+    const stream = new Blob([run.lines.join("\n") + "\n"]).stream().pipeThrough(new CompressionStream("gzip"));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await new Response(stream).blob());
+    link.download = `unmask-${String(run.header.policy.name).replace(/[^a-z0-9_]/gi, "").slice(0, 40)}-seed${Number(run.header.seed)}.run.jsonl.gz`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+
+  root.addEventListener("click", (event) => {
+    const button = event.target.closest("button"), token = event.target.closest("[data-pos]");
+    if (token) return choose(Number(token.dataset.pos));
+    if (!button || !run.header) return;
+    if (button.dataset.action) actions[button.dataset.action]();
+    if (button.dataset.measure) {
+      measure = button.dataset.measure;
+      for (const other of root.querySelectorAll("[data-measure]")) other.setAttribute("aria-pressed", String(other === button));
+      plotDirty = true;
+    }
+  });
+  root.addEventListener("pointerover", (event) => {
+    const token = event.target.closest("[data-pos]");
+    if (token) focus(Number(token.dataset.pos));
+  });
+  part("tokens").addEventListener("pointerleave", () => focus(-1));
+  part("heatmap").addEventListener("pointermove", (event) => {
+    const cell = cellUnder(event);
+    focus(cell ? cell.i : -1);
+    drawTip(cell, event);
+  });
+  part("heatmap").addEventListener("pointerleave", () => { focus(-1); drawTip(null); });
+  part("heatmap").addEventListener("click", (event) => {
+    const cell = cellUnder(event);
+    if (!cell) return;
+    go(cell.s + 1);
+    selected = cell.i;
+  });
+  root.querySelector("[data-role=scrubber]").addEventListener("input", (event) => go(Number(event.target.value)));
+  root.querySelector("[data-role=speed]").addEventListener("change", (event) => { speed = Number(event.target.value); });
+  root.addEventListener("keydown", (event) => {
+    if (/^(SELECT|INPUT)$/.test(event.target.tagName) && event.key !== " ") return;
+    if (event.target.tagName === "BUTTON" && (event.key === " " || event.key === "Enter")) return;
+    const key = { " ": () => (playing ? actions.pause() : play()), ArrowLeft: () => go(at - 1), ArrowRight: () => go(at + 1), Home: () => go(0), End: () => go(run.steps.length), l: actions.live, L: actions.live }[event.key];
+    if (!key || !run.header || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    key();
+  });
+  new MutationObserver(() => { dirty = plotDirty = true; }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  new ResizeObserver(() => {
+    if (sheet && axes()) Promise.all(["heatmap", "progress"].map((name) => sheet.Plots.resize(part(name)))).then(drawPlayhead);
+    dirty = true;
+  }).observe(root);
+
+  // -- the clock --
+
+  let last = performance.now();
+  function tick(now) {
+    if (!root.isConnected) return;
+    const passed = Math.max(0, Math.min(0.25, (now - last) / 1000)); // the first frame may be stamped before its request
+    last = now;
+    if (run.header) {
+      if (following) clock = run.steps.length;
+      else if (playing) clock = Math.min(run.steps.length, clock + passed * speed * STEPS_A_SECOND);
+      else clock = Math.min(clock, run.steps.length);
+      if (playing && clock >= run.steps.length && run.totals) { playing = following = false; dirty = true; }
+      const shown = playing || clock !== at ? Math.floor(clock) : at;
+      if (shown !== at) { at = shown; dirty = true; }
+      if (dirty) {
+        dirty = false;
+        drawTokens();
+        drawStatus();
+        drawBars();
+        drawInspector();
+        drawPlayhead();
+      }
+      drawPlots(now);
+    }
+    requestAnimationFrame(tick);
+  }
+
+  options.watch(ingest);
+  ingest();
+  loadPlotly();
+  requestAnimationFrame(tick);
+}

@@ -1,0 +1,78 @@
+"""The command line: `python -m dlm_core "Once upon a time" --policy threshold --steps 32 --out NAME.run.jsonl.gz`.
+
+Prints the text on standard output and a summary on standard error.  What can go wrong for a user ends in one
+sentence and exit code 2.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dlm_core.policies import POLICIES, parameters
+
+FLAGS = {  # policy parameters with a flag of their own, and what they mean in a phrase
+    "steps": (int, "forward passes; the most it may take for threshold and eb (default: one a token, at most 128)"),
+    "temperature": (float, "0 takes the likeliest token, 1 samples from the model's own distribution"),
+    "threshold": (float, "threshold policies write everything at least this confident, 0 to 1"),
+    "gamma": (float, "eb writes as many as this bound on their joint uncertainty allows, in nats"),
+    "remasking": (str, 'llada: "low_confidence" (most confident first) or "random"'),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of a run."""
+    options = argparse.ArgumentParser(
+        prog="python -m dlm_core", description="Denoise a text on the command line.",
+        epilog="python -m dlm_core export RUN OUT.html writes a page that replays a run.",
+    )  # fmt: skip
+    options.add_argument("prompt", help='what the text begins with; "" for none')
+    options.add_argument("--model", default="bundled", help='"bundled" or a folder (default: bundled)')
+    options.add_argument("--policy", default="llada", help=f"one of {', '.join(POLICIES)} (default: llada)")
+    options.add_argument("--length", type=int, default=96, help="positions to fill behind the prompt (default: 96)")
+    options.add_argument(
+        "--block-length", type=int, help="fill blocks of this length left to right (default: one block)"
+    )
+    options.add_argument("--seed", type=int, default=0, help="the same seed and settings repeat the run (default: 0)")
+    options.add_argument("--out", type=Path, help="write the run here, by custom NAME.run.jsonl.gz")
+    for name, (kind, text) in FLAGS.items():
+        options.add_argument(f"--{name}", type=kind, help=text)
+    return options
+
+
+def run(args: argparse.Namespace) -> None:
+    """Denoise one prompt; ValueError and OSError carry the sentence to show."""
+    known = parameters(args.policy)  # before the model is loaded: a typing error should not take seconds to tell
+    from transformers.utils import logging
+
+    from dlm_core.engine import LocalEngine, Request
+    from dlm_core.models import load_model
+    from dlm_core.trace import Trace
+
+    logging.disable_progress_bar()
+    if args.out and not args.out.parent.is_dir():
+        raise ValueError(f"the folder {args.out.parent} does not exist: --out must name a file in an existing folder")
+    given = {name: getattr(args, name) for name in FLAGS if getattr(args, name) is not None}
+    engine = LocalEngine(load_model(args.model))
+    request = Request(args.prompt, args.policy, args.length, args.block_length, args.seed, given)
+    trace = Trace.parse("".join(engine.run(request)).encode())
+    if args.out:
+        trace.save(args.out)
+    print(trace.text())
+    settings = " ".join(f"{name}={trace.header['policy'][name]}" for name in known if name in FLAGS)
+    print(f"{args.policy} ({settings}), seed {args.seed}: {trace.summary()}", file=sys.stderr)
+    if trace.totals["end"] == "error":
+        raise ValueError(trace.totals["message"])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        run(parser().parse_args(argv))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

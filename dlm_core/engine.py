@@ -1,0 +1,162 @@
+"""A request in, run-file lines out: checked before the first step, one run at a time, stoppable after any step.
+
+The page and the command line ask an engine and know nothing else of models and samplers.  `LocalEngine` runs them in
+this process; an engine on other machines would stream the same lines.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from numbers import Real
+from typing import Any
+
+from dlm_core.canvas import Canvas, blocks
+from dlm_core.models import LoadedModel
+from dlm_core.policies import Policy, make_policy, parameters
+from dlm_core.sampler import sample
+from dlm_core.step import Step
+from dlm_core.trace import Trace
+
+TOP_K = 5
+_PATIENCE = 0.5  # seconds between two looks at a stop request while waiting for the model
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a visitor asks for.  `block_length` None is one block; `params` go to the policy under its own names."""
+
+    prompt: str = ""
+    policy: str = "llada"
+    length: int = 96
+    block_length: int | None = None
+    seed: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A request that has passed every check."""
+
+    canvas: Canvas
+    windows: list[tuple[int, int]]
+    policy: Policy
+    settings: dict[str, Any]  # the policy's name and all its parameters, defaults included
+    seed: int
+
+
+def whole(name: str, value: Any, lo: int, hi: int) -> int:
+    """`value` as an int from lo to hi, or one sentence saying what it should have been."""
+    if not isinstance(value, Real) or isinstance(value, bool) or value != value or value != int(value):
+        raise ValueError(f"{name} must be a whole number, got {'nothing' if value is None else value}")
+    if not lo <= value <= hi:
+        raise ValueError(f"{name} must be between {lo} and {hi}, got {int(value)}")
+    return int(value)
+
+
+def plan(model: LoadedModel, request: Request) -> Plan:
+    """Check a request against a model; every rule that it breaks is a ValueError of one sentence."""
+    known = parameters(request.policy)
+    length = whole("length", request.length, 1, model.context - 1)
+    seed = whole("seed", request.seed, 0, 2**63 - 1)
+    ids = model.encode_prompt(request.prompt)
+    if len(ids) + length > model.context:
+        raise ValueError(
+            f"the prompt and the length must fit the model's {model.context} positions: the prompt takes {len(ids)}, "
+            f"so the length can be at most {max(0, model.context - len(ids))}, got {length}"
+        )
+    params = dict(request.params)
+    if params.get("steps") is not None:
+        params["steps"] = whole("steps", params["steps"], 1, length)
+    elif "steps" in known:
+        params["steps"] = min(length, known["steps"].default or length)
+    for name, value in params.items():
+        default = known[name].default if name in known else None
+        if isinstance(default, float) and (not isinstance(value, Real) or value != value):
+            raise ValueError(f"{name} must be a number, got {'nothing' if value is None else value}")
+    block_length = None if request.block_length is None else whole("block length", request.block_length, 1, length)
+    return Plan(
+        canvas=Canvas.from_prompt(ids, length, model.mask_token_id),
+        windows=blocks(len(ids), len(ids) + length, block_length),
+        policy=make_policy(request.policy, **params),
+        settings={"name": request.policy} | {name: params.get(name, p.default) for name, p in known.items()},
+        seed=seed,
+    )
+
+
+class LocalEngine:
+    """Runs requests in this process, one at a time, first come first served."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
+        self._turn = threading.Condition()
+        self._waiting: list[object] = []
+
+    def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
+        """Yield the lines of a run; a wrong request raises ValueError here, before anything is yielded.
+
+        While other runs are ahead, lines of the form {"waiting": n} come first; they are not part of the run.  Setting
+        `stop` ends the run within one step; a failure of the model ends it with a line that says so.
+        """
+        agreed = plan(self.model, request)
+        steps = sample(
+            self.model.denoiser, agreed.canvas, agreed.policy, windows=agreed.windows, seed=agreed.seed, top_k=TOP_K
+        )
+        return self._lines(self._open(agreed, request), steps, stop or threading.Event())
+
+    def _open(self, agreed: Plan, request: Request) -> Trace:
+        return Trace.begin(
+            model=self.model.describe(), prompt=request.prompt, canvas=agreed.canvas.ids, fixed=agreed.canvas.fixed,
+            policy=agreed.settings, windows=agreed.windows, seed=agreed.seed, top_k=TOP_K,
+            versions={name: version(name) for name in ("torch", "transformers")}, piece=self.model.piece,
+        )  # fmt: skip
+
+    def _lines(self, trace: Trace, steps: Iterator[Step], stop: threading.Event) -> Iterator[str]:
+        ticket = object()
+        with self._turn:
+            self._waiting.append(ticket)
+        try:
+            yield from self._queue(ticket, stop)
+            yield from self._denoise(trace, steps, stop)
+        finally:
+            with self._turn:
+                self._waiting.remove(ticket)
+                self._turn.notify_all()
+
+    def _queue(self, ticket: object, stop: threading.Event) -> Iterator[str]:
+        told = 0
+        while not stop.is_set():
+            with self._turn:
+                ahead = self._waiting.index(ticket)
+                if ahead and ahead == told:
+                    self._turn.wait(_PATIENCE)
+                    ahead = self._waiting.index(ticket)
+            if not ahead:
+                return
+            if ahead != told:
+                told = ahead
+                yield json.dumps({"waiting": ahead}) + "\n"
+
+    def _denoise(self, trace: Trace, steps: Iterator[Step], stop: threading.Event) -> Iterator[str]:
+        yield trace.lines[-1] + "\n"
+        try:
+            for step in steps:
+                yield trace.append(step) + "\n"
+                if stop.is_set():
+                    break
+        except Exception as error:  # whatever a model can raise, the run so far is kept and the page lives on
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            yield trace.finish("error", f"the model failed at step {len(trace.steps)}: {reason}") + "\n"
+            return
+        yield trace.finish("stopped" if stop.is_set() else "finished") + "\n"
+
+
+@dataclass(frozen=True)
+class BrokenEngine:
+    """Stands where an engine would be when its model could not be loaded: every request hears why."""
+
+    reason: str
+
+    def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
+        raise ValueError(self.reason)

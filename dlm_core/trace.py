@@ -1,0 +1,422 @@
+"""A run, and the file it is kept in: the only thing that viewers, exports and tests read.
+
+The file is newline-delimited JSON, gzipped where it is stored.  Line 1 is a header with everything needed to repeat
+the run; then one line a step with what changed and what the model believed about the positions it was asked about;
+the last line has the totals.  `README.md` documents every field.  Beliefs are quantised when a step is recorded, so
+a live run, a saved one and a shared one are the same numbers.  Knows no torch, no tokenizer and no picture.
+"""
+
+import base64
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from dlm_core.step import Step
+
+SCHEMA = 1
+MAX_BYTES = 256 * 2**20  # of text in one file: a gzip bomb must not take the page down
+MAX_LENGTH = 8192  # positions
+
+Piece = str | bytes  # the text of a token; bytes where a token is only part of a character
+
+
+class RunFileError(ValueError):
+    """A run file that cannot be read; the message names the line and what was expected there."""
+
+
+# --- beliefs as bytes -------------------------------------------------------------------------------------------------
+# Columns, each over the measured positions in ascending order, little-endian, base64:
+#   predicted  id         confidence  u2, 65534ths      entropy  u2, thousandths of a nat
+#   top ids    k ids      top probabilities  k x u1, the square of 254ths
+# ids are u2 where the vocabulary allows, else u4.  The largest value of every type says "not measured".
+
+
+def _id_type(vocab_size: int) -> str:
+    return "<u2" if vocab_size < 0xFFFF else "<u4"
+
+
+def _quantised(values: ndarray, scale: float, kind: str) -> ndarray:
+    none = np.iinfo(kind).max
+    return np.where(np.isnan(values), none, np.clip(np.rint(np.nan_to_num(values) * scale), 0, none - 1)).astype(kind)
+
+
+def _restored(codes: ndarray, scale: float) -> ndarray:
+    return np.where(codes == np.iinfo(codes.dtype).max, np.nan, codes / scale)
+
+
+def _bits(flags: ndarray) -> str:
+    return base64.b64encode(np.packbits(flags, bitorder="little").tobytes()).decode()
+
+
+def _pack(step: Step, where: ndarray, vocab_size: int) -> str:
+    ids = _id_type(vocab_size)
+    none = np.iinfo(ids).max
+    columns = (
+        np.where(step.predicted[where] < 0, none, step.predicted[where]).astype(ids),
+        _quantised(step.confidence[where], 65534, "<u2"),
+        _quantised(step.entropy[where], 1000, "<u2"),
+        np.where(step.top_ids[where] < 0, none, step.top_ids[where]).astype(ids),
+        _quantised(np.sqrt(step.top_probs[where]), 254, "u1"),
+    )
+    return base64.b64encode(b"".join(column.tobytes() for column in columns)).decode()
+
+
+def _unpack(packed: str, length: int, where: ndarray, top_k: int, vocab_size: int) -> dict[str, ndarray]:
+    ids, n = np.dtype(_id_type(vocab_size)), len(where)
+    data = base64.b64decode(packed, validate=True)
+    sizes = (n * ids.itemsize, 2 * n, 2 * n, n * top_k * ids.itemsize, n * top_k)
+    if len(data) != sum(sizes):
+        raise ValueError(f"beliefs about {n} positions take {sum(sizes)} bytes, got {len(data)}")
+    kinds, columns, at = (ids, "<u2", "<u2", ids, "u1"), [], 0
+    for kind, size in zip(kinds, sizes):
+        columns.append(np.frombuffer(data, kind, count=size // np.dtype(kind).itemsize, offset=at))
+        at += size
+
+    def identity(codes: ndarray) -> ndarray:
+        values = np.where(codes == np.iinfo(ids).max, -1, codes.astype(np.int64))
+        if values.size and values.max() >= vocab_size:
+            raise ValueError(f"token ids must be below {vocab_size}, got {values.max()}")
+        return values
+
+    def spread(values: ndarray, missing: float) -> ndarray:
+        array = np.full((length, *values.shape[1:]), missing, dtype=values.dtype)
+        array[where] = values
+        return array
+
+    return {
+        "predicted": spread(identity(columns[0]), -1),
+        "confidence": spread(_restored(columns[1], 65534), np.nan),
+        "entropy": spread(_restored(columns[2], 1000), np.nan),
+        "top_ids": spread(identity(columns[3]).reshape(n, top_k), -1),
+        "top_probs": spread(_restored(columns[4], 254).reshape(n, top_k) ** 2, np.nan),
+    }
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+def _dumps(record: Mapping[str, Any]) -> str:
+    # "<" is spelled out so that a line can stand inside a script element without ending it
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _ranges(flags: ndarray) -> list[list[int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return edges.reshape(-1, 2).tolist()
+
+
+def _need(record: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    if key not in record:
+        raise ValueError(f"the field {key!r} is missing")
+    if not isinstance(record[key], kind) or isinstance(record[key], bool):
+        raise ValueError(f"the field {key!r} has the wrong type")
+    return record[key]
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    record = json.loads(line.decode("utf-8"))
+    if not isinstance(record, dict):
+        raise ValueError("a line must be a JSON object")
+    return record
+
+
+@contextmanager
+def _line_errors(number: int) -> Iterator[None]:
+    """Whatever is wrong with a line becomes one sentence that names the line."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise RunFileError(f"line {number} of the run file is not UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        what = "this is not an Unmask run file: its first line" if number == 1 else f"line {number} of the run file"
+        raise RunFileError(f"{what} is not JSON ({error.msg} at column {error.colno})") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise RunFileError(f"line {number} of the run file is damaged: {error}") from error
+
+
+def _read_pieces(record: Mapping[str, Any]) -> dict[int, Piece]:
+    pieces: dict[int, Piece] = {}
+    for token, text in record.get("pieces", {}).items():
+        if isinstance(text, dict):
+            pieces[int(token)] = bytes.fromhex(text["hex"])
+        elif isinstance(text, str):
+            pieces[int(token)] = text
+        else:
+            raise ValueError(f"the text of token {token} must be a string or {{'hex': ...}}")
+    return pieces
+
+
+@dataclass(eq=False)
+class Trace:
+    """A run as it grows: a header, the steps so far, the text of every token in them, and how it ended.
+
+    `lines` is the file's text, line by line; `append` and `finish` are the only ways to grow it.
+    """
+
+    header: dict[str, Any]
+    steps: list[Step] = field(default_factory=list)
+    pieces: dict[int, Piece] = field(default_factory=dict)
+    totals: dict[str, Any] | None = None
+    lines: list[str] = field(default_factory=list)
+    notice: str | None = None  # what a reader should know, such as that the file was cut off
+
+    # -- writing --
+
+    @classmethod
+    def begin(
+        cls,
+        *,
+        model: Mapping[str, Any],
+        prompt: str,
+        canvas: Sequence[int] | ndarray,
+        fixed: ndarray,
+        policy: Mapping[str, Any],
+        windows: Sequence[tuple[int, int]],
+        seed: int,
+        top_k: int,
+        versions: Mapping[str, str],
+        piece: Callable[[int], Piece],
+    ) -> "Trace":
+        """Open a run: `model` needs name, vocab_size, mask and stop; `policy` a name and its parameters."""
+        header = {
+            "unmask": SCHEMA,
+            "model": dict(model),
+            "prompt": prompt,
+            "canvas": [int(token) for token in canvas],
+            "fixed": _ranges(np.asarray(fixed)),
+            "policy": dict(policy),
+            "windows": [list(map(int, window)) for window in windows],
+            "seed": seed,
+            "top_k": top_k,
+            "versions": dict(versions),
+        }
+        trace = cls(header)
+        trace._piece = piece
+        trace._write(header, header["canvas"])
+        return trace
+
+    def _write(self, record: dict[str, Any], tokens: Sequence[int] | ndarray) -> str:
+        """Add a line, with the text of every token that occurs here first."""
+        new = {
+            int(t): self._piece(int(t)) for t in np.unique(np.asarray(tokens)) if t >= 0 and int(t) not in self.pieces
+        }
+        self.pieces |= new
+        texts = {str(t): {"hex": p.hex()} if isinstance(p, bytes) else p for t, p in new.items()}
+        line = _dumps(record | ({"pieces": texts} if texts else {}))
+        self.lines.append(line)
+        return line
+
+    def append(self, step: Step) -> str:
+        """Record a step; returns its line."""
+        where = np.flatnonzero(step.measured)
+        vocab = self.header["model"]["vocab_size"]
+        record: dict[str, Any] = {
+            "step": step.index,
+            "window": list(step.window),
+            "forwards": step.forwards,
+            "seconds": round(step.seconds, 4),
+            "write": [[int(i), int(step.after[i])] for i in np.flatnonzero(step.written)],
+            "measured": _bits(step.measured),
+            "beliefs": _pack(step, where, vocab),
+        }
+        if step.blanked.any():
+            record["blank"] = [[int(i), int(step.after[i])] for i in np.flatnonzero(step.blanked)]
+        if step.info:
+            record["info"] = {name: round(float(value), 6) for name, value in step.info.items()}
+        seen = np.concatenate([step.after, step.predicted, step.top_ids.ravel()])
+        line = self._write(record, seen)
+        self._take(record)  # what is kept is what the file says
+        return line
+
+    def finish(self, end: str, message: str | None = None) -> str:
+        """Close the run: `end` is finished, stopped or error; returns the last line."""
+        self.totals = {
+            "end": end,
+            "steps": len(self.steps),
+            "forwards": self.steps[-1].forwards if self.steps else 0,
+            "seconds": round(self.steps[-1].seconds, 5) if self.steps else 0.0,
+            "text": self.text(),
+        } | ({"message": message} if message else {})
+        return self._write(self.totals, [])
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, gzipped; the same run gives the same bytes."""
+        data = "".join(line + "\n" for line in self.lines).encode()
+        Path(path).write_bytes(gzip.compress(data, mtime=0))
+
+    # -- reading --
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Trace":
+        """Read a run file, gzipped or not.  A file that was cut off opens up to its last whole line and says so."""
+        try:
+            data, cut = _decompressed(Path(path).read_bytes())
+        except OSError as error:
+            raise RunFileError(f"the run file cannot be read: {error.strerror}") from error
+        return cls.parse(data, cut=cut)
+
+    @classmethod
+    def parse(cls, data: bytes, *, cut: bool = False) -> "Trace":
+        """Read the text of a run file; `cut` says that its end is already known to be missing."""
+        raw = data.split(b"\n")
+        partial = raw.pop()  # nothing, if the last line ended as it should
+        if not raw:
+            raise RunFileError("this is not an Unmask run file: it has no whole first line")
+        with _line_errors(1):
+            header = _record(raw[0])
+            trace = cls(_checked_header(header))
+            trace._keep(header, raw[0])
+        for line in raw[1:]:
+            trace.feed(line)
+        if partial or cut or trace.totals is None:
+            trace.notice = f"the file was cut off: it opens up to its last whole line, line {len(raw)}"
+        return trace
+
+    def feed(self, line: bytes) -> None:
+        """Take in the next line of a run file, without its newline."""
+        with _line_errors(len(self.lines) + 1):
+            if self.totals is not None:
+                raise ValueError("nothing may follow the totals")
+            record = _record(line)
+            self._take(record)
+            self._keep(record, line)
+
+    def _keep(self, record: Mapping[str, Any], line: bytes) -> None:
+        self.pieces |= _read_pieces(record)
+        self.lines.append(line.decode("utf-8"))
+
+    def _take(self, record: Mapping[str, Any]) -> None:
+        """Add a parsed line's step, or its totals."""
+        if "end" in record:
+            if record["end"] not in ("finished", "stopped", "error"):
+                raise ValueError(f"a run ends finished, stopped or error, not {record['end']!r}")
+            self.totals = dict(record)
+            return
+        length, vocab, top_k = len(self.header["canvas"]), self.header["model"]["vocab_size"], self.header["top_k"]
+        if _need(record, "step", int) != len(self.steps):
+            raise ValueError(f"expected step {len(self.steps)}, got {record['step']}")
+        before = self.canvas(len(self.steps))
+        after, changed = before.copy(), {}
+        for kind in ("write", "blank"):
+            flags = np.zeros(length, dtype=bool)
+            for position, token in record.get(kind, []):
+                if not 0 <= position < length or not 0 <= token < vocab:
+                    raise ValueError(f"{kind} [{position}, {token}] lies outside {length} positions or {vocab} tokens")
+                after[position], flags[position] = token, True
+            changed[kind] = flags
+        bits = np.frombuffer(base64.b64decode(_need(record, "measured", str), validate=True), np.uint8)
+        if len(bits) != -(-length // 8):
+            raise ValueError(f"the field 'measured' needs {-(-length // 8)} bytes, got {len(bits)}")
+        measured = np.unpackbits(bits, count=length, bitorder="little").astype(bool)
+        beliefs = _unpack(_need(record, "beliefs", str), length, np.flatnonzero(measured), top_k, vocab)
+        lo, hi = _need(record, "window", list)
+        self.steps.append(
+            Step(
+                index=record["step"], window=(int(lo), int(hi)), before=before, after=after,
+                written=changed["write"], blanked=changed["blank"], forwards=int(_need(record, "forwards", int)),
+                seconds=float(_need(record, "seconds", (int, float))), info=dict(record.get("info", {})), **beliefs,
+            )
+        )  # fmt: skip
+
+    # -- derived: what the views show --
+
+    @property
+    def length(self) -> int:
+        return len(self.header["canvas"])
+
+    @property
+    def fixed(self) -> ndarray:
+        """(length,) bool: positions nobody could change."""
+        flags = np.zeros(self.length, dtype=bool)
+        for lo, hi in self.header["fixed"]:
+            flags[lo:hi] = True
+        return flags
+
+    def canvas(self, steps: int) -> ndarray:
+        """Token ids `(length,)` after so many steps; 0 is the canvas the run began with."""
+        return np.array(self.header["canvas"], dtype=np.int64) if steps == 0 else self.steps[steps - 1].after
+
+    def text(self) -> str:
+        """The canvas as it stands now, in words: without masks, and only up to the first stop token."""
+        mask, stop = self.header["model"]["mask"], set(self.header["model"]["stop"])
+        data = b""
+        for position, token in enumerate(self.canvas(len(self.steps)).tolist()):
+            if token in stop and not self.fixed[position]:
+                break
+            if token != mask:
+                piece = self.pieces.get(token, "")
+                data += piece if isinstance(piece, bytes) else piece.encode()
+        text = data.decode("utf-8", errors="replace")
+        # byte-level tokenizers put a space before the first word
+        return text if self.header["prompt"].startswith(" ") else text.removeprefix(" ")
+
+    def commit_step(self) -> ndarray:
+        """(length,) index of the step that last wrote each position; -1 where none did or it was blanked since."""
+        at = np.full(self.length, -1)
+        for step in self.steps:
+            at[step.written], at[step.blanked] = step.index, -1
+        return at
+
+    def masks_left(self) -> list[int]:
+        """Masks that may still be written, before the first step and after each one."""
+        mask = self.header["model"]["mask"]
+        return [int(((self.canvas(n) == mask) & ~self.fixed).sum()) for n in range(len(self.steps) + 1)]
+
+    def summary(self) -> str:
+        """One line for a person: steps, forwards, seconds, tokens per forward."""
+        if not self.steps:
+            return "0 steps"
+        last = self.steps[-1]
+        tokens = sum(int(step.written.sum()) for step in self.steps)
+        return (
+            f"{len(self.steps)} steps, {last.forwards} forwards, {last.seconds:.2f} seconds, "
+            f"{tokens / last.forwards:.2f} tokens per forward"
+        )
+
+
+def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
+    if "unmask" not in record:
+        raise ValueError("this is not an Unmask run file (no field 'unmask')")
+    if record["unmask"] != SCHEMA:
+        raise ValueError(f"it has schema {record['unmask']!r}, and this version reads schema {SCHEMA}")
+    model = _need(record, "model", dict)
+    vocab = _need(model, "vocab_size", int)
+    _need(model, "name", str)
+    _need(model, "stop", list)
+    _need(model, "mask", (int, type(None)))
+    canvas = _need(record, "canvas", list)
+    if not 0 < len(canvas) <= MAX_LENGTH:
+        raise ValueError(f"a canvas has 1 to {MAX_LENGTH} positions, got {len(canvas)}")
+    if not all(type(token) is int and 0 <= token < vocab for token in canvas):
+        raise ValueError(f"the canvas must hold token ids below {vocab}")
+    for lo, hi in _need(record, "fixed", list) + _need(record, "windows", list):
+        if not 0 <= lo < hi <= len(canvas):
+            raise ValueError(f"the range [{lo}, {hi}] lies outside the canvas of {len(canvas)} positions")
+    if not 1 <= _need(record, "top_k", int) <= 100:
+        raise ValueError(f"top_k must be between 1 and 100, got {record['top_k']}")
+    _need(record, "prompt", str)
+    _need(_need(record, "policy", dict), "name", str)
+    _need(record, "seed", int)
+    return record
+
+
+def _decompressed(data: bytes) -> tuple[bytes, bool]:
+    """The text of a file that may be gzipped, and whether its end is missing."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data, False
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        text = stream.decompress(data, MAX_BYTES)
+    except zlib.error as error:
+        raise RunFileError(f"the run file's compression is damaged ({error})") from error
+    if stream.unconsumed_tail:
+        raise RunFileError(f"the run file is larger than {MAX_BYTES >> 20} MB of text, which is the limit")
+    return text, not stream.eof

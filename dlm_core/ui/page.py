@@ -1,0 +1,83 @@
+"""The whole page as a `gr.Blocks`, and what `launch()` needs to show it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from dlm_core.trace import Trace
+from dlm_core.ui import denoise, words
+from dlm_core.ui.player import css
+
+RECORDED = Path(__file__).parents[2] / "assets" / "runs" / "opening.run.jsonl.gz"
+
+# Ctrl+Enter or Cmd+Enter generates from anywhere on the page
+HEAD = """<script>
+addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) document.getElementById("generate")?.click();
+});
+</script>"""
+
+
+def build_page(engine: denoise.Engine, models: list[str], recorded: Path = RECORDED) -> gr.Blocks:
+    """The page over an engine; `models` are the names in its menu."""
+    with gr.Blocks(title=words.TITLE, analytics_enabled=False) as page:
+        denoise.build(engine, models, recorded)
+        gr.api(_denoise_api(engine), api_name="denoise", concurrency_limit=20)
+    return page
+
+
+def _denoise_api(engine: denoise.Engine) -> Any:
+    def run(
+        prompt: str = "", policy: str = "llada", steps: int = 32, length: int = 96, block_length: int | None = None,
+        temperature: float = 0.7, seed: int = 0,
+    ) -> Iterator[dict]:  # fmt: skip
+        """Denoise a prompt; yields one dict a step: index, forwards, seconds, text so far, and what was written."""
+        try:
+            request = denoise.request_of(
+                prompt, policy, length, block_length, seed, {"steps": steps, "temperature": temperature}
+            )
+            lines = engine.run(request)
+        except ValueError as error:
+            raise gr.Error(f"{error}.") from error
+        trace: Trace | None = None
+        for line in lines:
+            if line.startswith('{"waiting"'):
+                continue
+            if trace is None:
+                trace = Trace.parse(line.encode())
+                continue
+            trace.feed(line.rstrip("\n").encode())
+            if trace.totals is None:
+                yield step_dict(trace)
+
+    return run
+
+
+def step_dict(trace: Trace) -> dict[str, Any]:
+    """A run's newest step for programs."""
+    step = trace.steps[-1]
+    written = [
+        {"position": int(i), "token_id": int(step.after[i]), "confidence": round(float(step.confidence[i]), 4)}
+        for i in step.written.nonzero()[0]
+    ]
+    return {
+        "index": step.index, "forwards": step.forwards, "seconds": step.seconds, "masks_left": trace.masks_left()[-1],
+        "written": written, "blanked": step.blanked.nonzero()[0].tolist(), "text": trace.text(),
+    }  # fmt: skip
+
+
+def launch_options() -> dict[str, Any]:
+    """What belongs to the one `launch()` call: looks, and no door left open that the page does not need."""
+    system = ["Inter", "system-ui", "sans-serif"]
+    return {
+        "css": css(),
+        "head": HEAD,
+        "theme": gr.themes.Base(font=system, font_mono=["ui-monospace", "monospace"]),
+        "footer_links": ["api"],
+        "enable_monitoring": False,
+        "run_history": False,
+        "ssr_mode": False,
+        "max_file_size": "32mb",
+    }
