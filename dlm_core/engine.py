@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from math import isfinite
 from numbers import Real
 from typing import Any
 
@@ -48,7 +49,7 @@ class Plan:
 
 def whole(name: str, value: Any, lo: int, hi: int) -> int:
     """`value` as an int from lo to hi, or one sentence saying what it should have been."""
-    if not isinstance(value, Real) or isinstance(value, bool) or value != value or value != int(value):
+    if not isinstance(value, Real) or isinstance(value, bool) or not isfinite(value) or value != int(value):
         raise ValueError(f"{name} must be a whole number, got {'nothing' if value is None else value}")
     if not lo <= value <= hi:
         raise ValueError(f"{name} must be between {lo} and {hi}, got {int(value)}")
@@ -73,7 +74,7 @@ def plan(model: LoadedModel, request: Request) -> Plan:
         params["steps"] = min(length, known["steps"].default or length)
     for name, value in params.items():
         default = known[name].default if name in known else None
-        if isinstance(default, float) and (not isinstance(value, Real) or value != value):
+        if isinstance(default, float) and (not isinstance(value, Real) or not isfinite(value)):
             raise ValueError(f"{name} must be a number, got {'nothing' if value is None else value}")
     block_length = None if request.block_length is None else whole("block length", request.block_length, 1, length)
     return Plan(

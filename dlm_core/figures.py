@@ -77,9 +77,18 @@ def plot_heatmap(data: HeatmapData, measure: Measure, theme: Theme = "light") ->
         ]
     )  # fmt: skip
     return _styled(figure, theme).update_layout(
-        xaxis={"title": "step", "range": [-0.5, max(1, steps) - 0.5], "constrain": "domain"},
-        yaxis={"title": "position", "range": [max(1, len(data.measured)) - 0.5, -0.5], "autorange": False},
+        xaxis={"title": "step", "range": [-0.5, max(1, steps) - 0.5], "dtick": _whole(steps)},
+        yaxis={
+            "title": "position",
+            "range": [max(1, len(data.measured)) - 0.5, -0.5],
+            "dtick": _whole(len(data.measured)),
+        },
     )
+
+
+def _whole(count: int) -> int | None:
+    """Distance of ticks on an axis of `count` cells: short axes must not be cut into halves of a cell."""
+    return 1 if count <= 10 else None
 
 
 def _scale(measure: Measure, theme: Theme) -> list[list[float | str]]:
@@ -120,7 +129,9 @@ def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:
     )
     figure.update_traces(hoverinfo="none")
     return _styled(figure, theme).update_layout(
-        xaxis={"title": "step", "range": [-0.5, max(1, len(data.masks_left)) - 0.5]},
+        xaxis={
+            "title": "step", "range": [-0.5, max(1, len(data.masks_left)) - 0.5], "dtick": _whole(len(data.masks_left)),
+        },
         yaxis={"title": "masks", "rangemode": "tozero", "nticks": 4},
         yaxis2={
             "title": "per forward", "nticks": 4, "tickmode": "auto", "tickformat": ".2~f", "overlaying": "y",

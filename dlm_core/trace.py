@@ -272,7 +272,7 @@ class Trace:
             raise RunFileError("this is not an Unmask run file: it has no whole first line")
         with _line_errors(1):
             header = _record(raw[0])
-            trace = cls(_checked_header(header))
+            trace = cls({name: value for name, value in _checked_header(header).items() if name != "pieces"})
             trace._keep(header, raw[0])
         for line in raw[1:]:
             trace.feed(line)

@@ -476,10 +476,13 @@ function mountPlayer(host, options) {
     if (measure === "commit") figure.data.forEach((trace) => { if (trace.name !== "written") trace.zmax = Math.max(1, steps - 1); });
     figure.layout.xaxis.range = [-0.5, steps - 0.5];
     figure.layout.yaxis.range = [length - 0.5, -0.5];
+    figure.layout.xaxis.dtick = steps <= 10 ? 1 : null; // as figures.py does
+    figure.layout.yaxis.dtick = length <= 10 ? 1 : null;
     const progress = structuredClone(config.figures[theme()].progress);
     progress.data[0].y = run.steps.map((step, s) => step.write.length / Math.max(1, step.forwards - (s ? run.steps[s - 1].forwards : 0)));
     progress.data[1].y = run.steps.map((step) => step.masks);
     progress.layout.xaxis.range = [-0.5, steps - 0.5];
+    progress.layout.xaxis.dtick = figure.layout.xaxis.dtick;
     const settings = { displayModeBar: false, responsive: false };
     figure.layout.datarevision = progress.layout.datarevision = `${envelope} ${run.steps.length} ${measure}`;
     Promise.all([

@@ -1,0 +1,141 @@
+"""The pure half of player.js, in the browser's own JavaScript."""
+
+import json
+
+import pytest
+from stand_ins import MASK, record
+
+from dlm_core.canvas import Canvas
+from dlm_core.figures import heatmap_data, progress_data
+from dlm_core.ui.player import ASSETS
+
+
+@pytest.fixture(scope="module")
+def js(browser):
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_script_tag(content=(ASSETS / "player.js").read_text())
+    yield page.evaluate
+    context.close()
+
+
+def load(js, trace):
+    js("lines => { window.run = emptyRun(); for (const line of lines) addLine(run, line); }", trace.lines)
+
+
+BYTES = "pieces => spell(pieces.map(p => typeof p === 'string' ? p : Uint8Array.from(p)))"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        (["a", " b"], ["a", " b"]),
+        (["x", [0xC3], [0xA9], "y"], ["x", "é", "", "y"]),
+        ([[0xE4, 0xBD], [0xA0], [0xE5], [0xA5, 0xBD]], ["你", "", "好", ""]),
+        ([[0xF0, 0x9F], "a"], ["◌◌", "a"]),
+        ([[0x80]], ["◌"]),
+        ([list("👩‍👧".encode())[:5], list("👩‍👧".encode())[5:]], ["👩‍👧", ""]),
+    ],
+)
+def test_parts_of_characters_are_joined_in_the_slot_of_their_first_byte(js, pieces, shown):
+    assert js(BYTES, pieces) == shown
+
+
+def test_the_page_reads_a_run_as_python_does(js, trace):
+    load(js, trace)
+    for step in trace.steps:
+        theirs = js(
+            "s => ({ ids: [...run.steps[s].ids], row: [...run.steps[s].row], p: [...run.steps[s].confidence],"
+            " top: [...run.steps[s].topIds],"
+            " masks: run.steps[s].masks })",
+            step.index,
+        )
+        assert theirs["ids"] == step.after.tolist()
+        assert [k >= 0 for k in theirs["row"]] == step.measured.tolist()
+        assert theirs["p"] == pytest.approx(step.confidence[step.measured].tolist(), abs=1e-6)
+        assert theirs["top"] == step.top_ids[step.measured].ravel().tolist()
+        assert theirs["masks"] == trace.masks_left()[step.index + 1]
+
+
+@pytest.mark.parametrize("measure", ["confidence", "entropy", "commit"])
+def test_the_page_fills_the_figures_with_the_numbers_python_would(js, trace, measure):
+    load(js, trace)
+    ours = heatmap_data(trace, measure)
+    theirs = js("name => run.grids[name]", measure)
+    for part in ("measured", "held", "written"):
+        for row, other in zip(getattr(ours, part), theirs[part]):
+            assert [x is None for x in row] == [x is None for x in other], part
+            assert [x for x in row if x is not None] == pytest.approx([x for x in other if x is not None], abs=2e-4)
+    assert js("run.steps.map(s => s.masks)") == progress_data(trace).masks_left
+
+
+def test_every_position_has_the_state_its_history_gives_it(js, trace):
+    load(js, trace)
+    commit = trace.commit_step()
+    for at in range(len(trace.steps) + 1):
+        views = js(
+            "at => run.header.canvas.map((_, i) => { const v = tokenAt(run, at, i, Infinity);"
+            " return { ...v, confidence: Number.isNaN(v.confidence) ? null : v.confidence }; })",
+            at,
+        )
+        for i, view in enumerate(views):
+            if i < 4:
+                assert (view["state"], view["commit"], view["confidence"]) == ("fixed", -1, None)
+            elif commit[i] < at:
+                assert view["state"] == "committed"
+                assert view["commit"] == commit[i]
+                assert view["confidence"] == pytest.approx(float(trace.steps[commit[i]].confidence[i]), abs=1e-6)
+            else:
+                assert view["state"] == ("draft" if at else "masked")
+
+
+def test_a_token_taken_back_or_rewritten_shows_as_such(js, trace):
+    lines = [json.loads(line) for line in trace.lines[:3]]
+    (first, token), (second, _) = lines[1]["write"]
+    lines[2]["blank"] = [[first, MASK]]
+    lines[2]["write"].append([second, (token + 1) % 40])
+    js(
+        "lines => { window.run = emptyRun(); for (const line of lines) addLine(run, line); }",
+        [json.dumps(line) for line in lines],
+    )
+    assert js("i => tokenAt(run, 2, i, Infinity).state", first) == "remasked"
+    assert js("i => tokenAt(run, 2, i, Infinity).state", second) == "revised"
+    assert "Taken back" in js("i => why(run, 2, i)", first)
+
+
+def test_positions_behind_the_end_of_text_are_a_tail(js, network):
+    canvas = Canvas.from_prompt([1, 2], 4, MASK)
+    trace = record(network(), canvas, steps=4)
+    lines = [json.loads(line) for line in trace.lines]
+    lines[0]["model"]["stop"] = [stop := int(trace.steps[-1].after[3])]
+    js(
+        "lines => { window.run = emptyRun(); for (const line of lines) addLine(run, line); }",
+        [json.dumps(line) for line in lines],
+    )
+    states = js("run.header.canvas.map((_, i) => tokenAt(run, 4, i, firstStopAt(run, 4)).state)")
+    end = trace.steps[-1].after.tolist().index(stop, 2)
+    assert states[2:end] == ["committed"] * (end - 2)
+    assert states[end:] == ["tail"] * (6 - end)
+
+
+@pytest.mark.parametrize(
+    ("policy", "params", "words"),
+    [
+        ("llada", {"steps": 3}, ["ranks", "quota is 4"]),
+        ("llada", {"steps": 3, "remasking": "random"}, ["chance decides the order", "quota"]),
+        ("threshold", {"threshold": 0.3}, ["confidence", "threshold is 0.3"]),
+        ("eb", {"gamma": 0.5}, ["entropy", "bound of 0.5"]),
+        ("mdlm", {"steps": 4}, ["chance alone"]),
+        ("left_to_right", {"steps": 3}, ["reading order"]),
+    ],
+)
+def test_why_names_the_rule_and_its_numbers(js, network, policy, params, words):
+    trace = record(network(), Canvas.from_prompt([1], 12, MASK), policy=policy, **params)
+    load(js, trace)
+    at = next(s.index for s in trace.steps if s.written.any())
+    written = int(trace.steps[at].written.argmax())
+    sentence = js("([at, i]) => why(run, at, i)", [at + 1, written])
+    assert sentence.startswith("Written in this step.")
+    for word in words:
+        assert word in sentence
+    assert "fixed" in js("why(run, 1, 0)")

@@ -1,0 +1,97 @@
+"""The real page in a real browser: one server and one Chromium for all tests, a fresh visitor for each."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+ROOT = Path(__file__).parents[2]
+expect.set_options(timeout=30_000)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """`python app.py` in a process of its own."""
+
+    def __init__(self, **environment: str) -> None:
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        offline = {"PORT": str(port), "HOST": "127.0.0.1", "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+        self.process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=os.environ | offline | environment)
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                urllib.request.urlopen(self.url, timeout=5).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, "app.py ended"
+                assert time.monotonic() < deadline, "app.py did not answer within two minutes"
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+
+class Visitor:
+    """A page with what a test wants to know of it: the player's state, complaints, and requests that left home."""
+
+    def __init__(self, browser: Browser, url: str, **context) -> None:
+        self.context = (
+            browser.new_context(viewport={"width": 1280, "height": 1000}, **context)
+            if "viewport" not in context
+            else browser.new_context(**context)
+        )
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.outside: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on(
+            "request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else self.outside.append(r.url)
+        )
+        self.page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.url = url
+
+    def open(self) -> Page:
+        self.page.goto(self.url)
+        self.wait("steps > 0")
+        return self.page
+
+    def state(self) -> dict:
+        data = json.loads(
+            self.page.evaluate("JSON.stringify({...document.querySelector('#player [data-mode]').dataset})")
+        )
+        return {
+            "mode": data["mode"],
+            "playing": data["playing"] == "true",
+            "step": int(data["step"]),
+            "steps": int(data["steps"]),
+        }
+
+    def wait(self, condition: str, timeout: int = 30_000) -> None:
+        """Wait until a condition on mode, playing, step, steps holds."""
+        self.page.wait_for_function(
+            "condition => { const root = document.querySelector('#player [data-mode]'); if (!root) return false;"
+            "const { mode, playing } = root.dataset, step = +root.dataset.step, steps = +root.dataset.steps;"
+            "return new Function('mode', 'playing', 'step', 'steps', `return ${condition}`)"
+            "(mode, playing === 'true', step, steps); }",
+            arg=condition, timeout=timeout,
+        )  # fmt: skip
+
+    def set(self, **values) -> None:
+        for name, value in values.items():
+            self.page.locator(f"#{name.replace('_', '-')} :is(input, textarea)").first.fill(str(value))
+
+    def generate(self, **values) -> None:
+        self.set(**values)
+        self.page.click("#generate")

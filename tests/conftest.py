@@ -1,0 +1,41 @@
+"""Fixtures: a denoiser with known answers, a run recorded from it, and the bundled model."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from oracle import oracle
+from stand_ins import MASK, VOCAB, record
+
+from dlm_core.canvas import Canvas
+from dlm_core.denoiser import Banned, Denoiser, TableDenoiser
+from dlm_core.models import LoadedModel, load_model
+from dlm_core.trace import Trace
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def network() -> Callable[[int], Denoiser]:
+    """A denoiser whose answers depend on the neighbourhood, and which never proposes the mask."""
+
+    def build(seed: int = 1, gain: int = 12) -> Denoiser:
+        def table(ids: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(oracle(ids.numpy(), seed=seed, vocab=VOCAB, gain=gain))
+
+        return Banned(TableDenoiser(table, VOCAB, MASK), [MASK])
+
+    return build
+
+
+@pytest.fixture
+def trace(network: Callable[[int], Denoiser]) -> Trace:
+    """A finished run: 4 fixed positions, 12 masks, 6 steps."""
+    run = record(network(), Canvas.from_prompt([1, 2, 3, 4], 12, MASK), steps=6)
+    run.finish("finished")
+    return run
+
+
+@pytest.fixture(scope="session")
+def bundled() -> LoadedModel:
+    return load_model("bundled")

@@ -1,0 +1,123 @@
+"""Who may import whom, as a table; and what the repository may hold."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "dlm_core"
+
+# module: (project modules, third-party packages); a module imports only what its row allows
+TABLE = {
+    "__init__": (set(), set()),
+    "step": (set(), {"numpy"}),
+    "canvas": (set(), {"numpy"}),
+    "noise": (set(), {"torch"}),
+    "beliefs": (set(), {"torch"}),
+    "denoiser": (set(), {"torch"}),
+    "policies": ({"policies", "beliefs"}, {"torch"}),
+    "sampler": ({"step", "canvas", "beliefs", "denoiser", "policies"}, {"numpy", "torch"}),
+    "trace": ({"step"}, {"numpy"}),
+    "figures": ({"step", "trace"}, {"numpy", "plotly"}),
+    "models": ({"models", "denoiser", "trace"}, {"torch", "transformers", "tokenizers"}),
+    "engine": ({"step", "canvas", "models", "policies", "sampler", "trace"}, set()),
+    "data": (set(), {"torch"}),
+    "training": ({"data", "noise"}, {"torch", "transformers", "tqdm"}),
+    "__main__": ({"policies", "engine", "models", "trace"}, {"transformers"}),
+    "ui": ({"ui", "engine", "figures", "policies", "trace"}, {"gradio", "plotly"}),
+}
+
+
+def name_of(file):
+    return file.relative_to(CORE).with_suffix("").parts[0]
+
+
+def imports(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: write imports in full"
+            yield node.module
+
+
+FILES = sorted(CORE.rglob("*.py"))
+
+
+def test_every_module_has_a_row():
+    assert {name_of(file) for file in FILES} == set(TABLE)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CORE)))
+def test_a_module_imports_only_what_its_row_allows(file):
+    project, third = TABLE[name_of(file)]
+    for module in imports(file):
+        head, *rest = module.split(".")
+        if head == "dlm_core":
+            assert rest, f"{file}: import the module, not the package"
+            assert rest[0] in project, f"{file.relative_to(ROOT)} may not import {module}"
+        elif head not in sys.stdlib_module_names:
+            assert head in third, f"{file.relative_to(ROOT)} may not import {head}"
+
+
+def test_the_table_has_no_circles():
+    rank, rows = {}, {name: set(project) - {name} for name, (project, _) in TABLE.items()}
+    while rows:
+        free = [name for name, needs in rows.items() if needs <= set(rank)]
+        assert free, f"a circle among {sorted(rows)}"
+        for name in free:
+            rank[name] = True
+            del rows[name]
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"), [("trace", "torch"), ("figures", "torch"), ("sampler", "transformers"), ("engine", "gradio")]
+)
+def test_light_modules_stay_light(module, heavy):
+    code = f"import sys, dlm_core.{module}; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def tracked():
+    return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_no_tracked_file_is_larger_than_a_space_accepts():
+    assert [name for name in tracked() if (ROOT / name).exists() and (ROOT / name).stat().st_size > 10e6] == []
+
+
+def test_the_space_header_is_whole_and_agrees_with_the_requirements():
+    head = re.match(r"---\n(.*?)\n---\n", (ROOT / "README.md").read_text(), re.S).group(1)
+    fields = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
+    assert {
+        "title",
+        "emoji",
+        "colorFrom",
+        "colorTo",
+        "sdk",
+        "sdk_version",
+        "python_version",
+        "app_file",
+        "license",
+        "short_description",
+    } <= set(fields)
+    assert f"gradio=={fields['sdk_version']}" in (ROOT / "requirements.txt").read_text()
+    assert fields["python_version"].strip('"') == "3.12"
+    assert (ROOT / fields["app_file"]).exists()
+    assert len(fields["short_description"]) <= 60
+
+
+def test_the_readme_names_every_module_and_no_other():
+    text = (ROOT / "README.md").read_text()
+    told = set(re.findall(r"^dlm_core/(\w+)", text, re.M))
+    assert told == set(TABLE)
+
+
+def test_the_palette_has_the_same_roles_in_both_themes():
+    palette = json.loads((ROOT / "assets/player/palette.json").read_text())
+    assert set(palette["light"]) == set(palette["dark"])

@@ -1,0 +1,66 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlm_core.beliefs import believe, draw, top
+
+
+@pytest.mark.parametrize("vocab", [3, 64, 331, 5000, 126_464])
+def test_statistics_equal_a_float64_softmax(vocab):
+    logits = torch.randn(7, vocab, generator=torch.Generator().manual_seed(vocab)) * 4
+    seen, exact = believe(logits, 5), logits.double().softmax(1)
+    k = min(5, vocab)
+    assert torch.allclose(seen.entropy, -(exact * exact.log()).sum(1), rtol=1e-5, atol=1e-6)
+    assert torch.allclose(seen.top_probs, exact.topk(k, 1).values, rtol=1e-5)
+    assert (seen.top_ids == logits.topk(k, 1).indices).all()
+    some = torch.arange(7) % vocab
+    assert torch.allclose(seen.probability(some), exact.gather(1, some[:, None])[:, 0], rtol=1e-5)
+
+
+def test_probabilities_next_to_one_stay_apart():
+    logits = torch.zeros(2, 1000)
+    logits[0, 3], logits[1, 3] = 40.0, 41.0
+    sure = believe(logits).probability(torch.tensor([3, 3]))
+    assert sure[0] < sure[1] < 1
+
+
+def test_banned_tokens_have_no_probability_and_leave_no_nan():
+    logits = torch.randn(3, 200)
+    logits[:, 5:150] = float("-inf")
+    seen = believe(logits)
+    assert torch.isfinite(seen.entropy).all()
+    assert (seen.probability(torch.tensor([5, 60, 149])) == 0).all()
+
+
+@given(st.integers(1, 2000), st.integers(1, 5), st.integers(0, 99))
+def test_the_two_level_search_finds_what_topk_finds(vocab, k, seed):
+    values = torch.randn(3, vocab, generator=torch.Generator().manual_seed(seed))
+    k = min(k, vocab)
+    found, ids = top(values, k)
+    assert torch.equal(found, values.topk(k, 1).values)
+    assert torch.equal(values.gather(1, ids), found)
+
+
+@pytest.mark.parametrize(("vocab", "temperature"), [(5, 1.0), (70, 0.5), (200, 1.7)])
+def test_draws_follow_the_tempered_softmax(vocab, temperature):
+    logits = torch.randn(1, vocab, generator=torch.Generator().manual_seed(1)) * 2
+    n = 60_000
+    chosen = draw(logits.expand(n, -1), temperature, torch.Generator().manual_seed(2))
+    wanted = (logits[0].double() / temperature).softmax(0)
+    share = chosen.bincount(minlength=vocab).double() / n
+    assert (share - wanted).abs().max() < 5 * (0.25 / n) ** 0.5
+
+
+def test_a_draw_never_takes_a_token_without_probability():
+    logits = torch.full((4000, 130), float("-inf"))
+    logits[:, 63], logits[:, 129] = 0.0, 0.0
+    assert set(draw(logits, 1.0, torch.Generator().manual_seed(0)).tolist()) == {63, 129}
+
+
+def test_draws_use_only_the_generator_they_are_given():
+    before = torch.get_rng_state()
+    a = draw(torch.zeros(9, 99), 1.0, torch.Generator().manual_seed(4))
+    b = draw(torch.zeros(9, 99), 1.0, torch.Generator().manual_seed(4))
+    assert torch.equal(a, b)
+    assert torch.equal(before, torch.get_rng_state())

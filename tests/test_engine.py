@@ -1,0 +1,146 @@
+import json
+import threading
+
+import pytest
+import torch
+
+from dlm_core.engine import BrokenEngine, LocalEngine, Request
+from dlm_core.trace import Trace
+
+
+def run(engine, stop=None, **kwargs):
+    return Trace.parse(
+        "".join(line for line in engine.run(Request(**kwargs), stop) if '"waiting"' not in line).encode()
+    )
+
+
+@pytest.fixture
+def engine(bundled):
+    return LocalEngine(bundled)
+
+
+def test_a_run_fills_its_masks_and_says_how_it_ended(engine):
+    trace = run(engine, prompt="The cat", length=16, params={"steps": 4})
+    assert trace.masks_left()[-1] == 0
+    assert trace.totals["end"] == "finished"
+    assert trace.totals["forwards"] == 4
+
+
+def test_the_header_is_enough_to_repeat_the_run(engine):
+    first = run(engine, prompt="The cat", length=24, block_length=8, seed=9, params={"steps": 12, "temperature": 0.8})
+    header = first.header
+    params = {name: value for name, value in header["policy"].items() if name != "name"}
+    block = header["windows"][0][1] - header["windows"][0][0]
+    again = run(
+        engine, prompt=header["prompt"], policy=header["policy"]["name"], block_length=block, seed=header["seed"],
+        length=len(header["canvas"]) - header["fixed"][0][1], params=params,
+    )  # fmt: skip
+    assert [s.after.tolist() for s in again.steps] == [s.after.tolist() for s in first.steps]
+    assert again.header == header
+
+
+def test_an_empty_prompt_is_allowed(engine):
+    assert run(engine, length=8, params={"steps": 8}).text()
+
+
+def test_a_stop_ends_the_run_after_the_step_it_is_in(engine):
+    stop, steps = threading.Event(), []
+    for line in engine.run(Request("A", length=32, params={"steps": 32}), stop):
+        record = json.loads(line)
+        if "step" in record:
+            steps.append(record)
+            if len(steps) == 3:
+                stop.set()
+    assert len(steps) == 3
+    assert record["end"] == "stopped"
+
+
+def test_a_failing_model_keeps_the_run_so_far_and_says_why(bundled, monkeypatch):
+    engine, calls = LocalEngine(bundled), []
+    answer = type(bundled.denoiser).__call__
+
+    def failing(self, ids, positions):
+        calls.append(1)
+        if len(calls) == 4:
+            raise RuntimeError("out of memory\nlong story")
+        return answer(self, ids, positions)
+
+    monkeypatch.setattr(type(bundled.denoiser), "__call__", failing)
+    trace = run(engine, prompt="A", length=16, params={"steps": 16})
+    assert len(trace.steps) == 3
+    assert trace.totals["end"] == "error"
+    assert trace.totals["message"] == "the model failed at step 3: out of memory"
+
+
+def test_two_runs_take_turns_and_the_second_is_told_it_waits(engine):
+    first = engine.run(Request("A", length=8, params={"steps": 8}))
+    next(first)
+    second = engine.run(Request("B", length=8, params={"steps": 8}))
+    assert json.loads(next(second)) == {"waiting": 1}
+    rest = []
+    thread = threading.Thread(target=lambda: rest.extend(second))
+    thread.start()
+    assert len(list(first)) == 9
+    thread.join(30)
+    assert json.loads(rest[0])["prompt"] == "B"
+    assert json.loads(rest[-1])["end"] == "finished"
+
+
+def test_whoever_leaves_the_queue_or_the_run_frees_it(engine):
+    first, second = (engine.run(Request("A", length=8, params={"steps": 8})) for _ in range(2))
+    next(first)
+    next(second)
+    second.close()
+    first.close()
+    assert run(engine, prompt="C", length=8, params={"steps": 2}).totals["end"] == "finished"
+
+
+def test_stopping_while_waiting_ends_at_once_without_a_step(engine):
+    first = engine.run(Request("A", length=8, params={"steps": 8}))
+    next(first)
+    stop = threading.Event()
+    second = engine.run(Request("B", length=8, params={"steps": 8}), stop)
+    next(second)
+    stop.set()
+    lines = [json.loads(line) for line in second]
+    assert lines[-1]["end"] == "stopped"
+    first.close()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "sentence"),
+    [
+        ({"policy": "best"}, "unknown policy 'best': choose one of"),
+        ({"length": 0}, "length must be between 1 and 255, got 0"),
+        ({"length": 10_000}, "length must be between 1 and 255, got 10000"),
+        ({"length": None}, "length must be a whole number, got nothing"),
+        ({"length": 2.5}, "length must be a whole number, got 2.5"),
+        ({"length": float("nan")}, "length must be a whole number"),
+        ({"length": float("inf")}, "length must be a whole number"),
+        ({"params": {"steps": 0}}, "steps must be between 1 and 96, got 0"),
+        ({"params": {"steps": 97}}, "steps must be between 1 and 96, got 97"),
+        ({"params": {"temperature": -1}}, "temperature must be 0 or more, got -1"),
+        ({"params": {"temperature": None}}, "temperature must be a number, got nothing"),
+        ({"block_length": 7}, "block length must divide the length 96"),
+        ({"block_length": 8, "params": {"steps": 2}}, "steps must be at least the number of blocks"),
+        ({"prompt": "dog " * 300}, "must fit the model's 256 positions: the prompt takes"),
+        ({"seed": -1}, "seed must be between"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"params": {"hurry": 1}}, "policy llada has no parameter 'hurry'"),
+    ],
+)
+def test_a_wrong_request_is_one_sentence_before_anything_runs(engine, kwargs, sentence):
+    with pytest.raises(ValueError, match=sentence) as error:
+        engine.run(Request(**kwargs))
+    assert "\n" not in str(error.value)
+
+
+def test_an_engine_without_a_model_says_why():
+    with pytest.raises(ValueError, match="no model"):
+        BrokenEngine("no model here").run(Request())
+
+
+def test_a_run_leaves_the_global_random_state_alone(engine):
+    before = torch.get_rng_state()
+    run(engine, prompt="A", length=8, params={"steps": 2, "temperature": 1.0})
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,92 @@
+import json
+
+import numpy as np
+import pytest
+from stand_ins import MASK, record
+
+from dlm_core.canvas import Canvas
+from dlm_core.figures import (
+    HeatmapData,
+    ProgressData,
+    heatmap_data,
+    palette,
+    plot_heatmap,
+    plot_progress,
+    progress_data,
+)
+
+
+def test_the_heatmap_shows_what_was_measured_then_what_is_held(network):
+    trace = record(network(), Canvas.from_prompt([1], 2, MASK), policy="left_to_right", steps=2)
+    first, second = trace.steps
+    c0, c1, d1 = (round(float(x), 4) for x in (first.confidence[1], first.confidence[2], second.confidence[2]))
+    assert heatmap_data(trace, "confidence") == HeatmapData(
+        measured=[[None, None], [c0, None], [c1, d1]],
+        held=[[None, None], [None, c0], [None, None]],
+        written=[[None, None], [1, None], [None, 1]],
+    )
+    assert heatmap_data(trace, "commit") == HeatmapData(
+        measured=[[None, None], [0, None], [None, 1]],
+        held=[[None, None], [None, 0], [None, None]],
+        written=[[None, None], [1, None], [None, 1]],
+    )
+
+
+def test_entropy_is_told_in_nats_where_it_was_measured(trace):
+    data = heatmap_data(trace, "entropy")
+    for step in trace.steps:
+        column = [row[step.index] for row in data.measured]
+        assert [value is not None for value in column] == step.measured.tolist()
+        assert column[15] is None or column[15] == pytest.approx(float(step.entropy[15]))
+
+
+def test_progress_is_masks_left_and_tokens_per_forward(trace):
+    assert progress_data(trace) == ProgressData([10, 8, 6, 4, 2, 0], [2.0] * 6)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("measure", ["confidence", "entropy", "commit"])
+def test_a_figure_names_its_axes_and_becomes_json(trace, measure, theme):
+    figure = json.loads(plot_heatmap(heatmap_data(trace, measure), measure, theme).to_json())
+    assert [figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")] == ["step", "position"]
+    assert [part["name"] for part in figure["data"]] == ["held", "measured", "written"]
+    assert figure["layout"]["yaxis"]["range"] == [15.5, -0.5], "position 0 is on top"
+
+
+def test_progress_names_its_axes(trace):
+    layout = plot_progress(progress_data(trace)).layout
+    assert (layout.xaxis.title.text, layout.yaxis.title.text, layout.yaxis2.title.text) == (
+        "step",
+        "masks",
+        "per forward",
+    )
+
+
+def test_figures_of_an_empty_run_can_be_drawn():
+    plot_heatmap(HeatmapData([], [], []), "commit").to_json()
+    plot_progress(ProgressData([], [])).to_json()
+
+
+def luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def contrast(a, b):
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_colours_are_legible_and_the_ramp_works_in_greyscale(theme):
+    colours = palette(theme)
+    ramp = [luminance(colours[f"r{i}"]) for i in range(6)]
+    assert ramp == sorted(ramp, reverse=theme == "light"), "confidence must read without hue"
+    for paper in ("paper", "card"):
+        for ink in ("ink", "mute", "accent", "now", "revise"):
+            assert contrast(colours[paper], colours[ink]) >= 4.5, (paper, ink)
+    for i in range(6):
+        assert contrast(colours[f"r{i}"], colours[f"r{i}-ink"]) >= 4.5, i
+    assert contrast(colours["mask"], colours["mask-ink"]) >= 4.5
+    assert contrast(colours["accent"], colours["accent-ink"]) >= 4.5

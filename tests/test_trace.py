@@ -1,0 +1,218 @@
+import gzip
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stand_ins import MASK, STOP, VOCAB, record
+
+from dlm_core.canvas import Canvas
+from dlm_core.policies import make_policy
+from dlm_core.sampler import sample
+from dlm_core.trace import MAX_LENGTH, RunFileError, Trace
+
+ARRAYS = ("before", "after", "predicted", "confidence", "entropy", "top_ids", "top_probs", "written", "blanked")
+
+
+def text_of(trace):
+    return "".join(line + "\n" for line in trace.lines).encode()
+
+
+def test_a_saved_run_loads_as_the_very_same_run(trace, tmp_path):
+    trace.save(tmp_path / "a.run.jsonl.gz")
+    loaded = Trace.load(tmp_path / "a.run.jsonl.gz")
+    assert loaded.header == trace.header
+    assert loaded.lines == trace.lines
+    assert loaded.pieces == trace.pieces
+    assert loaded.totals == trace.totals
+    assert loaded.notice is None
+    for a, b in zip(loaded.steps, trace.steps):
+        for name in ARRAYS:
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name), name)
+        assert (a.index, a.window, a.forwards, a.seconds, a.info) == (b.index, b.window, b.forwards, b.seconds, b.info)
+
+
+def test_the_same_run_gives_the_same_bytes(trace, tmp_path):
+    trace.save(tmp_path / "a")
+    trace.save(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_is_kept_differs_from_what_was_measured_by_less_than_a_quantum(network):
+    canvas = Canvas.from_prompt([1, 2, 3, 4], 12, MASK)
+    raw = list(sample(network(), canvas, make_policy("llada", steps=6), seed=3))
+    for kept, measured in zip(record(network(), canvas, steps=6).steps, raw):
+        np.testing.assert_array_equal(kept.after, measured.after)
+        np.testing.assert_array_equal(kept.predicted, measured.predicted)
+        np.testing.assert_array_equal(kept.top_ids, measured.top_ids)
+        np.testing.assert_array_equal(np.isnan(kept.confidence), np.isnan(measured.confidence))
+        np.testing.assert_allclose(kept.confidence, measured.confidence, atol=1e-5)
+        np.testing.assert_allclose(kept.entropy, measured.entropy, atol=6e-4)
+        np.testing.assert_allclose(kept.top_probs, measured.top_probs, atol=5e-3)
+
+
+def test_not_measured_is_never_zero(trace):
+    for step in trace.steps:
+        assert np.isnan(step.confidence[:4]).all()
+        assert (step.top_ids[:4] == -1).all()
+
+
+def test_a_large_vocabulary_takes_wide_ids(network):
+    canvas = Canvas.from_prompt([1], 3, MASK)
+    step = next(sample(network(), canvas, make_policy("llada", steps=1), seed=3))
+    trace = Trace.begin(
+        model={"name": "big", "vocab_size": 200_000, "mask": MASK, "stop": []}, prompt="", canvas=canvas.ids,
+        fixed=canvas.fixed, policy={"name": "llada"}, windows=[(0, 4)], seed=0, top_k=5, versions={}, piece=str,
+    )  # fmt: skip
+    trace.append(step)
+    np.testing.assert_array_equal(Trace.parse(text_of(trace)).steps[0].top_ids, step.top_ids)
+
+
+def test_a_128_by_128_run_streams_under_300_kib_with_all_beliefs(bundled):
+    from dlm_core.engine import LocalEngine, Request
+
+    request = Request("Once upon a time", length=128, params={"steps": 128, "temperature": 0.7})
+    lines = list(LocalEngine(bundled).run(request))
+    assert len(lines) == 130
+    assert sum(len(line.encode()) for line in lines) < 300 * 1024
+
+
+def test_text_of_a_token_is_given_once_on_the_line_where_it_first_occurs(trace):
+    told = [token for line in trace.lines for token in json.loads(line).get("pieces", {})]
+    assert len(told) == len(set(told))
+    seen = set(trace.header["canvas"])
+    for step in trace.steps:
+        seen |= set(step.after) | set(step.top_ids[step.top_ids >= 0]) | set(step.predicted[step.predicted >= 0])
+    assert set(map(int, told)) == seen
+
+
+def test_the_text_ends_at_the_first_stop_token_and_leaves_masks_out(network):
+    trace = record(
+        network(), Canvas(np.array([1, MASK, 2, STOP, 3]), np.array([True, False, True, False, False])), steps=1
+    )
+    trace.steps.clear()
+    assert trace.text() == "bc"
+
+
+def test_parts_of_a_character_make_the_character():
+    canvas = Canvas(np.array([7, 8]), np.array([True, True]))
+    pieces = {7: b"\xc3", 8: b"\xa9"}
+    trace = Trace.begin(
+        model={"name": "x", "vocab_size": 9, "mask": 0, "stop": []}, prompt="é", canvas=canvas.ids, fixed=canvas.fixed,
+        policy={"name": "llada"}, windows=[(0, 2)], seed=0, top_k=1, versions={}, piece=pieces.__getitem__,
+    )  # fmt: skip
+    assert Trace.parse(text_of(trace)).text() == "é"
+
+
+def test_commit_steps_and_masks_left_follow_the_steps(trace):
+    commit = trace.commit_step()
+    assert (commit[:4] == -1).all()
+    assert sorted(commit[4:].tolist()) == sorted([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
+    assert trace.masks_left() == [12, 10, 8, 6, 4, 2, 0]
+
+
+def test_a_line_never_ends_a_script_element(network):
+    trace = Trace.begin(
+        model={"name": "</script>", "vocab_size": VOCAB, "mask": MASK, "stop": []}, prompt="</script><!--",
+        canvas=[1], fixed=np.array([True]), policy={"name": "llada"}, windows=[(0, 1)], seed=0, top_k=5, versions={},
+        piece=lambda token: "</script>",
+    )  # fmt: skip
+    assert "<" not in "".join(trace.lines)
+    assert Trace.parse(text_of(trace)).header["prompt"] == "</script><!--"
+
+
+# --- files that are not what they should be ---
+
+
+@given(keep=st.floats(0, 0.999))
+def test_a_file_cut_anywhere_opens_up_to_its_last_whole_line_and_says_so(network, keep):
+    run = record(network(), Canvas.from_prompt([1, 2], 6, MASK), steps=3)
+    run.finish("finished")
+    whole = text_of(run)
+    part = whole[: int(len(whole) * keep)]
+    lines = part.count(b"\n")
+    if lines == 0:
+        with pytest.raises(RunFileError, match="no whole first line"):
+            Trace.parse(part)
+    else:
+        cut = Trace.parse(part)
+        assert cut.lines == run.lines[:lines]
+        assert cut.notice.endswith(f"line {lines}")
+
+
+def test_a_gzip_stream_that_breaks_off_opens_as_far_as_it_goes(trace, tmp_path):
+    trace.save(tmp_path / "a")
+    data = (tmp_path / "a").read_bytes()
+    (tmp_path / "a").write_bytes(data[: len(data) * 2 // 3])
+    cut = Trace.load(tmp_path / "a")
+    assert 0 < len(cut.lines) < len(trace.lines)
+    assert "cut off" in cut.notice
+
+
+def broken(trace, number, **changes):
+    lines = [json.loads(line) for line in trace.lines]
+    for key, value in changes.items():
+        if value is None:
+            del lines[number - 1][key]
+        else:
+            lines[number - 1][key] = value
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+@pytest.mark.parametrize(
+    ("number", "changes", "sentence"),
+    [
+        (1, {"unmask": 2}, "line 1 .* schema 2, and this version reads schema 1"),
+        (1, {"unmask": None}, "not an Unmask run file"),
+        (1, {"canvas": [VOCAB]}, "token ids below"),
+        (1, {"canvas": []}, "1 to 8192 positions"),
+        (1, {"canvas": [1] * (MAX_LENGTH + 1)}, "1 to 8192 positions"),
+        (1, {"fixed": [[0, 99]]}, "outside the canvas"),
+        (1, {"top_k": 0}, "top_k"),
+        (1, {"policy": {}}, "'name' is missing"),
+        (3, {"step": 7}, "line 3 .* expected step 1, got 7"),
+        (3, {"write": [[99, 1]]}, "line 3 .* outside"),
+        (3, {"write": [[1]]}, "line 3 .* damaged"),
+        (3, {"beliefs": "AAAA"}, "line 3 .* bytes"),
+        (3, {"beliefs": None}, "line 3 .* 'beliefs' is missing"),
+        (3, {"measured": "!!"}, "line 3 .* damaged"),
+        (3, {"window": [1]}, "line 3 .* damaged"),
+        (3, {"pieces": {"1": 5}}, "line 3 .* must be a string"),
+        (8, {"end": "well"}, "line 8 .* finished, stopped or error"),
+    ],
+)
+def test_a_damaged_line_gives_one_sentence_that_names_the_line(trace, number, changes, sentence):
+    with pytest.raises(RunFileError, match=sentence):
+        Trace.parse(broken(trace, number, **changes))
+
+
+def test_lines_behind_the_totals_are_refused(trace):
+    with pytest.raises(RunFileError, match=r"line 9 .* nothing may follow"):
+        Trace.parse(text_of(trace) + trace.lines[1].encode() + b"\n")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"hello", b"\x89PNG\r\n\x1a\n....\n", b"{}\n", b"[1]\n", b"\xff\xfe\n", b"null\n", b"{" * 100_000 + b"\n"],
+)
+def test_a_foreign_file_is_refused_in_one_sentence(data, tmp_path):
+    (tmp_path / "x").write_bytes(data)
+    with pytest.raises(RunFileError) as error:
+        Trace.load(tmp_path / "x")
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_compression_and_bombs_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "x").write_bytes(b"\x1f\x8b" + b"junk" * 9)
+    with pytest.raises(RunFileError, match="compression is damaged"):
+        Trace.load(tmp_path / "x")
+    monkeypatch.setattr("dlm_core.trace.MAX_BYTES", 1000)
+    (tmp_path / "x").write_bytes(gzip.compress(b"a" * 5000))
+    with pytest.raises(RunFileError, match="the limit"):
+        Trace.load(tmp_path / "x")
+
+
+def test_a_missing_file_says_so(tmp_path):
+    with pytest.raises(RunFileError, match="No such file"):
+        Trace.load(tmp_path / "none")
