@@ -36,14 +36,19 @@ def clean(text: str) -> str:
     return " ".join(text.translate(_PLAIN).split())
 
 
+def _place(text: str) -> bytes:
+    """A document's place in the corpus: a hash of its text, so order and split depend on nothing else."""
+    return hashlib.sha1(text.encode()).digest()
+
+
 def is_held_out(text: str) -> bool:
-    """Whether a document belongs to the held-out split: decided by a hash of its text, so it never changes sides."""
-    return int.from_bytes(hashlib.sha1(text.encode()).digest()[:4], "big") < HELD_OUT_SHARE * 2**32
+    """Whether a document belongs to the held-out split; it never changes sides."""
+    return int.from_bytes(_place(text)[:4], "big") < HELD_OUT_SHARE * 2**32
 
 
 def load_split(path: Path, encode: Callable[[list[str]], list[list[int]]]) -> tuple[list[Tensor], list[Tensor]]:
     """Read a corpus and return (training, held-out) documents as id tensors, without special tokens."""
-    texts = sorted({clean(text) for text in read_texts(path)} - {""})
+    texts = sorted({clean(text) for text in read_texts(path)} - {""}, key=_place)
     if not texts:
         raise ValueError(f"no text found in {path}: expected .jsonl, .jsonl.gz or .txt files")
     ids = [torch.tensor(document) for document in encode(texts)]
