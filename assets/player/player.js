@@ -315,11 +315,11 @@ function mountPlayer(host, options) {
     views.forEach((view, i) => {
       const { state } = view, open = state === "draft" || state === "masked" || state === "remasked", text = texts[i];
       if (state === "tail") tail++;
-      const flow = state === "fixed" || FLOWS.test(text), known = newest.ids[i] !== mask;
+      const own = state === "fixed", flow = FLOWS.test(text) || (own && !text), known = newest.ids[i] !== mask;
       if (known && mode !== "live") widths[i] = newest.commit[i] >= 0 && i >= stops.at(run.steps.length) ? 6 : widthOf(final[i]);
       else widths[i] = Math.max(widths[i], known ? widthOf(final[i]) : Math.max(MASK_WIDTH, Math.min(DRAFT_LIMIT, widthOf(text))));
       const shade = (state === "committed" || state === "revised") && !Number.isNaN(view.confidence) ? grade(view.confidence) : "";
-      const width = flow ? "" : `${widths[i]}px`, lit = i === hovered || i === selected;
+      const width = flow || own ? "" : `${widths[i]}px`, lit = i === hovered || i === selected;
       const fit = open && !flow && text ? widths[i] / widthOf(text) : 1; // a draft wider than its slot is drawn smaller
       const key = [state, text, shade, width, wrote.has(i), lit, view.confidence, view.commit, flow].join("\u0001");
       if (slots[i].drawn === key) return;

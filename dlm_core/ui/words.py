@@ -33,5 +33,5 @@ SETTINGS = {
     "gamma": ("bound", "entropy bound gamma, in nats"),
     "remasking": ("order", "which masks go first"),
 }
-ORDERS = {"low_confidence": "surest first", "random": "random"}
+ORDERS = {"low_confidence": "surest", "random": "random"}
 OPENED = "Opened from a file."
