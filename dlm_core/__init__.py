@@ -11,6 +11,7 @@ Data flows one way, and a module imports only what stands above it (a test holds
     autoregressive          left to right with a KV cache, yielding the same steps
     trace                   the run file: what every view, export and test reads
     figures                 trace to Plotly
+    replay                  the player put together, and one HTML file that replays a run
     models                  names to loaded models
     engine                  a request to run-file lines, checked, queued, stoppable
     data, training, evaluation     the bundled model: made and measured

@@ -64,10 +64,24 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(trace.totals["message"])
 
 
+def export(run_file: str, page: str) -> None:
+    """Write the page that replays a run."""
+    from dlm_core.replay import page as replay_page
+    from dlm_core.trace import Trace
+
+    trace = Trace.load(run_file)
+    Path(page).write_text(replay_page(trace), encoding="utf-8")
+    print(f"{page}: {trace.summary()}" + (f"; {trace.notice}" if trace.notice else ""), file=sys.stderr)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    words = sys.argv[1:] if argv is None else argv
     try:
-        run(parser().parse_args(argv))
+        if len(words) == 3 and words[0] == "export":
+            export(*words[1:])
+        else:
+            run(parser().parse_args(words))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

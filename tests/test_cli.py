@@ -66,3 +66,18 @@ def test_an_unknown_policy_is_told_before_anything_heavy_is_imported():
     )
     assert done.returncode == 2
     assert "transformers" not in done.stderr.replace("error:", "")
+
+
+def test_export_writes_one_page_that_holds_the_run_and_asks_for_nothing(trace, tmp_path, capsys):
+    trace.save(tmp_path / "a.run.jsonl.gz")
+    assert main(["export", str(tmp_path / "a.run.jsonl.gz"), str(tmp_path / "a.html")]) == 0
+    page = (tmp_path / "a.html").read_text()
+    assert "default-src 'none'" in page
+    assert "6 steps" in capsys.readouterr().err
+
+
+def test_export_of_what_is_no_run_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "x").write_text("hello")
+    assert main(["export", str(tmp_path / "x"), str(tmp_path / "a.html")]) == 2
+    assert "not an Unmask run file" in capsys.readouterr().err
+    assert not (tmp_path / "a.html").exists()

@@ -457,7 +457,7 @@ function mountPlayer(host, options) {
   // -- Plotly: the figures of figures.py, filled with this run --
 
   function loadPlotly() {
-    if (window.Plotly) return ready();
+    if (!config.plotly || window.Plotly) return ready();
     const script = document.createElement("script");
     script.src = config.plotly;
     script.onload = ready;

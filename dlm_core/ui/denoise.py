@@ -88,7 +88,7 @@ def request_of(prompt: str, policy: str, length: Any, block_length: Any, seed: A
 def build(engine: Engine, models: list[str], recorded: Path) -> None:
     """Lay the tab out inside the current Blocks and wire it."""
     stops = Stops()
-    with gr.Column(elem_id="page"):
+    with gr.Column(elem_id="tab-denoise"):
         with gr.Row(elem_id="top"):
             gr.HTML(MASTHEAD, apply_default_css=False)
             gr.Dropdown(models, value=models[0], elem_id="model", label=words.MODEL, filterable=False, scale=0)

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from dlm_core.replay import css
 from dlm_core.trace import Trace
 from dlm_core.ui import denoise, words
-from dlm_core.ui.player import css
 
 RECORDED = Path(__file__).parents[2] / "assets" / "runs" / "opening.run.jsonl.gz"
 

@@ -7,7 +7,7 @@ from stand_ins import MASK, record
 
 from dlm_core.canvas import Canvas
 from dlm_core.figures import heatmap_data, progress_data
-from dlm_core.ui.player import ASSETS
+from dlm_core.replay import ASSETS
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,37 @@
+"""The exported page, opened from disk."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+from visitor import Visitor
+
+from dlm_core.replay import page
+from dlm_core.trace import Trace
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>${alert(3)}"
+
+
+@pytest.fixture
+def exported(browser, trace, tmp_path):
+    lines = [json.loads(line) for line in trace.lines]
+    lines[0]["prompt"] = EVIL
+    for line in lines:
+        line["pieces"] = {token: EVIL for token in line.get("pieces", {})}
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "run.html").write_text(page(Trace.parse(text.encode())), encoding="utf-8")
+    visitor = Visitor(browser, (tmp_path / "run.html").as_uri())
+    visitor.open()
+    yield visitor
+    assert visitor.complaints == []
+    assert visitor.outside == []
+    visitor.context.close()
+
+
+def test_an_exported_run_plays_from_disk_without_a_network_and_markup_stays_text(exported):
+    exported.wait("mode === 'recorded' && steps === 6 && step >= 1")
+    expect(exported.page.locator("#heatmap .main-svg").first).to_be_visible()
+    exported.page.locator("#player [data-role=scrubber]").fill("6")
+    exported.wait("step === 6 && !playing")
+    expect(exported.page.locator("#player [data-pos='5']")).to_contain_text("</script>")
+    assert exported.page.locator("#player img").count() == 0
