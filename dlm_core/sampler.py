@@ -51,55 +51,55 @@ def sample(
         raise ValueError(f"top_k must be between 1 and the vocabulary's {denoiser.vocab_size}, got {top_k}")
     if not 0 <= seed < 2**63:
         raise ValueError(f"the seed must be from 0 to 2**63 - 1, got {seed}")
-    generator = torch.Generator().manual_seed(seed)
     ids, fixed = torch.from_numpy(canvas.ids.copy()), torch.from_numpy(canvas.fixed.copy())
-    view = View(ids, _masked(ids, fixed, denoiser), denoiser.mask_token_id, generator, windows)
-    for index in range(len(windows)):  # every rule that depends on the windows speaks now
-        view.window_index = index
-        policy.begin(view)
-    view.state.clear()
-    return _steps(denoiser, fixed, policy, view, top_k)
+
+    def fresh() -> View:
+        generator = torch.Generator().manual_seed(seed)
+        return View(ids, denoiser, ~fixed, _masked(ids, ~fixed, denoiser), generator, windows)
+
+    rehearsal = fresh()
+    for rehearsal.window_index in range(len(windows)):  # every rule that depends on the windows speaks now
+        policy.begin(rehearsal)
+    return _steps(policy, fresh(), top_k)
 
 
 @torch.inference_mode()  # as a decorator: entered anew at each resume, so it never leaks into the consumer
-def _steps(denoiser: Denoiser, fixed: Tensor, policy: Policy, view: View, top_k: int) -> Iterator[Step]:
-    forwards, seconds = 0, 0.0
+def _steps(policy: Policy, view: View, top_k: int) -> Iterator[Step]:
+    done, seconds = 0, 0.0
     for index in range(len(view.windows)):
         view.window_index, view.step = index, 0
         policy.begin(view)
         while not policy.finished(view):
             began = time.perf_counter()
-            view.positions = (~fixed if policy.revises else view.masked).nonzero()[:, 0]
-            view.logits = denoiser(view.ids[None], view.positions)[0]
+            view.positions = policy.asks(view).nonzero()[:, 0]
+            view.logits = view.ask(view.ids[None], view.positions)[0]
             view.beliefs = believe(view.logits, top_k)
             update = policy(view)
             before = view.ids
-            view.ids = _apply(update, view, fixed)
-            view.masked = _masked(view.ids, fixed, denoiser)
-            forwards += 1
+            view.ids = _apply(update, view)
+            view.masked = _masked(view.ids, view.free, view.denoiser)
             view.step += 1
             seconds += time.perf_counter() - began
-            yield _record(view, update, before, top_k, forwards, seconds)
+            yield _record(view, update, before, top_k, done, seconds)
+            done += 1
             if update.done:
                 return
 
 
-def _masked(ids: Tensor, fixed: Tensor, denoiser: Denoiser) -> Tensor:
-    if denoiser.mask_token_id is None:
-        return torch.zeros_like(fixed)
-    return ~fixed & (ids == denoiser.mask_token_id)
+def _masked(ids: Tensor, free: Tensor, denoiser: Denoiser) -> Tensor:
+    return torch.zeros_like(free) if denoiser.mask_token_id is None else free & (ids == denoiser.mask_token_id)
 
 
-def _apply(update: Update, view: View, fixed: Tensor) -> Tensor:
+def _apply(update: Update, view: View) -> Tensor:
     """The canvas after the update; positions the user fixed stay whatever the policy said."""
     ids = view.ids.clone()
     ids[view.positions[update.write]] = update.tokens[update.write]
     if update.blank is not None:
-        ids[view.positions[update.blank]] = view.mask_token_id
-    return torch.where(fixed, view.ids, ids)
+        ids[view.positions[update.blank]] = view.mask_token_id if update.noise is None else update.noise[update.blank]
+    return torch.where(view.free, ids, view.ids)
 
 
-def _record(view: View, update: Update, before: Tensor, top_k: int, forwards: int, seconds: float) -> Step:
+def _record(view: View, update: Update, before: Tensor, top_k: int, index: int, seconds: float) -> Step:
     """The step as read-only NumPy over the whole canvas; NaN and -1 where the denoiser was not asked."""
     length, where = len(view.ids), view.positions.numpy()
 
@@ -112,7 +112,7 @@ def _record(view: View, update: Update, before: Tensor, top_k: int, forwards: in
         return spread(torch.zeros(len(where), dtype=torch.bool) if rows is None else rows, (length,), False, bool)
 
     return Step(
-        index=forwards - 1,
+        index=index,
         window=view.window,
         before=before.numpy().copy(),
         after=view.ids.numpy().copy(),
@@ -123,7 +123,7 @@ def _record(view: View, update: Update, before: Tensor, top_k: int, forwards: in
         top_probs=spread(view.beliefs.top_probs, (length, top_k), np.nan, np.float64),
         written=flags(update.write),
         blanked=flags(update.blank),
-        forwards=forwards,
+        forwards=view.forwards,
         seconds=seconds,
         info=dict(update.info),
     )

@@ -181,10 +181,12 @@ function why(run, at, i) {
     const rule = "quota" in info ? `this step's quota is ${info.quota}`
       : "threshold" in info ? `the threshold is ${two(info.threshold)}, and ${info.passed} passed${info.floor > info.passed ? ` (at least ${info.floor} had to be written)` : ""}`
       : "gamma" in info ? `${info.passed} fit under the entropy bound of ${two(info.gamma)} nats${info.floor > info.passed ? ` (at least ${info.floor} had to be written)` : ""}`
+      : "edits" in info && !("threshold" in info) ? `no mask is left in the block, and ${info.edits} tokens were rewritten`
       : "t" in info ? (info.t > 0 ? `at noise level ${two(info.t)} chance alone decides what opens` : "the last step fills what is left") : "";
     const verdict = wrote ? "Written in this step." : i < step.window[0] || i >= step.window[1] ? "Still a mask: its block is not at work." : "Still a mask.";
     const outside = !wrote && (i < step.window[0] || i >= step.window[1]);
-    return outside ? verdict : `${verdict} ${standing}; ${rule || "the policy gave no numbers"}.`;
+    const numbers = Object.entries(info).map(([name, value]) => `${name} ${two(value)}`).join(", ");
+    return outside ? verdict : `${verdict} ${standing}; ${rule || `the policy's numbers: ${numbers || "none"}`}.`;
   }
   if (now.commit[i] >= 0) return `Written in step ${now.commit[i] + 1}${Number.isNaN(now.sure[i]) ? "" : ` with confidence ${two(now.sure[i])}`}, and kept since.`;
   return "Not measured in this step.";

@@ -4,71 +4,194 @@ Each piece is a small immutable value, so a published algorithm is one line that
 table in `dlm_core.policies`).  Scores are higher where a row should be written sooner.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import draw
-from dlm_core.policies.policy import Update, View, even_split, gumbel_race
+from dlm_core.beliefs import believe, draw
+from dlm_core.policies.draws import (
+    Draws,
+    categorical,
+    check_draws,
+    check_temperature,
+    gumbel_race,
+    keep_top_k,
+    keep_top_p,
+)
+from dlm_core.policies.policy import Update, View, Writes, even_split
 
-Draws = Literal["positions", "canvas"]
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A token for every row; `logits` is the distribution it was drawn from, where that is not the clean one."""
+
+    tokens: Tensor  # (n,)
+    logits: Tensor | None = None  # (n, vocab)
+
+
+class Propose(Protocol):
+    """A token for every row."""
+
+    def __call__(self, view: View) -> Proposal: ...
 
 
 class Score(Protocol):
     """A row's claim to be written now, `(n,)` float64."""
 
-    def __call__(self, view: View, tokens: Tensor) -> Tensor: ...
+    def __call__(self, view: View, proposal: Proposal) -> Tensor: ...
 
 
 class Select(Protocol):
-    """Which rows to write, given their ranks; owns how many steps a window takes."""
+    """Which of the rows at work to write; owns how many steps a window takes.
+
+    `order (m,)` are the rows at work, best first.  Returns the chosen rows and the numbers that decided.
+    """
 
     def begin(self, view: View) -> None: ...
 
     def finished(self, view: View) -> bool: ...
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[int, dict[str, float]]: ...
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]: ...
+
+
+# --- propose ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Propose:
-    """The likeliest token at temperature 0, else a sample from softmax(logits / temperature).
+class Gumbel:
+    """The likeliest token at temperature 0, else a sample from softmax(logits / temperature) (LLaDA).
 
-    `draws="positions"` spends one number a row; `"canvas"` repeats the published samplers' stream (LLaDA).
+    `draws="positions"` spends one number a row; `"canvas"` repeats the published samplers' stream.
     """
 
     temperature: float = 0.0
     draws: Draws = "positions"
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise ValueError(f"temperature must be 0 or more, got {self.temperature}")
-        if self.draws not in ("positions", "canvas"):
-            raise ValueError(f'draws must be "positions" or "canvas", got {self.draws!r}')
+        check_temperature(self.temperature)
+        check_draws(self.draws)
 
-    def __call__(self, view: View) -> Tensor:
+    def __call__(self, view: View) -> Proposal:
         if self.temperature == 0:
-            return view.beliefs.top_ids[:, 0]
+            return Proposal(view.beliefs.top_ids[:, 0])
         if self.draws == "canvas":
-            return gumbel_race(view.logits, view.positions, len(view.ids), self.temperature, view.generator)
-        return draw(view.logits, self.temperature, view.generator)
+            length = len(view.ids)
+            return Proposal(gumbel_race(view.logits, view.positions, length, self.temperature, view.generator))
+        return Proposal(draw(view.logits, self.temperature, view.generator))
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """A sample from the tempered, filtered distribution, which the scores read too (Dream, LLaDA2, SDAR).
+
+    `first` says which filter comes first.  `stream` says what the published sampler draws for: the rows asked about
+    (Dream) or every position of the window, masked or not (LLaDA2, SDAR).
+    """
+
+    temperature: float = 0.0
+    top_p: float | None = None
+    top_k: int | None = None
+    first: Literal["top_p", "top_k"] = "top_k"
+    stream: Literal["rows", "window"] = "window"
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        check_temperature(self.temperature)
+        check_draws(self.draws)
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        if self.top_k is not None and self.top_k < 0:
+            raise ValueError(f"top_k must be 0 (no filter) or more, got {self.top_k}")
+
+    def distribution(self, view: View) -> Tensor:
+        """Logits `(n, vocab)` after temperature and filters; the clean ones where nothing changes them."""
+        logits = view.logits / self.temperature if self.temperature not in (0, 1) else view.logits
+        if self.first == "top_p":
+            return keep_top_k(keep_top_p(logits, self.top_p), self.top_k)
+        return keep_top_p(keep_top_k(logits, self.top_k), self.top_p)
+
+    def __call__(self, view: View) -> Proposal:
+        if self.temperature == 0:
+            return Proposal(view.beliefs.top_ids[:, 0])
+        logits = self.distribution(view)
+        if self.draws == "positions":
+            return Proposal(draw(logits, 1.0, view.generator), logits)
+        lo, hi = (0, len(view.positions)) if self.stream == "rows" else view.window
+        at = torch.arange(len(view.positions)) if self.stream == "rows" else view.positions
+        inside, tokens = (at >= lo) & (at < hi), logits.argmax(1)
+        tokens[inside] = categorical(logits[inside].float().softmax(1), at[inside] - lo, hi - lo, view.generator)
+        return Proposal(tokens, logits)
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """Guesses that stay the same gain credit: dInfer's memory M over positions and tokens, fresh for each block.
+
+    Each step M decays by `decay_beta` and every mask's likeliest token gains p^`boost_gamma`; the boosted logits are
+    l + `credit_alpha` log(M + 1).
+    """
+
+    credit_alpha: float = 0.7
+    boost_gamma: float = 0.2
+    decay_beta: float = 0.8
+
+    def __call__(self, view: View) -> Proposal:
+        if view.step == 0:
+            view.state["credit"] = torch.zeros(len(view.ids), view.logits.shape[1])
+        memory = view.state["credit"]
+        memory *= self.decay_beta
+        best = view.beliefs.top_ids[:, 0]
+        memory[view.positions, best] += view.beliefs.top_probs[:, 0].float() ** self.boost_gamma
+        logits = view.logits + self.credit_alpha * (memory[view.positions] + 1).log()
+        return Proposal(logits.argmax(1), logits)
+
+
+# --- score ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Confidence:
     """Probability of the proposed token in the clean softmax: temperature never enters it (LLaDA)."""
 
-    def __call__(self, view: View, tokens: Tensor) -> Tensor:
-        return view.beliefs.probability(tokens)
+    def __call__(self, view: View, proposal: Proposal) -> Tensor:
+        return view.beliefs.probability(proposal.tokens)
+
+
+@dataclass(frozen=True)
+class ProposalConfidence:
+    """Probability of the proposed token in the distribution it was drawn from (Dream, LLaDA2, SDAR)."""
+
+    def __call__(self, view: View, proposal: Proposal) -> Tensor:
+        if proposal.logits is None:
+            return view.beliefs.probability(proposal.tokens)
+        return believe(proposal.logits, 1).probability(proposal.tokens)
+
+
+@dataclass(frozen=True)
+class ProposalMargin:
+    """Probability of the best token less that of the second (Dream's topk_margin)."""
+
+    def __call__(self, view: View, proposal: Proposal) -> Tensor:
+        probabilities = believe(proposal.logits, 2).top_probs if proposal.logits is not None else view.beliefs.top_probs
+        return probabilities[:, 0] - probabilities[:, 1]
+
+
+@dataclass(frozen=True)
+class ProposalNegativeEntropy:
+    """Rows whose proposal distribution is narrowest come first (Dream's entropy)."""
+
+    def __call__(self, view: View, proposal: Proposal) -> Tensor:
+        return -(believe(proposal.logits, 1).entropy if proposal.logits is not None else view.beliefs.entropy)
 
 
 @dataclass(frozen=True)
 class NegativeEntropy:
-    """Rows whose distribution is narrowest come first."""
+    """Rows whose clean distribution is narrowest come first."""
 
-    def __call__(self, view: View, tokens: Tensor) -> Tensor:
+    def __call__(self, view: View, proposal: Proposal) -> Tensor:
         return -view.beliefs.entropy
 
 
@@ -78,7 +201,7 @@ class Random:
 
     draws: Draws = "positions"
 
-    def __call__(self, view: View, tokens: Tensor) -> Tensor:
+    def __call__(self, view: View, proposal: Proposal) -> Tensor:
         if self.draws == "canvas":
             return torch.rand(len(view.ids), generator=view.generator)[view.positions].double()
         return torch.rand(len(view.positions), generator=view.generator).double()
@@ -88,8 +211,42 @@ class Random:
 class Leftmost:
     """Reading order."""
 
-    def __call__(self, view: View, tokens: Tensor) -> Tensor:
+    def __call__(self, view: View, proposal: Proposal) -> Tensor:
         return -view.positions.double()
+
+
+@dataclass(frozen=True)
+class Informative:
+    """min(-p log f, alpha) e^(-lambd i): rare words first, and what stands left (PC-Sampler, arXiv 2508.13021).
+
+    f is a token's frequency in a corpus (None: all tokens alike) and i counts from the window's start.
+    """
+
+    lambd: float = 1.0
+    alpha: float = 1.0
+    frequencies: Sequence[float] | None = None
+
+    def __call__(self, view: View, proposal: Proposal) -> Tensor:
+        p, vocab = view.beliefs.probability(proposal.tokens), view.logits.shape[1]
+        f = torch.tensor(self.frequencies or [1 / vocab] * vocab, dtype=torch.float64)[proposal.tokens]
+        decay = (-self.lambd * (view.positions - view.window[0]).double()).exp()
+        return (-p * (f + 1e-9).log()).clamp(max=self.alpha) * decay
+
+
+# --- select -----------------------------------------------------------------------------------------------------------
+
+
+def _check_steps(steps: int | None) -> None:
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps must be 1 or more, got {steps}")
+
+
+def _share(view: View, steps: int) -> int:
+    """The window's share of a run's steps; a window with work to do must get one."""
+    share = view.share_of(steps)
+    if share == 0 and view.masks_in_window():
+        raise ValueError(f"steps must be at least the number of blocks ({len(view.windows)}), got {steps}")
+    return share
 
 
 @dataclass(frozen=True)
@@ -103,21 +260,95 @@ class Quota:
     exhaust: bool = False
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be 1 or more, got {self.steps}")
+        _check_steps(self.steps)
 
     def begin(self, view: View) -> None:
-        share = view.share_of(self.steps)
-        if share == 0 and view.masks_in_window():
-            raise ValueError(f"steps must be at least the number of blocks ({len(view.windows)}), got {self.steps}")
-        view.state["quota"] = even_split(view.masks_in_window(), share)
+        view.state["quota"] = even_split(view.masks_in_window(), _share(view, self.steps))
 
     def finished(self, view: View) -> bool:
         return view.step >= len(view.state["quota"]) or not (self.exhaust or view.masks_in_window())
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[int, dict[str, float]]:
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         quota = view.state["quota"][view.step]
-        return quota, {"quota": quota}
+        return order[:quota], {"quota": quota}
+
+
+@dataclass(frozen=True)
+class AlphaQuota(Quota):
+    """Numbers that follow a schedule: of n masks, round(n (1 - (1 - alpha(s)) / (1 - alpha(t)))) open (dllm).
+
+    The times fall evenly from 1 to 0 over the window's steps; steps that would open nothing are dropped.  alpha is
+    evaluated in float32, the product in float64, halves go to the even number.
+    """
+
+    alpha: Literal["linear", "cosine"] = "linear"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.alpha not in ("linear", "cosine"):
+            raise ValueError(f"alpha must be linear or cosine, got {self.alpha!r}")
+
+    def begin(self, view: View) -> None:
+        n, left, quota = _share(view, self.steps), view.masks_in_window(), []
+        for i in range(n):
+            times = torch.tensor([(n - i) / n, (n - i - 1) / n])
+            clean = 1 - times if self.alpha == "linear" else 1 - torch.cos(torch.pi / 2 * (1 - times))
+            rate = float(1 - (1 - clean[1]) / (1 - clean[0]))
+            quota.append(min(round(left * rate), left))
+            left -= quota[-1]
+        view.state["quota"] = [count for count in quota if count]
+
+
+@dataclass(frozen=True)
+class TimeQuota:
+    """k = floor(masks (1 - s/t)) over times from 1 to `eps`, and all that is left in the last step (Dream).
+
+    `alg_temp` draws the k rows from softmax(scores / alg_temp) instead of taking the best.
+    """
+
+    steps: int
+    eps: float = 1e-3
+    alg_temp: float | None = None
+    exhaust: bool = False
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+        if not 0 < self.eps < 1:
+            raise ValueError(f"eps must lie between 0 and 1, got {self.eps}")
+        if self.alg_temp is not None and not self.alg_temp >= 0:
+            raise ValueError(f"alg_temp must be 0 or more, got {self.alg_temp}")
+
+    def begin(self, view: View) -> None:
+        view.state["times"] = torch.linspace(1, self.eps, _share(view, self.steps) + 1)
+
+    def finished(self, view: View) -> bool:
+        return view.step >= len(view.state["times"]) - 1 or not (self.exhaust or view.masks_in_window())
+
+    def rate(self, view: View) -> float:
+        """The share of the masks that opens in this step."""
+        times, i = view.state["times"], view.step
+        return 1.0 if i == len(times) - 2 else float(1 - times[i + 1] / times[i])
+
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        count = int(len(order) * self.rate(view))
+        if not self.alg_temp or not count:
+            return order[:count], {"quota": count}
+        over = torch.full((len(view.ids),), float("-inf"))
+        over[view.positions[order]] = scores[order].float()
+        weight = (over / self.alg_temp).softmax(0)
+        chosen = torch.multinomial(weight, count, generator=view.generator)
+        return torch.searchsorted(view.positions, chosen), {"quota": count}
+
+
+@dataclass(frozen=True)
+class Chance(TimeQuota):
+    """Each mask opens by itself with probability 1 - s/t, all of them in the last step (Dream's origin)."""
+
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        rate, rows = self.rate(view), order.sort().values
+        opened = torch.rand(len(rows), generator=view.generator) < rate
+        return rows[opened], {"t": float(view.state["times"][view.step])}
 
 
 @dataclass(frozen=True)
@@ -130,12 +361,10 @@ class _UntilEmpty:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
-            raise ValueError(f"steps must be 1 or more, got {self.steps}")
+        _check_steps(self.steps)
 
     def begin(self, view: View) -> None:
-        if self.steps is not None and view.share_of(self.steps) == 0 and view.masks_in_window():
-            raise ValueError(f"steps must be at least the number of blocks ({len(view.windows)}), got {self.steps}")
+        view.state["share"] = None if self.steps is None else _share(view, self.steps)
         view.state["bound"] = view.masks_in_window()
 
     def finished(self, view: View) -> bool:
@@ -143,9 +372,14 @@ class _UntilEmpty:
         return view.masks_in_window() == 0 or view.step >= view.state["bound"]
 
     def floor(self, view: View, rows: int) -> int:
-        if self.steps is None:
-            return 1
-        return max(1, -(-rows // max(1, view.share_of(self.steps) - view.step)))
+        """The least number of rows this step must write."""
+        share = view.state["share"]
+        return 1 if share is None else max(1, -(-rows // max(1, share - view.step)))
+
+    def first(self, view: View, order: Tensor, passed: int, **info: float) -> tuple[Tensor, Mapping[str, float]]:
+        """The best rows, as many as passed but no fewer than the floor."""
+        floor = self.floor(view, len(order))
+        return order[: max(passed, floor)], info | {"passed": passed, "floor": floor}
 
 
 @dataclass(frozen=True)
@@ -159,10 +393,27 @@ class Threshold(_UntilEmpty):
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[int, dict[str, float]]:
-        passed = int((scores[order] >= self.threshold).sum())
-        floor = self.floor(view, len(order))
-        return max(passed, floor), {"threshold": self.threshold, "passed": passed, "floor": floor}
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        return self.first(view, order, int((scores[order] >= self.threshold).sum()), threshold=self.threshold)
+
+
+@dataclass(frozen=True)
+class Factor(_UntilEmpty):
+    """Ranks r = 1, 2, ... while confidence_r >= 1 - factor / (r + 1), rank 1 always (Fast-dLLM).
+
+    `last_passes` takes all rows when only the very last one fails, as the released loop does.
+    """
+
+    factor: float = 1.0
+    last_passes: bool = False
+
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        need = 1 - self.factor / torch.arange(2, len(order) + 2, dtype=torch.float64)
+        need[0] = 0.0
+        passed = int((scores[order] >= need).long().cumprod(0).sum())
+        if self.last_passes and passed >= len(order) - 1:
+            passed = len(order)
+        return self.first(view, order, passed, factor=self.factor)
 
 
 @dataclass(frozen=True)
@@ -179,15 +430,133 @@ class EntropyBound(_UntilEmpty):
         if not self.gamma >= 0:
             raise ValueError(f"gamma must be 0 or more, got {self.gamma}")
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[int, dict[str, float]]:
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         entropy = -scores[order]
         passed = int((entropy.cumsum(0) - entropy.cummax(0).values <= self.gamma).sum())
-        floor = self.floor(view, len(order))
-        return max(passed, floor), {"gamma": self.gamma, "passed": passed, "floor": floor}
+        return self.first(view, order, passed, gamma=self.gamma)
 
 
 @dataclass(frozen=True)
-class Planned:
+class ThresholdOrQuota(_UntilEmpty):
+    """All rows above the threshold if they are at least the step's quota, else the best quota (LLaDA2, SDAR).
+
+    The quota splits the window's length, not its masks, over `per_block` steps; a given `quota` stays the same.
+    """
+
+    threshold: float = 0.95
+    per_block: int = 32
+    quota: int | None = None
+
+    def begin(self, view: View) -> None:
+        super().begin(view)
+        lo, hi = view.window
+        view.state["quota"] = even_split(hi - lo, self.per_block) if self.quota is None else [self.quota]
+
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        quotas = view.state["quota"]
+        quota = max(1, quotas[min(view.step, len(quotas) - 1)])
+        passed = int((scores[order] > self.threshold).sum())
+        return order[: max(passed, quota)], {"threshold": self.threshold, "passed": passed, "floor": quota}
+
+
+@dataclass(frozen=True)
+class StableOrQuota(Quota):
+    """All rows that are sure and have stopped changing, else the step's quota (KLASS, arXiv 2511.05664).
+
+    Ready is: KL(p now || p before) < `kl_threshold` in each of the last `kl_history_length` steps, and confidence above
+    `conf_threshold`.  Histories run on across blocks; before the first step p was zero.
+    """
+
+    conf_threshold: float = 0.9
+    kl_threshold: float = 0.01
+    kl_history_length: int = 2
+
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        now = view.logits.double().softmax(1)
+        if "kl" not in view.state:
+            view.state["kl"] = torch.zeros(len(view.ids), self.kl_history_length, dtype=torch.float64)
+            view.state["p"] = torch.zeros(len(view.ids), now.shape[1], dtype=torch.float64)
+        before = view.state["p"][view.positions]
+        change = (now * ((now + 1e-12).log() - (before + 1e-12).log())).sum(1)
+        view.state["p"][view.positions] = now
+        history = torch.cat([view.state["kl"][view.positions, 1:], change[:, None]], 1)
+        view.state["kl"][view.positions] = history
+        ready = order[(history[order] < self.kl_threshold).all(1) & (scores[order] > self.conf_threshold)]
+        last = view.step == len(view.state["quota"]) - 1
+        quota = len(order) if last else view.state["quota"][view.step]  # what stable steps left over is filled now
+        stable = not last and len(ready) > 0 and view.step >= self.kl_history_length - 1
+        return ready if stable else order[:quota], {"passed": len(ready) if stable else 0, "quota": quota}
+
+
+@dataclass(frozen=True)
+class RunwiseBest(_UntilEmpty):
+    """Divide and conquer: the best row of every unbroken run of masks if it is above `low_threshold`, all rows above
+    the threshold, and always the best one (dInfer's hierarchy).
+    """
+
+    threshold: float = 0.9
+    low_threshold: float = 0.4
+
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        rows = order.sort().values
+        starts = torch.ones(len(rows), dtype=torch.bool)
+        starts[1:] = view.positions[rows][1:] - view.positions[rows][:-1] > 1
+        run = starts.cumsum(0)
+        chosen = (scores[rows] > self.threshold) | (rows == order[0])
+        for number in run.unique():
+            best = scores[rows].masked_fill(run != number, float("-inf")).argmax()
+            chosen[best] |= scores[rows][best] > self.low_threshold
+        return rows[chosen], {"threshold": self.threshold, "passed": int(chosen.sum()), "floor": 1}
+
+
+@dataclass(frozen=True)
+class Pipeline(_UntilEmpty):
+    """Blocks inside one window that open one after another while earlier ones are still at work (d3LLM).
+
+    A new block opens when the last one has `block_add_threshold` of its tokens.  Of all open blocks the rows of entropy
+    at most `threshold` are written, and the lowest; if the first block that is fully active (its predecessor has
+    `decoded_token_threshold`) and has masks would get none, its own lowest is written too.
+    """
+
+    threshold: float = 0.5
+    block_size: int = 32
+    block_add_threshold: float = 0.5
+    decoded_token_threshold: float = 0.5
+
+    def begin(self, view: View) -> None:
+        super().begin(view)
+        view.state["blocks"] = 1
+
+    def _done(self, view: View) -> list[float]:
+        lo, hi = view.window
+        edges = range(lo, hi, self.block_size)
+        return [1 - float(view.masked[a : min(a + self.block_size, hi)].float().mean()) for a in edges]
+
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        done = self._done(view)
+        if view.state["blocks"] < len(done) and done[view.state["blocks"] - 1] >= self.block_add_threshold:
+            view.state["blocks"] += 1
+        while min(done[: view.state["blocks"]]) == 1:  # a block that came filled has nothing to write
+            view.state["blocks"] += 1
+        block = torch.div(view.positions - view.window[0], self.block_size, rounding_mode="floor")
+        order = order[block[order] < view.state["blocks"]]
+        chosen = -scores[order] <= self.threshold
+        chosen[:1] = True
+        for number in range(view.state["blocks"]):
+            active = number == 0 or done[number - 1] >= self.decoded_token_threshold
+            rows = block[order] == number
+            if active and rows.any():
+                if not (chosen & rows).any():
+                    chosen[rows.nonzero()[0, 0]] = True
+                break
+        return order[chosen], {"gamma": self.threshold, "passed": int(chosen.sum()), "floor": 1}
+
+
+# --- the policies -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Planned(Writes):
     """propose, score, select; writes masked rows of the window and never touches an open one.
 
     `left_open` lets masks before the window compete for its quota, as the published code does by accident; closed
@@ -198,7 +567,6 @@ class Planned:
     score: Score
     select: Select
     left_open: bool = False
-    revises: ClassVar[bool] = False
 
     def begin(self, view: View) -> None:
         self.select.begin(view)
@@ -207,11 +575,69 @@ class Planned:
         return self.select.finished(view)
 
     def __call__(self, view: View) -> Update:
-        tokens = self.propose(view)
-        scores = self.score(view, tokens)
-        rows = view.in_window(left_open=self.left_open).nonzero()[:, 0]
+        proposal = self.propose(view)
+        scores = self.score(view, proposal)
+        rows = (view.in_window(left_open=self.left_open) & view.open_masks).nonzero()[:, 0]
         order = rows[scores[rows].argsort(descending=True, stable=True)]  # ties go to the leftmost
-        count, info = self.select(view, scores, order)
+        chosen, info = self.select(view, scores, order)
         write = torch.zeros_like(view.positions, dtype=torch.bool)
-        write[order[:count]] = True
+        write[chosen] = True
+        return Update(proposal.tokens, write, info=info)
+
+
+@dataclass(frozen=True)
+class ChanceFirst(Planned):
+    """Chance selects the rows first, and tokens are drawn only for those (Dream's origin)."""
+
+    propose: Filtered
+
+    def __call__(self, view: View) -> Update:
+        rows = (view.in_window() & view.open_masks).nonzero()[:, 0]
+        chosen, info = self.select(view, torch.zeros(len(view.positions)), rows)
+        tokens = view.beliefs.top_ids[:, 0].clone()
+        if self.propose.temperature and len(chosen):
+            logits = self.propose.distribution(view)[chosen]
+            if self.propose.draws == "canvas":
+                every = torch.arange(len(chosen))
+                tokens[chosen] = categorical(logits.float().softmax(1), every, len(chosen), view.generator)
+            else:
+                tokens[chosen] = draw(logits, 1.0, view.generator)
+        write = torch.zeros_like(view.positions, dtype=torch.bool)
+        write[chosen] = True
         return Update(tokens, write, info=info)
+
+
+@dataclass(frozen=True)
+class Prophet(Writes):
+    """Ends the run early when the answer is settled: every mask takes its proposal (Prophet, arXiv 2508.19982).
+
+    Settled is a mean gap between the two largest logits, over the five positions from `answer_start_pos`, of at least
+    `early`, `mid` or `late`, in the first and second third of the steps and behind them.
+    """
+
+    inner: Planned
+    steps: int
+    answer_start_pos: int = 0
+    early_exit_thresholds: Mapping[str, float] = field(default_factory=lambda: {"early": 7.5, "mid": 5.0, "late": 2.5})
+
+    def asks(self, view: View) -> Tensor:
+        answer = torch.zeros_like(view.masked)
+        answer[self.answer_start_pos : self.answer_start_pos + 5] = True
+        return view.masked | answer
+
+    def begin(self, view: View) -> None:
+        self.inner.begin(view)
+
+    def finished(self, view: View) -> bool:
+        return self.inner.finished(view)
+
+    def __call__(self, view: View) -> Update:
+        update = self.inner(view)
+        at = (view.positions >= self.answer_start_pos) & (view.positions < self.answer_start_pos + 5)
+        best = view.logits[at].topk(2, dim=1).values
+        gap, progress = float((best[:, 0] - best[:, 1]).mean()), view.forwards / self.steps
+        need = self.early_exit_thresholds["early" if progress < 0.33 else "mid" if progress < 0.67 else "late"]
+        info = dict(update.info) | {"gap": gap, "exit": need}
+        if gap < need:
+            return Update(update.tokens, update.write, info=info)
+        return Update(update.tokens, view.open_masks, info=info, done=True)

@@ -1,7 +1,7 @@
 """The question asked once per step: which positions are written or blanked now, with which tokens, and why?
 
-A policy is an immutable value; what it has to remember during a run lives in the view it is given.  It never sees
-which positions are fixed by the user: the loop enforces that after the policy has spoken.
+A policy is an immutable value; what it has to remember during a run lives in the view it is given.  It need not know
+what a prompt is: the loop enforces what is fixed after the policy has spoken.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dlm_core.beliefs import Beliefs
+from dlm_core.denoiser import Denoiser
 
 
 @dataclass
@@ -19,16 +20,37 @@ class View:
     """What a policy may look at.  `positions`, `logits` and `beliefs` are rows of one table, n positions long."""
 
     ids: Tensor  # (length,) the canvas now
-    masked: Tensor  # (length,) bool: holds the mask and may be written
-    mask_token_id: int | None
+    denoiser: Denoiser
+    free: Tensor  # (length,) bool: not fixed by the user
+    masked: Tensor  # (length,) bool: free, and still the mask
     generator: torch.Generator  # the run's only source of randomness
     windows: list[tuple[int, int]]
     window_index: int = 0
-    step: int = 0  # forwards in this window so far
+    step: int = 0  # steps in this window so far
+    forwards: int = 0  # network calls in the whole run so far
     state: dict[str, Any] = field(default_factory=dict)  # per run, for the policy
     positions: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))  # (n,) asked about, ascending
     logits: Tensor = field(default_factory=lambda: torch.empty(0, 0))  # (n, vocab)
     beliefs: Beliefs | None = None
+
+    @property
+    def mask_token_id(self) -> int | None:
+        return self.denoiser.mask_token_id
+
+    def ask(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Call the network on `ids (batch, length)`; every call counts as a forward."""
+        self.forwards += 1
+        return self.denoiser(ids, positions)
+
+    @property
+    def current(self) -> Tensor:
+        """(n,) the tokens that stand in the rows now."""
+        return self.ids[self.positions]
+
+    @property
+    def open_masks(self) -> Tensor:
+        """(n,) bool: rows that are still masks."""
+        return self.masked[self.positions]
 
     @property
     def window(self) -> tuple[int, int]:
@@ -55,14 +77,20 @@ class Update:
     tokens: Tensor  # (n,) proposed token of every row, written or not
     write: Tensor  # (n,) bool
     blank: Tensor | None = None  # (n,) bool: becomes noise again
+    noise: Tensor | None = None  # (n,) the noise tokens, where noise is not the mask
     info: Mapping[str, float] = field(default_factory=dict)
     done: bool = False  # end the whole run now
 
 
 class Policy(Protocol):
-    """`begin` opens a window, `finished` says when it is done, calling it answers one step."""
+    """`begin` opens a window, `asks` names the positions to ask the denoiser about, calling it answers one step.
 
-    revises: ClassVar[bool]  # True: it wants beliefs about every open position, not only about the masked ones
+    `finished` says when the window is done.
+    """
+
+    revises: ClassVar[bool]  # False: it writes each mask once and changes nothing else
+
+    def asks(self, view: View) -> Tensor: ...  # (length,) bool
 
     def begin(self, view: View) -> None: ...
 
@@ -71,18 +99,24 @@ class Policy(Protocol):
     def __call__(self, view: View) -> Update: ...
 
 
+class Writes:
+    """Policies that write masks and nothing else ask about masks alone."""
+
+    revises: ClassVar[bool] = False
+
+    def asks(self, view: View) -> Tensor:
+        return view.masked
+
+
+class Revises:
+    """Policies that take back or rewrite tokens ask about everything that is not fixed."""
+
+    revises: ClassVar[bool] = True
+
+    def asks(self, view: View) -> Tensor:
+        return view.free
+
+
 def even_split(total: int, parts: int) -> list[int]:
     """`total` in `parts` shares that differ by at most one, the larger ones first (LLaDA's transfer schedule)."""
     return [total // parts + (part < total % parts) for part in range(parts)]
-
-
-def gumbel_race(
-    logits: Tensor, positions: Tensor, length: int, temperature: float, generator: torch.Generator
-) -> Tensor:
-    """Tokens `(n,)` by the published samplers' race, argmax exp(l) / (-log u)^T, on their own stream of numbers.
-
-    float64 uniforms for the whole canvas `(length, vocab)`, of which the rows at `positions` are used.  Lower
-    precision would cut the tails and lower the effective temperature (arXiv 2409.02908).
-    """
-    uniform = torch.rand(length, logits.shape[1], dtype=torch.float64, generator=generator)[positions]
-    return (logits.double() - temperature * (-uniform.log()).log()).argmax(1)

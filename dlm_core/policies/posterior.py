@@ -1,18 +1,41 @@
-"""Policies that sample: what is written, and whether, comes from one draw of the reverse process q(x_s | x_t, x_0)."""
+"""Policies that sample: what is written, and whether, comes from one draw of the reverse process q(x_s | x_t, x_0).
+
+Time runs from 1 (all noise) to 0; alpha(t) is the probability that a token is still clean.  Absorbing processes noise
+tokens to the mask; uniform ones to any token, so there every position may change at every step.
+"""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from dlm_core.beliefs import draw
-from dlm_core.policies.planned import Draws
-from dlm_core.policies.policy import Update, View
+from dlm_core.policies.draws import Draws, check_draws, check_temperature, nucleus
+from dlm_core.policies.planned import _check_steps, _share
+from dlm_core.policies.policy import Revises, Update, View, Writes
+
+FINAL_TIME = 1e-5
+
+
+def race(weights: Tensor, rows: Tensor, total: int, generator: torch.Generator) -> Tensor:
+    """Tokens `(n,)` by argmax w / (1e-10 - log(u + 1e-10)), with uniforms `(total, vocab)` in the weights' precision.
+
+    The race of MDLM and its descendants; MDLM and SEDD draw float32, ReMDM, BD3-LM and DUO float64.
+    """
+    uniform = torch.rand(total, weights.shape[1], dtype=weights.dtype, generator=generator)[rows]
+    return (weights / (1e-10 - (uniform + 1e-10).log())).argmax(1)
+
+
+def clean_probabilities(view: View) -> Tensor:
+    """The model's distribution `(n, vocab)` with the mask made impossible (MDLM's substitution)."""
+    logits = view.logits.clone()
+    logits[:, view.mask_token_id] -= 1e6
+    return logits.log_softmax(1).exp()
 
 
 @dataclass(frozen=True)
-class MDLM:
+class MDLM(Writes):
     """Ancestral sampling of the absorbing process (MDLM, arXiv 2406.07524), with the cached update of its release.
 
     Over the times t_0 = 1 > t_1 > ... > t_N = 1e-5 a masked position opens with probability (t - s) / t and takes a
@@ -27,21 +50,14 @@ class MDLM:
     temperature: float = 1.0
     draws: Draws = "positions"
     exhaust: bool = False
-    revises: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be 1 or more, got {self.steps}")
-        if not self.temperature >= 0:
-            raise ValueError(f"temperature must be 0 or more, got {self.temperature}")
-        if self.draws not in ("positions", "canvas"):
-            raise ValueError(f'draws must be "positions" or "canvas", got {self.draws!r}')
+        _check_steps(self.steps)
+        check_temperature(self.temperature)
+        check_draws(self.draws)
 
     def begin(self, view: View) -> None:
-        steps = view.share_of(self.steps)
-        if steps == 0 and view.masks_in_window():
-            raise ValueError(f"steps must be at least the number of blocks ({len(view.windows)}), got {self.steps}")
-        view.state.update(time=0, times=steps)
+        view.state.update(time=0, times=_share(view, self.steps))
 
     def finished(self, view: View) -> bool:
         return view.state["time"] > view.state["times"] or not (self.exhaust or view.masks_in_window())
@@ -52,10 +68,10 @@ class MDLM:
         if view.state["time"] == steps:
             view.state["time"] += 1
             return Update(likeliest, inside, info={"t": 0.0})
-        times = torch.linspace(1, 1e-5, steps + 1)
+        times = torch.linspace(1, FINAL_TIME, steps + 1)
         while view.state["time"] < steps and not opened.any():
             t = times[view.state["time"]]
-            tokens, opened = self._draw(view, t, t - (1 - 1e-5) / steps)
+            tokens, opened = self._draw(view, t, t - (1 - FINAL_TIME) / steps)
             opened &= inside
             view.state["time"] += 1
         return Update(torch.where(opened, tokens, likeliest), opened, info={"t": float(t)})
@@ -63,19 +79,527 @@ class MDLM:
     def _draw(self, view: View, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens `(n,)` and which rows open between the times t and s."""
         if self.draws == "canvas":
-            return self._race(view, t, s)
+            weight = clean_probabilities(view) * (t - s)
+            weight[:, view.mask_token_id] = s
+            winner = race(weight, view.positions, len(view.ids), view.generator)
+            return winner, winner != view.mask_token_id
         opened = torch.rand(len(view.positions), generator=view.generator) < (t - s) / t
         if self.temperature == 0:
             return view.beliefs.top_ids[:, 0], opened
         return draw(view.logits, self.temperature, view.generator), opened
 
-    def _race(self, view: View, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-        """The release's one race for token and opening: weight p (t - s) on every token and s on the mask."""
-        mask = view.mask_token_id
+
+@dataclass(frozen=True)
+class ReMDM(Revises):
+    """MDLM with a chance sigma that an open position is masked again (ReMDM, arXiv 2503.00307).
+
+    open:   (1 - sigma) on its token, sigma on the mask
+    masked: p (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t), and what is left on the mask
+
+    `sampler` says how sigma is set: "cap" min(eta, (1 - alpha_s) / alpha_t); "rescale" eta min(1, that); "conf" that
+    times a softmax over open positions of minus the probability each was written with; "loop" holds alpha at `alpha_on`
+    between the times `t_on` and `t_off` with sigma = eta, and is plain MDLM around it; "mdlm" is sigma = 0.
+    """
+
+    steps: int = 128
+    sampler: Literal["remdm-cap", "remdm-rescale", "remdm-conf", "remdm-loop", "mdlm"] = "remdm-cap"
+    eta: float = 0.02
+    t_on: float = 0.55
+    t_off: float = 0.05
+    alpha_on: float = 0.9
+    nucleus_p: float = 1.0
+    draws: Draws = "positions"
+    exhaust: bool = False
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+        check_draws(self.draws)
+        if self.sampler not in ("remdm-cap", "remdm-rescale", "remdm-conf", "remdm-loop", "mdlm"):
+            raise ValueError(f"sampler must be remdm-cap, -rescale, -conf or -loop, or mdlm, got {self.sampler!r}")
+        for name in ("eta", "t_on", "t_off", "alpha_on"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
+        if not 0 < self.nucleus_p <= 1:
+            raise ValueError(f"nucleus_p must be above 0 and at most 1, got {self.nucleus_p}")
+
+    def begin(self, view: View) -> None:
+        view.state.update(time=0, times=_share(view, self.steps))
+        view.state["written_with"] = torch.full((len(view.ids),), float("-inf"), dtype=torch.float64)
+
+    def finished(self, view: View) -> bool:
+        return view.state["time"] > view.state["times"]
+
+    def _levels(self, t: float, s: float) -> tuple[float, float, float]:
+        """alpha_t, alpha_s and the scalar part of sigma at the times t > s."""
+        if self.sampler == "remdm-loop":
+            if t > self.t_on:
+                ramp = self.alpha_on / (1 - self.t_on)
+                return (1 - t) * ramp, (1 - s) * ramp, 0.0
+            if t > self.t_off:
+                return self.alpha_on, self.alpha_on, self.eta
+            rise = (1 - self.alpha_on) / self.t_off
+            return 1 - t * rise, 1 - s * rise, 0.0
+        alpha_t, alpha_s = 1 - t, 1 - s
+        most = min(1.0, (1 - alpha_s) / alpha_t) if alpha_t > 0 else 1.0
+        sigma = {"remdm-cap": min(self.eta, most), "remdm-rescale": self.eta * most, "remdm-conf": most, "mdlm": 0.0}
+        return alpha_t, alpha_s, sigma[self.sampler]
+
+    def __call__(self, view: View) -> Update:
+        masks, inside, steps = view.open_masks, view.in_window(), view.state["times"]
+        likeliest = view.beliefs.top_ids[:, 0]
+        if view.state["time"] == steps:
+            view.state["time"] += 1
+            return Update(likeliest, inside & masks, info={"t": 0.0})
+        p = nucleus(clean_probabilities(view).double(), self.nucleus_p)
+        times, winner = torch.linspace(1, FINAL_TIME, steps + 1), view.current
+        while view.state["time"] < steps and not (inside & (winner != view.current)).any():
+            t = float(times[view.state["time"]])
+            winner = self._draw(view, p, t, t - (1 - FINAL_TIME) / steps)
+            view.state["time"] += 1
+        write = inside & masks & (winner != view.mask_token_id)
+        blank = inside & ~masks & (winner == view.mask_token_id)
+        view.state["written_with"][view.positions[write]] = -p.gather(1, winner[:, None])[write, 0]
+        view.state["written_with"][view.positions[blank]] = float("-inf")
+        return Update(torch.where(write, winner, likeliest), write, blank, info={"t": t})
+
+    def _draw(self, view: View, p: Tensor, t: float, s: float) -> Tensor:
+        alpha_t, alpha_s, level = self._levels(t, s)
+        masks, mask = view.open_masks, view.mask_token_id
+        sigma = torch.full((len(masks),), level, dtype=torch.float64)
+        if self.sampler == "remdm-conf":
+            kept = view.state["written_with"][view.positions]
+            share = kept.softmax(0) if torch.isfinite(kept).any() else torch.zeros_like(kept)
+            sigma = torch.where(masks, 0.0, share) * level
+        if self.draws == "positions":
+            return self._cheap(view, p, alpha_t, alpha_s, sigma)
+        column = sigma[:, None]
+        weight = torch.where(
+            masks[:, None], p * (alpha_s - (1 - column) * alpha_t) / (1 - alpha_t) if alpha_t < 1 else p, 0.0
+        )
+        keep = torch.zeros_like(weight).scatter(1, view.current[:, None], 1.0) * (1 - column)
+        weight = torch.where(masks[:, None], weight, keep)
+        weight[:, mask] = torch.where(masks, (1 - alpha_s - sigma * alpha_t) / (1 - alpha_t), sigma)
+        return race(weight, view.positions, len(view.ids), view.generator)
+
+    def _cheap(self, view: View, p: Tensor, alpha_t: float, alpha_s: float, sigma: Tensor) -> Tensor:
+        """The same draw with one number for what happens and one for the token."""
+        masks = view.open_masks
+        opens = (alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t)
+        change = torch.rand(len(masks), dtype=torch.float64, generator=view.generator) < torch.where(
+            masks, opens, sigma
+        )
+        tokens = draw(p.log(), 1.0, view.generator)
+        return torch.where(change, torch.where(masks, tokens, view.mask_token_id), view.current)
+
+
+@dataclass(frozen=True)
+class FirstHitting(Writes):
+    """One uniformly chosen mask of the block takes a token in every forward (BD3-LM's sampler, arXiv 2503.09573)."""
+
+    nucleus_p: float = 1.0
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        check_draws(self.draws)
+        if not 0 < self.nucleus_p <= 1:
+            raise ValueError(f"nucleus_p must be above 0 and at most 1, got {self.nucleus_p}")
+
+    def begin(self, view: View) -> None:
+        view.state["bound"] = view.masks_in_window()
+
+    def finished(self, view: View) -> bool:
+        return view.masks_in_window() == 0 or view.step >= view.state["bound"]
+
+    def __call__(self, view: View) -> Update:
+        lo, hi = view.window
+        rows = view.in_window().nonzero()[:, 0]
+        tokens = view.beliefs.top_ids[:, 0].clone()
+        p = nucleus(clean_probabilities(view)[rows].double(), self.nucleus_p)
+        if self.draws == "canvas":
+            tokens[rows] = race(p, view.positions[rows] - lo, hi - lo, view.generator)
+        else:
+            tokens[rows] = draw(p.log(), 1.0, view.generator)
+        chosen = rows[torch.randint(0, len(rows), (1,), generator=view.generator)]
+        write = torch.zeros_like(view.open_masks)
+        write[chosen] = True
+        return Update(tokens, write, info={"quota": 1})
+
+
+class _EverywhereOnce(Revises):
+    """A uniform process on one window: N steps at the times of a grid and one more forward that cleans up.
+
+    The published samplers draw their first canvas themselves; `draws="canvas"` spends those numbers too.
+    """
+
+    steps: int
+    draws: Draws
+
+    def begin(self, view: View) -> None:
+        view.state["steps"] = _share_uniform(view, self.steps)
+        if self.draws == "canvas" and view.mask_token_id is None:
+            torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
+
+    def finished(self, view: View) -> bool:
+        return view.step > view.state["steps"]
+
+    def pick(self, view: View, weights: Tensor) -> Tensor:
+        """One token a row with probability proportional to `weights (n, vocab)`."""
+        if self.draws == "canvas":
+            return race(weights, view.positions, len(view.ids), view.generator)
+        return draw(weights.clamp(min=0).log(), 1.0, view.generator)
+
+    def update(self, view: View, tokens: Tensor, t: float) -> Update:
+        """Write every row of the window that changes; what becomes the mask is blanked."""
+        inside = view.in_window() & (tokens != view.current)
+        blank = inside & (tokens == view.mask_token_id) if view.mask_token_id is not None else None
+        write = inside if blank is None else inside & ~blank
+        return Update(tokens, write, blank, info={"t": t})
+
+
+def _share_uniform(view: View, steps: int) -> int:
+    share = view.share_of(steps)
+    if share == 0:
+        raise ValueError(f"steps must be at least the number of blocks ({len(view.windows)}), got {steps}")
+    return share
+
+
+@dataclass(frozen=True)
+class DUO(_EverywhereOnce):
+    """The uniform-state posterior (DUO, arXiv 2506.10892) and its psi-samplers (arXiv 2602.21185).
+
+    With V tokens, a = alpha, a_ts = a_t / a_s and p the model's distribution, q(x_s) is proportional to
+    a_t V p(x_t) [x_s = x_t] + (a_ts - a_t) [x_s = x_t] + (a_s - a_t) p + (1 - a_ts) (1 - a_s) / V.
+    `kappas` mixes it, step by step, with noising the predicted clean text anew:
+    kappa q + (1 - kappa) (a_s q_0 + (1 - a_s) / V).
+    """
+
+    steps: int = 128
+    noise_removal: Literal["ancestral", "greedy"] = "ancestral"
+    kappas: tuple[float, ...] | None = None
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+        check_draws(self.draws)
+        if self.noise_removal not in ("ancestral", "greedy"):
+            raise ValueError(f"noise_removal must be ancestral or greedy, got {self.noise_removal!r}")
+        if self.kappas is not None and len(self.kappas) != self.steps:
+            raise ValueError(f"kappas needs one value a step ({self.steps}), got {len(self.kappas)}")
+
+    @staticmethod
+    def alpha(t: float) -> float:
+        """1 - (1 - 1e-3) t."""
+        return 1 - (1 - 1e-3) * t
+
+    def _posterior(self, p: Tensor, current: Tensor, a_s: float, a_t: float) -> Tensor:
+        vocab, a_ts = p.shape[1], a_t / a_s
+        here = torch.zeros_like(p).scatter(1, current[:, None], 1.0)
+        p_here = p.gather(1, current[:, None])
+        top = a_t * vocab * p * here + (a_ts - a_t) * here + (a_s - a_t) * p + (1 - a_ts) * (1 - a_s) / vocab
+        return top / (a_t * vocab * p_here + (1 - a_t))
+
+    def __call__(self, view: View) -> Update:
+        p, steps, i = view.logits.double().softmax(1), view.state["steps"], view.step
+        times = torch.linspace(1, FINAL_TIME, steps + 1).tolist()
+        a_t = self.alpha(times[min(i, steps)])
+        if i == steps:
+            greedy = self.noise_removal == "greedy"
+            last = p.argmax(1) if greedy else self.pick(view, self._posterior(p, view.current, 1.0, a_t))
+            return self.update(view, last, 0.0)
+        a_s = self.alpha(times[i] - (1 - FINAL_TIME) / steps)
+        weights = self._posterior(p, view.current, a_s, a_t)
+        if self.kappas is not None:
+            clean = self._posterior(p, view.current, 1.0, a_t)
+            weights = self.kappas[i] * weights + (1 - self.kappas[i]) * (a_s * clean + (1 - a_s) / p.shape[1])
+        return self.update(view, self.pick(view, weights), times[i])
+
+
+@dataclass(frozen=True)
+class GIDD(_EverywhereOnce):
+    """The posterior of mask and uniform noise together (GIDD, arXiv 2503.04482).
+
+    With c = B sqrt(t (1 - t)), B = 2 p_u / (1 - p_u), C = 1 + c: alpha = (1 - t) / C and the noise beta pi =
+    (t [mask] + c / (V - 1) [other]) / C.  q(z_s | z_t) is q(z_t | z_s) q_s(p) / q_t(p)[z_t]; entries below `min_p` are
+    dropped.
+    """
+
+    num_denoising_steps: int = 128
+    p_uniform: float = 0.1
+    min_p: float = 0.0
+    t_eps: float = 1e-4
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        _check_steps(self.num_denoising_steps)
+        check_draws(self.draws)
+        if not 0 <= self.p_uniform < 1:
+            raise ValueError(f"p_uniform must be from 0 to below 1, got {self.p_uniform}")
+
+    @property
+    def steps(self) -> int:
+        return self.num_denoising_steps
+
+    def begin(self, view: View) -> None:
+        view.state["steps"] = _share_uniform(view, self.steps) - 1
+
+    def _level(self, t: float, vocab: int, mask: int) -> tuple[float, Tensor]:
+        p_u = max(self.p_uniform, 2.061153622438558e-09)  # e^-20: no uniform noise at all has no reverse
+        c = 2 * p_u / (1 - p_u) * (t * (1 - t)) ** 0.5
+        noise = torch.full((vocab,), c / (vocab - 1))
+        noise[mask] = t
+        return (1 - t) / (1 + c), noise / (1 + c)
+
+    def __call__(self, view: View) -> Update:
+        mask, vocab, steps = view.mask_token_id, view.logits.shape[1], view.state["steps"] + 1
         logits = view.logits.clone()
-        logits[:, mask] -= 1e6
-        weight = logits.log_softmax(1).exp() * (t - s)
-        weight[:, mask] = s
-        uniform = torch.rand(len(view.ids), logits.shape[1], generator=view.generator)[view.positions]
-        winner = (weight / (1e-10 - (uniform + 1e-10).log())).argmax(1)
-        return winner, winner != mask
+        logits[:, mask] = -1e6
+        p = logits.softmax(1)
+        grid = torch.linspace(self.t_eps, 1 - self.t_eps, steps + 1)
+        at = steps - 1 - view.step
+        t, s = float(grid[at]), float(grid[max(at - 1, 0)])
+        (alpha_t, noise_t), (alpha_s, noise_s) = self._level(t, vocab, mask), self._level(s, vocab, mask)
+        q_t, q_s = alpha_t * p + noise_t, alpha_s * p + noise_s
+        alpha_ts = alpha_t / alpha_s
+        noise_ts = noise_t - alpha_ts * noise_s
+        here = torch.zeros_like(p).scatter(1, view.current[:, None], 1.0)
+        towards = alpha_ts * here + noise_ts[view.current][:, None]
+        q = towards * q_s / q_t.gather(1, view.current[:, None])
+        q = q.masked_fill(q < self.min_p, 0.0)
+        q = q / q.sum(1, keepdim=True)
+        uniform = torch.rand(len(view.ids), generator=view.generator)[view.positions]
+        running = q.cumsum(1)
+        running[:, -1] = 1 + 1e-4
+        tokens = torch.searchsorted(running, uniform[:, None], right=True)[:, 0].clamp(max=vocab - 1)
+        return self.update(view, tokens, t)
+
+
+@dataclass(frozen=True)
+class SEDD(_EverywhereOnce):
+    """Score entropy: the logits are log-ratios p(y) / p(x) to the token that stands (SEDD, arXiv 2310.16834).
+
+    `graph` is "absorb" or "uniform", `predictor` "euler" or "analytic", `noise` "loglinear" or "geometric".  The last
+    forward denoises once more, without the mask.
+    """
+
+    steps: int = 128
+    graph: Literal["absorb", "uniform"] = "absorb"
+    predictor: Literal["euler", "analytic"] = "analytic"
+    noise: Literal["loglinear", "geometric"] = "loglinear"
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+        check_draws(self.draws)
+        options = {
+            "graph": ("absorb", "uniform"),
+            "predictor": ("euler", "analytic"),
+            "noise": ("loglinear", "geometric"),
+        }
+        for name, known in options.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be {' or '.join(known)}, got {getattr(self, name)!r}")
+
+    def _sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Total noise at t, and its rate."""
+        if self.noise == "loglinear":
+            return -torch.log1p(-(1 - 1e-3) * t), (1 - 1e-3) / (1 - (1 - 1e-3) * t)
+        low, high = torch.tensor(1e-3), torch.tensor(20.0)
+        total = low ** (1 - t) * high**t
+        return total, total * (high.log() - low.log())
+
+    def _score(self, view: View, sigma: Tensor) -> Tensor:
+        logits = view.logits.float()
+        if self.graph == "absorb":
+            shift = torch.where(sigma < 0.5, torch.expm1(sigma), sigma.exp() - 1).log()
+            logits = logits - shift - torch.log(torch.tensor(logits.shape[1] - 1.0))
+        return logits.scatter(1, view.current[:, None], 0.0).exp()
+
+    def _rates(self, view: View, score: Tensor) -> Tensor:
+        """The reverse rates `(n, states)`, rows adding up to 0."""
+        states, current = score.shape[1], view.current[:, None]
+        if self.graph == "uniform":
+            forward = torch.full_like(score, 1 / states).scatter(1, current, 1 / states - 1)
+        else:
+            # rate into x from y: only masks can have come from elsewhere
+            is_mask = (view.current == view.mask_token_id).float()[:, None]
+            forward = is_mask.expand_as(score) - torch.zeros_like(score).scatter(1, current, 1.0)
+        rates = (forward * score).scatter(1, current, 0.0)
+        return rates.scatter(1, current, -rates.sum(1, keepdim=True))
+
+    def _staggered(self, view: View, score: Tensor, d: Tensor) -> Tensor:
+        states, current = score.shape[1], view.current[:, None]
+        if self.graph == "uniform":
+            shift = ((-d).exp() - 1) / (states * (-d).exp()) * score.sum(1, keepdim=True)
+            move = (1 - (-d).exp()) / states
+            transition = torch.full_like(score, 1.0) * move
+            transition = transition.scatter(1, current, 0.0)
+            transition = transition.scatter(1, current, 1 - transition.sum(1, keepdim=True))
+            return (shift + score / (-d).exp()) * transition
+        mask, staggered = view.mask_token_id, score * d.exp()
+        staggered[:, mask] += (1 - d.exp()) * score.sum(1)
+        edge = torch.zeros_like(score).scatter(1, current, 1.0) * (-d).exp()
+        edge = edge + torch.where((view.current == mask)[:, None], 1 - (-d).exp(), 0.0)
+        return staggered * edge
+
+    def __call__(self, view: View) -> Update:
+        steps, i = view.state["steps"], view.step
+        times = torch.linspace(1, FINAL_TIME, steps + 1)
+        t, dt = times[min(i, steps)], (1 - FINAL_TIME) / steps
+        sigma, rate = self._sigma(t)
+        score = self._score(view, sigma)
+        if i == steps:
+            weights = self._staggered(view, score, sigma)
+            if self.graph == "absorb":
+                weights = weights[:, :-1]
+            return self.update(view, self.pick(view, weights), 0.0)
+        if self.predictor == "euler":
+            here = torch.zeros_like(score).scatter(1, view.current[:, None], 1.0)
+            weights = here + dt * rate * self._rates(view, score)
+        else:
+            weights = self._staggered(view, score, sigma - self._sigma(t - dt)[0])
+        return self.update(view, self.pick(view, weights), float(t))
+
+
+@dataclass(frozen=True)
+class EntropyRenoise(Revises):
+    """Accepts the surest positions and renoises all others, afresh in every step (DiffusionGemma, diffusers).
+
+    Step n counts down from N: the logits are divided by T = t_min + (t_max - t_min) n / N, a token is drawn
+    everywhere, and positions are accepted in order of entropy while the entropies before them add up to at most
+    `entropy_bound`.  With a `stability_threshold` the run ends when the likeliest text has stayed the same for so many
+    steps and the mean entropy is below `confidence_threshold`; the result is that text, not the last canvas.
+    """
+
+    num_inference_steps: int = 48
+    entropy_bound: float = 0.1
+    t_min: float = 0.4
+    t_max: float = 0.8
+    stability_threshold: int | None = 1
+    confidence_threshold: float = 0.005
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        _check_steps(self.num_inference_steps)
+        check_draws(self.draws)
+        if not 0 < self.t_min <= self.t_max:
+            raise ValueError(f"temperatures must satisfy 0 < t_min <= t_max, got {self.t_min} and {self.t_max}")
+
+    def begin(self, view: View) -> None:
+        view.state.update(steps=_share_uniform(view, self.num_inference_steps), drafts=[])
+        if self.draws == "canvas":
+            torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
+
+    def finished(self, view: View) -> bool:
+        return view.step >= view.state["steps"]
+
+    def __call__(self, view: View) -> Update:
+        steps, vocab, inside = view.state["steps"], view.logits.shape[1], view.in_window()
+        left = steps - view.step
+        logits = view.logits / (self.t_min + (self.t_max - self.t_min) * left / steps)
+        probabilities = logits.float().softmax(1)
+        tokens = torch.multinomial(probabilities, 1, generator=view.generator)[:, 0]
+        entropy = -(probabilities * logits.float().log_softmax(1)).sum(1)
+        rows = inside.nonzero()[:, 0]
+        order = rows[entropy[rows].argsort(stable=True)]
+        passed = entropy[order].cumsum(0) - entropy[order] <= self.entropy_bound
+        accept = torch.zeros_like(inside)
+        accept[order[passed]] = True
+        noise = torch.randint(vocab, tokens.shape, generator=view.generator)
+        info = {"gamma": self.entropy_bound, "passed": int(accept.sum()), "floor": 0}
+        if self.stability_threshold is not None:
+            draft, drafts = logits.argmax(1), view.state["drafts"]
+            recent = drafts[len(drafts) - self.stability_threshold :] if self.stability_threshold else []
+            stable = len(drafts) >= self.stability_threshold and all(torch.equal(d, draft) for d in recent)
+            drafts.append(draft)
+            done = stable and float(entropy[rows].mean()) < self.confidence_threshold
+            if done or left == 1:
+                return Update(draft, inside, info=info, done=done)
+        return Update(tokens, accept, inside & ~accept, noise, info=info)
+
+
+@dataclass(frozen=True)
+class StickyRenoise(Revises):
+    """Commits the surest positions for good, and those above a threshold; renoises the rest (diffusers).
+
+    By step i of N at least ceil((i + 1) L / N) positions are committed.
+    """
+
+    num_inference_steps: int = 32
+    threshold: float = 0.95
+    temperature: float = 0.0
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        _check_steps(self.num_inference_steps)
+        check_temperature(self.temperature)
+        check_draws(self.draws)
+
+    def begin(self, view: View) -> None:
+        view.state.update(steps=_share_uniform(view, self.num_inference_steps), committed=torch.zeros_like(view.free))
+        if self.draws == "canvas":
+            torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
+
+    def finished(self, view: View) -> bool:
+        return view.step >= view.state["steps"]
+
+    def __call__(self, view: View) -> Update:
+        inside, committed = view.in_window(), view.state["committed"][view.positions]
+        tokens = view.logits.argmax(1)
+        logits = view.logits
+        if self.temperature:
+            logits = view.logits / self.temperature
+            tokens = torch.multinomial(logits.float().softmax(1), 1, generator=view.generator)[:, 0]
+        score = logits.double().softmax(1).gather(1, tokens[:, None])[:, 0]
+        size, steps = int(inside.sum()), view.state["steps"]
+        need = -(-(view.step + 1) * size // steps) - int((inside & committed).sum())
+        rows = (inside & ~committed).nonzero()[:, 0]
+        order = rows[score[rows].argsort(descending=True, stable=True)]
+        passed = int((score[order] > self.threshold).sum())
+        chosen = order[: max(need, passed, 0)]
+        write = torch.zeros_like(inside)
+        write[chosen] = True
+        view.state["committed"][view.positions[chosen]] = True
+        noise = torch.randint(logits.shape[1], tokens.shape, generator=view.generator)
+        return Update(tokens, write, inside & ~committed & ~write, noise, info={"quota": len(chosen)})
+
+
+@dataclass(frozen=True)
+class DiscreteDDIM(Revises):
+    """Every position takes the predicted clean token, stays, or becomes noise (diffusers, arXiv 2605.22765).
+
+    With V tokens, a_t = i / N, a_s = (i + 1) / N and v = a_t / a_s the three weigh
+    a_s (1 - v) / V + v a_s [x = y],  v (1 - a_s) / V  and  (1 - v) (1 - a_s) / V.
+    """
+
+    num_inference_steps: int = 32
+    temperature: float = 1.0
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        _check_steps(self.num_inference_steps)
+        check_temperature(self.temperature)
+        check_draws(self.draws)
+
+    def begin(self, view: View) -> None:
+        view.state["steps"] = _share_uniform(view, self.num_inference_steps)
+        if self.draws == "canvas":
+            torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
+
+    def finished(self, view: View) -> bool:
+        return view.step >= view.state["steps"]
+
+    def __call__(self, view: View) -> Update:
+        vocab, steps, inside = view.logits.shape[1], view.state["steps"], view.in_window()
+        clean = view.logits.argmax(1)
+        if self.temperature:
+            weights = (view.logits / self.temperature).float().softmax(1)
+            clean = torch.multinomial(weights, 1, generator=view.generator)[:, 0]
+        a_t, a_s = view.step / steps, (view.step + 1) / steps
+        v = a_t / a_s
+        take = a_s * (1 - v) / vocab + v * a_s * (view.current == clean).float()
+        routes = torch.stack(
+            [take, torch.full_like(take, v * (1 - a_s) / vocab), torch.full_like(take, (1 - v) * (1 - a_s) / vocab)], 1
+        )
+        route = torch.multinomial(routes / routes.sum(1, keepdim=True), 1, generator=view.generator)[:, 0]
+        noise = torch.randint(vocab, clean.shape, generator=view.generator)
+        return Update(clean, inside & (route == 0), inside & (route == 2), noise, info={"t": 1 - a_t})

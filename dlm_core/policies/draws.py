@@ -1,0 +1,75 @@
+"""How a token is drawn: filters on a distribution, and the published samplers' own streams of random numbers.
+
+Every published sampler draws its numbers in its own shape and precision, for more positions than it needs.  These
+functions repeat such a stream and give the part of it that belongs to the rows at hand.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Draws = Literal["positions", "canvas"]
+
+
+def check_draws(draws: str) -> None:
+    """Refuse anything but the two ways to spend random numbers."""
+    if draws not in ("positions", "canvas"):
+        raise ValueError(f'draws must be "positions" or "canvas", got {draws!r}')
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse temperatures below 0, and NaN."""
+    if not temperature >= 0:
+        raise ValueError(f"temperature must be 0 or more, got {temperature}")
+
+
+def gumbel_race(logits: Tensor, rows: Tensor, total: int, temperature: float, generator: torch.Generator) -> Tensor:
+    """Tokens `(n,)` by argmax exp(l) / (-log u)^T with float64 uniforms of shape `(total, vocab)`, used at `rows`.
+
+    Lower precision would cut the tails and lower the effective temperature (arXiv 2409.02908).
+    """
+    uniform = torch.rand(total, logits.shape[1], dtype=torch.float64, generator=generator)[rows]
+    return (logits.double() - temperature * (-uniform.log()).log()).argmax(1)
+
+
+def categorical(probabilities: Tensor, rows: Tensor, total: int, generator: torch.Generator) -> Tensor:
+    """Tokens `(n,)` as `torch.multinomial` draws them for `(total, vocab)` rows, of which those at `rows` are wanted.
+
+    That is argmax p / e with exponential e, one number an entry; a row's numbers do not depend on other rows.
+    """
+    shape = (total, probabilities.shape[1])
+    exponential = torch.empty(shape, dtype=probabilities.dtype).exponential_(generator=generator)
+    return (probabilities / exponential[rows]).argmax(1)
+
+
+def keep_top_k(logits: Tensor, k: int | None) -> Tensor:
+    """All but each row's `k` largest logits become -inf; None or 0 keeps all."""
+    if not k:
+        return logits
+    least = logits.topk(min(k, logits.shape[1]), dim=1).values[:, -1:]
+    return logits.masked_fill(logits < least, float("-inf"))
+
+
+def keep_top_p(logits: Tensor, p: float | None) -> Tensor:
+    """The smallest set of tokens whose probabilities pass `p`, the crossing token included; the others become -inf."""
+    if p is None or p >= 1:
+        return logits
+    ordered, order = logits.sort(dim=1, descending=True)
+    beyond = ordered.softmax(1).cumsum(1) > p
+    beyond = torch.cat([torch.zeros_like(beyond[:, :1]), beyond[:, :-1]], 1)
+    return logits.masked_fill(torch.zeros_like(beyond).scatter(1, order, beyond), float("-inf"))
+
+
+def nucleus(probabilities: Tensor, p: float) -> Tensor:
+    """Probabilities whose running sum stays within `p`, the best token always, renormalised (ReMDM, BD3-LM).
+
+    Stricter than `keep_top_p`: the token that crosses the line is dropped.
+    """
+    if p >= 1:
+        return probabilities
+    ordered, order = probabilities.sort(dim=1, descending=True)
+    inside = ordered.cumsum(1) <= p
+    inside[:, 0] = True
+    kept = probabilities * torch.zeros_like(inside).scatter(1, order, inside)
+    return kept / kept.sum(1, keepdim=True)

@@ -1,0 +1,198 @@
+"""Policies that take back or rewrite what they wrote.  They ask the denoiser about every position that is not fixed."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlm_core.beliefs import believe, draw
+from dlm_core.policies.draws import Draws, check_draws, check_temperature, gumbel_race
+from dlm_core.policies.planned import Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota, _check_steps, _share
+from dlm_core.policies.policy import Revises, Update, View
+
+
+@dataclass(frozen=True)
+class DraftAndEdit(Revises):
+    """Drafts masks by a threshold and rewrites open tokens in the same step (LLaDA2.1, arXiv 2602.08676).
+
+    An open position of the window takes another token where that is more probable than `editing_threshold`.  The window
+    is done when a step that saw no mask edits nothing, or after `max_post_steps` steps without masks.
+    """
+
+    propose: Filtered
+    select: ThresholdOrQuota
+    editing_threshold: float | None = 0.9
+    max_post_steps: int = 16
+    all_steps: int | None = None  # make exactly so many steps, as diffusers' scheduler does
+
+    def begin(self, view: View) -> None:
+        self.select.begin(view)
+        view.state.update(post=0, settled=False)
+
+    def finished(self, view: View) -> bool:
+        if self.all_steps is not None:
+            return view.step >= self.all_steps
+        return view.state["settled"] or view.state["post"] >= self.max_post_steps
+
+    def __call__(self, view: View) -> Update:
+        proposal = self.propose(view)
+        scores = ProposalConfidence()(view, proposal)
+        inside, masks = view.in_window(), view.open_masks
+        rows = (inside & masks).nonzero()[:, 0]
+        write, info = torch.zeros_like(masks), {}
+        if len(rows):
+            chosen, info = self.select(view, scores, rows[scores[rows].argsort(descending=True, stable=True)])
+            write[chosen] = True
+        else:
+            view.state["post"] += 1
+        edits = torch.zeros_like(masks)
+        if self.editing_threshold is not None:
+            edits = inside & ~masks & (scores > self.editing_threshold) & (proposal.tokens != view.current)
+        view.state["settled"] = not len(rows) and not edits.any()
+        return Update(proposal.tokens, write | edits, info=dict(info) | {"edits": int(edits.sum())})
+
+
+@dataclass(frozen=True)
+class PathPlanning(Revises):
+    """Keeps a growing share of the canvas, the surest, and masks the rest again (P2, arXiv 2502.03540).
+
+    In step i of N the floor(free (1 - (i + 1) / N)) least sure positions become masks; of the others masks take their
+    proposal and open ones keep their token.  `eta` scales the log-probability of open positions: above 1 they are
+    taken back more readily, at 0 never.
+    """
+
+    num_steps: int = 128
+    tau: float = 1.0
+    eta: float = 1.0
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        _check_steps(self.num_steps)
+        check_temperature(self.tau)
+        check_draws(self.draws)
+        if not self.eta >= 0:
+            raise ValueError(f"eta must be 0 or more, got {self.eta}")
+
+    def begin(self, view: View) -> None:
+        view.state["steps"] = _share(view, self.num_steps)
+
+    def finished(self, view: View) -> bool:
+        return view.step >= view.state["steps"]
+
+    def _propose(self, view: View) -> tuple[Tensor, Tensor]:
+        """Tokens and the log-probabilities `(n,)` of the noisy distribution they won in."""
+        if self.tau == 0:
+            return view.beliefs.top_ids[:, 0], view.beliefs.top_probs[:, 0].log()
+        if self.draws == "positions":
+            tokens = draw(view.logits, self.tau, view.generator)
+            return tokens, view.beliefs.probability(tokens).log()
+        uniform = torch.rand(len(view.ids), view.logits.shape[1], dtype=torch.float64, generator=view.generator)
+        noise = -(-(uniform[view.positions] + 1e-8).log() + 1e-8).log()
+        noisy = (view.logits.double() / self.tau + noise).log_softmax(1)
+        best = noisy.max(1)
+        return best.indices, best.values
+
+    def __call__(self, view: View) -> Update:
+        tokens, score = self._propose(view)
+        inside, masks, steps = view.in_window(), view.open_masks, view.state["steps"]
+        score = torch.where(masks, score, score * self.eta).masked_fill(~inside, float("inf"))
+        back = int(inside.sum().float() * (1 - (view.step + 1) / steps))  # in float32, as the release rounds it
+        low = score < score.sort().values[back] if back else torch.zeros_like(inside)
+        blank = low & ~masks
+        return Update(tokens, inside & masks & ~low, blank, info={"back": back})
+
+
+@dataclass(frozen=True)
+class KeepBest(Revises):
+    """Keeps the surest positions of the block, a number that grows evenly, and masks all others (RemeDi).
+
+    Sure is the raw logit of the proposal where a mask stands, and of the token itself where one stands.  The numbers
+    put what does not divide on the last steps.
+    """
+
+    steps: int = 32
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+
+    def begin(self, view: View) -> None:
+        lo, hi = view.window
+        size = int(view.free[lo:hi].sum())
+        late = [size // self.steps + (i >= self.steps - size % self.steps) for i in range(self.steps)]
+        view.state["keep"] = torch.tensor(late).cumsum(0).tolist()
+
+    def finished(self, view: View) -> bool:
+        return view.step >= self.steps
+
+    def __call__(self, view: View) -> Update:
+        inside, masks = view.in_window(), view.open_masks
+        tokens = torch.where(masks, view.logits.argmax(1), view.current)
+        score = view.logits.gather(1, tokens[:, None])[:, 0].float().masked_fill(~inside, float("-inf"))
+        keep = torch.zeros_like(inside)
+        keep[score.argsort(descending=True, stable=True)[: view.state["keep"][view.step]]] = True
+        return Update(
+            tokens, inside & masks & keep, inside & ~masks & ~keep, info={"keep": view.state["keep"][view.step]}
+        )
+
+
+@dataclass(frozen=True)
+class WideThenBack(Revises):
+    """Writes widely, then takes back what the rest of the text does not support (WINO, arXiv 2507.18578).
+
+    Masks above `threshold` are written, at most max(5, min(20, 0.7 masks)) of them and at least the best.  If that were
+    more than one, tokens of the block that stood before and whose probability, seen without themselves, is below
+    `threshold_back` become masks; never as many as were written the step before.
+    """
+
+    threshold: float = 0.6
+    threshold_back: float = 0.9
+    temperature: float = 0.0
+    draws: Draws = "positions"
+    left_open: bool = False
+
+    def __post_init__(self) -> None:
+        check_temperature(self.temperature)
+        check_draws(self.draws)
+
+    def begin(self, view: View) -> None:
+        view.state.update(last=30, bound=4 * view.masks_in_window())
+
+    def finished(self, view: View) -> bool:
+        return view.masks_in_window() == 0 or view.step >= view.state["bound"]
+
+    def _propose(self, view: View) -> Tensor:
+        if self.temperature and self.draws == "canvas":
+            lo, hi = view.window  # the published canvas carries the block's shadow behind it
+            total = len(view.ids) + hi - lo
+            return gumbel_race(view.logits, view.positions, total, self.temperature, view.generator)
+        return Gumbel(self.temperature)(view).tokens
+
+    def _unsupported(self, view: View) -> Tensor:
+        """(n,) probability of each open token of the block seen without itself; 1 elsewhere."""
+        rows = (view.in_window() & ~view.open_masks).nonzero()[:, 0]
+        support = torch.ones(len(view.positions), dtype=torch.float64)
+        if len(rows):
+            at = view.positions[rows]
+            without = view.ids.repeat(len(rows), 1)
+            without[torch.arange(len(rows)), at] = view.mask_token_id
+            shadow = torch.stack([row[i] for i, row in enumerate(view.ask(without, at))])
+            support[rows] = believe(shadow, 1).probability(view.ids[at])
+        return support
+
+    def __call__(self, view: View) -> Update:
+        tokens = self._propose(view)
+        rows = (view.in_window(left_open=self.left_open) & view.open_masks).nonzero()[:, 0]
+        scores = view.beliefs.probability(tokens)
+        order = rows[scores[rows].argsort(descending=True, stable=True)]
+        most = max(5, min(20, int(0.7 * len(rows))))
+        count = max(1, min(int((scores[order] > self.threshold).sum()), most))
+        write, blank = torch.zeros_like(view.open_masks), torch.zeros_like(view.open_masks)
+        write[order[:count]] = True
+        if count > 1:
+            support = self._unsupported(view)
+            weak = (support < self.threshold_back).nonzero()[:, 0]
+            if len(weak) >= view.state["last"]:
+                weak = weak[support[weak].argsort(stable=True)][: view.state["last"] - 1]
+            blank[weak] = True
+        view.state["last"] = count
+        return Update(tokens, write, blank, info={"threshold": self.threshold, "passed": count, "floor": 1})
