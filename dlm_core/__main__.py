@@ -5,8 +5,10 @@ sentence and exit code 2.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from dlm_core.policies import POLICIES, parameters
 
@@ -36,7 +38,26 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--out", type=Path, help="write the run here, by custom NAME.run.jsonl.gz")
     for name, (kind, text) in FLAGS.items():
         options.add_argument(f"--{name}", type=kind, help=text)
+    options.add_argument(
+        "--set",
+        type=setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other parameter of the policy",
+    )
     return options
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE; the value is read as JSON, else it is the text itself."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
 
 
 def run(args: argparse.Namespace) -> None:
@@ -51,14 +72,14 @@ def run(args: argparse.Namespace) -> None:
     logging.disable_progress_bar()
     if args.out and not args.out.parent.is_dir():
         raise ValueError(f"the folder {args.out.parent} does not exist: --out must name a file in an existing folder")
-    given = {name: getattr(args, name) for name in FLAGS if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in FLAGS if getattr(args, name) is not None} | dict(args.set)
     engine = LocalEngine(load_model(args.model))
     request = Request(args.prompt, args.policy, args.length, args.block_length, args.seed, given)
     trace = Trace.parse("".join(engine.run(request)).encode())
     if args.out:
         trace.save(args.out)
     print(trace.text())
-    settings = " ".join(f"{name}={trace.header['policy'][name]}" for name in known if name in FLAGS)
+    settings = " ".join(f"{name}={trace.header['policy'][name]}" for name in known if name in FLAGS or name in given)
     print(f"{args.policy} ({settings}), seed {args.seed}: {trace.summary()}", file=sys.stderr)
     if trace.totals["end"] == "error":
         raise ValueError(trace.totals["message"])

@@ -15,12 +15,10 @@ from dlm_core.ui import words
 from dlm_core.ui.player import envelope, player
 
 SEND_EVERY = 0.03  # seconds; a faster model's lines travel together
-DEFAULTS = {
-    "policy": "llada", "steps": 64, "length": 96, "block_length": 0, "temperature": 0.7, "seed": 6,
-    "threshold": 0.9, "gamma": 0.1, "remasking": "low_confidence",
-}  # fmt: skip
+POLICY, PLAIN = "llada", {"length": 96, "block_length": 0, "seed": 6}
+# what the page starts with, where that is not the policy's own default; these stay as a visitor left them
+KEPT = {"steps": 64, "num_steps": 64, "temperature": 0.7, "tau": 0.7}
 MASTHEAD = f"<header id='masthead'><h1>{words.TITLE}</h1><p>{words.TAGLINE}</p></header>"
-POLICY_CONTROLS = ("steps", "temperature", "threshold", "gamma", "remasking")  # shown where the policy has them
 
 
 class Engine(Protocol):
@@ -106,11 +104,11 @@ def build(engine: Engine, models: list[str], recorded: Path) -> None:
         value = envelope("recorded") + "".join(line + "\n" for line in Trace.load(recorded).lines)
         screen = player(value, elem_id="player")
 
-    names = ("length", "block_length", "seed", *POLICY_CONTROLS)
+    names = (*PLAIN, *words.PARAMETERS)
 
     def on_generate(visitor: gr.Request, text: str, policy: str, *values: Any) -> Iterator[str]:
         settings = dict(zip(names, values))
-        params = {name: settings[name] for name in POLICY_CONTROLS}
+        params = {name: settings[name] for name in words.PARAMETERS}
         signal = stops.start(visitor.session_hash)
         try:
             request = request_of(text, policy, settings["length"], settings["block_length"], settings["seed"], params)
@@ -130,44 +128,55 @@ def build(engine: Engine, models: list[str], recorded: Path) -> None:
     stop.click(on_stop, None, None, queue=False, **event)
     upload.upload(opened, upload, screen, **event)
     reseed.click(None, None, controls["seed"], js="() => Math.floor(Math.random() * 1000000)", **event)
-    shown = [controls[name] for name in POLICY_CONTROLS]
-    controls["policy"].change(visible_controls, controls["policy"], [controls["policy"], *shown], queue=False, **event)
+    shown = [controls[name] for name in words.PARAMETERS]
+    controls["policy"].change(show_parameters, controls["policy"], [controls["policy"], *shown], queue=False, **event)
 
 
-def visible_controls(policy: str) -> list[dict[str, Any]]:
-    """Each policy shows the parameters it has and no others; the first update is the policy's own phrase."""
-    known = parameters(policy)
-    return [gr.update(info=words.POLICY_PHRASES[policy])] + [
-        gr.update(visible=name in known) for name in POLICY_CONTROLS
-    ]
+def starting_value(policy: str, name: str) -> Any:
+    """What a control shows for a policy: the page's own start, else the policy's default."""
+    default = parameters(policy)[name].default if name in parameters(policy) else None
+    if isinstance(choices := words.PARAMETERS[name][2], dict):
+        return default if default in choices else next(iter(choices))
+    return KEPT.get(name, default)
+
+
+def show_parameters(policy: str) -> list[dict[str, Any]]:
+    """Each policy shows the parameters it has and no others; the first update is what it does, in its own words."""
+    known, updates = parameters(policy), [gr.update(info=words.POLICIES[policy][1])]
+    for name in words.PARAMETERS:
+        own = name in known and name not in KEPT
+        updates.append(gr.update(visible=name in known, **({"value": starting_value(policy, name)} if own else {})))
+    return updates
 
 
 def _settings() -> dict[str, gr.components.Component]:
-    known = parameters(DEFAULTS["policy"])
+    known = parameters(POLICY)
+    titles = [(title, name) for name, (title, _) in words.POLICIES.items()]
+    look: dict[str, Any] = {"min_width": 120}
+    policy = gr.Dropdown(
+        titles,
+        value=POLICY,
+        elem_id="policy",
+        label=words.POLICY,
+        info=words.POLICIES[POLICY][1],
+        filterable=False,
+        **look,
+    )
 
-    def number(name: str, elem_id: str, **more: Any) -> gr.Number:
+    def own(name: str) -> gr.components.Component:
+        label, info, kind = words.PARAMETERS[name]
+        about = look | {"label": label, "info": info, "elem_id": name.replace("_", "-"), "visible": name in known}
+        if isinstance(kind, dict):
+            choices = [(title, value) for value, title in kind.items()]
+            return gr.Dropdown(choices, value=starting_value(POLICY, name), filterable=False, **about)
+        return gr.Number(starting_value(POLICY, name), step=kind, **about)
+
+    def plain(name: str) -> gr.Number:
         label, info = words.SETTINGS[name]
-        visible = name in known or name not in POLICY_CONTROLS
-        return gr.Number(
-            DEFAULTS[name], label=label, info=info, elem_id=elem_id, visible=visible, min_width=120, **more
-        )
+        return gr.Number(PLAIN[name], label=label, info=info, elem_id=name.replace("_", "-"), **look)
 
-    label, info = words.SETTINGS["remasking"]
-    return {
-        "policy": gr.Dropdown(
-            [(title, name) for name, title in words.POLICIES.items()], value=DEFAULTS["policy"], elem_id="policy",
-            label=words.SETTINGS["policy"][0], info=words.POLICY_PHRASES[DEFAULTS["policy"]], min_width=120,
-            filterable=False,
-        ),
-        "steps": number("steps", "steps"),
-        "threshold": number("threshold", "threshold", step=0.05),
-        "gamma": number("gamma", "gamma", step=0.05),
-        "remasking": gr.Dropdown(
-            [(title, name) for name, title in words.ORDERS.items()], value=DEFAULTS["remasking"], elem_id="remasking",
-            label=label, info=info, min_width=120, filterable=False,
-        ),
-        "length": number("length", "length"),
-        "block_length": number("block_length", "block-length"),
-        "temperature": number("temperature", "temperature", step=0.1),
-        "seed": number("seed", "seed", precision=0),
-    }  # fmt: skip
+    # in the order a visitor sees them: what to do, how long, how bold, from which seed
+    bold = [name for name in words.PARAMETERS if name in ("temperature", "tau")]
+    controls = {"policy": policy} | {name: own(name) for name in words.PARAMETERS if name not in bold}
+    controls |= {name: plain(name) for name in ("length", "block_length")} | {name: own(name) for name in bold}
+    return controls | {"seed": plain("seed")}

@@ -250,7 +250,7 @@ def test_a_policy_shows_the_parameters_it_has_and_no_others(visitor):
     page = visitor.page
     expect(page.locator("#threshold")).to_have_count(0)
     page.locator("#policy input").click()
-    page.get_by_role("option", name=re.compile("Fast-dLLM")).click()
+    page.get_by_role("option", name="Everything sure enough (Fast-dLLM)").click()
     expect(page.locator("#threshold input")).to_be_visible()
     expect(page.locator("#remasking")).to_have_count(0)
     visitor.generate(prompt="The cat", length=16, steps=16, threshold=0.5)
