@@ -19,7 +19,7 @@ lint: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.benchmarks.bench
 
-evaluate: $(VENV)/.run
+evaluate: $(VENV)/.evaluate
 	$(BIN)/python -m dlm_core.evaluation --corpus $(CORPUS)
 
 train: $(VENV)/.run
@@ -33,4 +33,8 @@ $(VENV)/.run: requirements.txt
 $(VENV)/.test: $(VENV)/.run tests/requirements.txt tests/browser/chromium.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	$(BIN)/python tests/browser/chromium.py
+	touch $@
+
+$(VENV)/.evaluate: $(VENV)/.run requirements-evaluate.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-evaluate.txt
 	touch $@

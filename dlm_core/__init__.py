@@ -11,10 +11,11 @@ Data flows one way, and a module imports only what stands above it (a test holds
     autoregressive          left to right with a KV cache, yielding the same steps
     trace                   the run file: what every view, export and test reads
     figures                 trace to Plotly
+    comparison              numbers that tell runs apart
     replay                  the player put together, and one HTML file that replays a run
     models                  names to loaded models
     engine                  a request to run-file lines, checked, queued, stoppable
-    data, training, evaluation     the bundled model: made and measured
+    data, training, evaluation, judge     the bundled model: made and measured
     ui                      the page; with app.py the only code that imports gradio
 
 This package imports nothing on its own: take what you need, `from dlm_core.sampler import sample`.

@@ -3,49 +3,88 @@
 Likelihood is told in nats per character of held-out text, so that tokenizers do not matter.  The autoregressive
 number is exact.  The diffusion number is a bound: the true one is at most that large, and lower is better for both,
 but a bound and an exact value are not the same kind of thing.
+
+Everything is repeated exactly by the same arguments, except what is timed: the speeds, and with them how many samples
+autoregression has time for in the infilling table.
 """
 
 import argparse
 import math
 import statistics
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm import tqdm
 
 from dlm_core.autoregressive import autoregressive
 from dlm_core.canvas import Canvas, blocks
 from dlm_core.data import canvas_of, load_split
+from dlm_core.denoiser import Banned
+from dlm_core.judge import JUDGE, Faults, Judge, at_entropy, continuation_nats, faults, load_judge, words
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.policies import make_policy
 from dlm_core.sampler import sample
 
 LENGTH = 128  # positions of a measured canvas
+STORY = 112  # tokens of a continuation, at most
+BLOCK = 16
 ROWS = 32  # canvases in one forward
-PROMPTS = (
-    "Once upon a time there was a little dog", "One day a girl named Lily", "Tom and his mom went to the park",
-    "The old bear was very sad because", "Ben found a big red box", "It was raining and",
-    "There was a small bird who could not fly", "Sara had a secret",
-)  # fmt: skip
+PROMPT_WORDS, GAP_WORDS = 8, 3
+LEAST_WORDS = 24  # of a held-out story that is continued or filled in: there must be something around the gap
+TEMPERATURE = 0.7
+TEMPERATURES = (0.1, 0.3, 0.5, 0.7, 0.9)  # of autoregression: low ones reach the entropy of diffusion
+FORWARDS = (4, 8, 16, 32, 64)
+TIMED_FORWARDS = (8, 16, 32, 64)
 
 
-class Likelihood(NamedTuple):
-    """Nats per character with half the width of the 95 % interval over documents."""
+class Counts(NamedTuple):
+    """How many of everything are measured; more make narrower intervals."""
+
+    documents: int = 160  # of which the likelihood is measured
+    stories: int = 48  # prompts, each the opening of another held-out story
+    seeds: int = 1  # continuations of a prompt; above 1 the human text, one a prompt, seems more varied than it is
+    gaps: int = 64
+    runs: int = 9
+
+
+QUICK = Counts(documents=16, stories=3, seeds=1, gaps=6, runs=2)
+LEAST = Counts(documents=2, stories=2, seeds=1, gaps=2, runs=1)  # an interval needs two
+
+
+# --- likelihood -------------------------------------------------------------------------------------------------------
+
+
+class Estimate(NamedTuple):
+    """A mean with half the width of its 95 % interval over documents."""
 
     mean: float
     interval: float
 
+    def __format__(self, spec: str) -> str:
+        return f"{self.mean:{spec}} ± {self.interval:{spec}}"
 
-def per_character(nats: Tensor, characters: Tensor) -> Likelihood:
-    """The ratio of sums over documents `(n,)`, with the usual interval of a ratio."""
+
+def per_character(nats: Tensor, characters: Tensor) -> Estimate:
+    """The ratio of sums over documents `(n,)`, with the usual interval of a ratio; ValueError for fewer than two."""
+    if len(nats) < 2:
+        raise ValueError(f"an interval needs at least 2 documents, got {len(nats)}")
     mean = float(nats.sum() / characters.sum())
     spread = (nats - mean * characters).std() / characters.mean() / math.sqrt(len(nats))
-    return Likelihood(mean, 1.96 * float(spread))
+    return Estimate(mean, 1.96 * float(spread))
+
+
+def per_text(values: Tensor) -> Estimate:
+    """The plain mean over documents `(n,)`; ValueError for fewer than two."""
+    return per_character(values, torch.ones(len(values)))
 
 
 @torch.inference_mode()
@@ -68,7 +107,7 @@ def diffusion_nats(model: LoadedModel, canvases: Tensor, *, counts: int = 16, se
     """
     generator, n = torch.Generator().manual_seed(seed), canvases.shape[1] - 1
     total = torch.zeros(len(canvases))
-    for part in range(counts):
+    for part in tqdm(range(counts), desc="diffusion bound", leave=False):
         for start in range(0, len(canvases), ROWS):
             rows = canvases[start : start + ROWS]
             k = (((part + torch.rand(len(rows), generator=generator)) / counts) * n).long() + 1
@@ -82,140 +121,434 @@ def diffusion_nats(model: LoadedModel, canvases: Tensor, *, counts: int = 16, se
     return total
 
 
-class Faults(NamedTuple):
-    """How a text repeats itself: shares between 0 and 1, entropy in nats."""
-
-    distinct_2: float
-    repeated_4: float
-    adjacent_duplicates: float
-    unigram_entropy: float
-    without_end: float
+def whole_canvas(model: LoadedModel, document: Tensor) -> Tensor:
+    """The opening of a document as the model was trained on it: a canvas `(LENGTH,)`."""
+    return canvas_of(document, 0, LENGTH, bos=model.tokenizer.bos_token_id, eos=model.tokenizer.eos_token_id)
 
 
-def faults(texts: Sequence[str], ended: Sequence[bool]) -> Faults:
-    """Measures over the words of all texts; `repeated_4` is the share of a text's word 4-grams that it had before."""
-    words = [text.lower().replace(".", " .").replace(",", " ,").split() for text in texts]
-    pairs = [pair for w in words for pair in pairwise(w)]
-    fours = [list(zip(w, w[1:], w[2:], w[3:])) for w in words]
-    counts = Counter(word for w in words for word in w)
-    total = max(1, counts.total())
-    return Faults(
-        distinct_2=len(set(pairs)) / max(1, len(pairs)),
-        repeated_4=1 - sum(len(set(f)) for f in fours) / max(1, sum(map(len, fours))),
-        adjacent_duplicates=sum(a == b for a, b in pairs) / max(1, len(pairs)),
-        unigram_entropy=-sum(c / total * math.log(c / total) for c in counts.values()),
-        without_end=1 - sum(ended) / max(1, len(ended)),
-    )
+def text_of(model: LoadedModel, ids: Sequence[int] | Tensor) -> str:
+    """The text of token ids `(n,)` without control tokens."""
+    return model.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+
+def likelihood_rows(model: LoadedModel, sources: Mapping[str, Sequence[Tensor]], seed: int) -> list[str]:
+    """The table of likelihoods: two rows for the documents of every named source."""
+    rows = []
+    for source, documents in sources.items():
+        canvases = torch.stack([whole_canvas(model, document) for document in documents])
+        characters = torch.tensor([float(len(text_of(model, canvas))) for canvas in canvases])
+        exact = per_character(autoregressive_nats(model, canvases), characters)
+        bound = per_character(diffusion_nats(model, canvases, seed=seed), characters)
+        rows.append([source, str(len(canvases)), "autoregressive, exact", f"{exact:.3f}"])
+        rows.append([source, str(len(canvases)), "diffusion, a bound: the true value is at most this", f"{bound:.3f}"])
+    caption = f"Likelihood of the first {LENGTH - 1} tokens of texts the model was not trained on, lower is better:"
+    return table(caption, ["text", "documents", "order", "nats per character"], rows)
+
+
+# --- writing stories --------------------------------------------------------------------------------------------------
 
 
 class Story(NamedTuple):
     """A finished text, and what it took."""
 
-    text: str
+    prompt: str
+    continuation: str
     ended: bool
+    tokens: int  # of the continuation: up to the end of text and with it, nothing behind it
     seconds: float
-    forwards: int
 
 
-def tell(model: LoadedModel, ids: Sequence[int], start: int, seconds: float, forwards: int) -> Story:
+class Setting(NamedTuple):
+    """A way of writing: `write(prompt_ids, seed)` tells the story behind a prompt; no `forwards` if one a token."""
+
+    name: str
+    write: Callable[[Sequence[int], int], Story]
+    forwards: int | None = None
+
+
+def tell(model: LoadedModel, ids: Sequence[int], start: int, seconds: float) -> Story:
     """The story behind the first `start` ids, up to the end of text."""
     behind = list(ids[start:])
-    ended = any(i in model.stop_ids for i in behind)
     until = next((n for n, i in enumerate(behind) if i in model.stop_ids), len(behind))
-    return Story(model.tokenizer.decode([*ids[1:start], *behind[:until]]).strip(), ended, seconds, forwards)
+    prompt, whole = (text_of(model, ids[:to]) for to in (start, start + until))
+    ended = until < len(behind)
+    return Story(prompt, whole.removeprefix(prompt), ended, until + ended, seconds)
 
 
-def by_diffusion(
-    model: LoadedModel, prompt: str, length: int, steps: int, temperature: float, block: int | None, seed: int
-) -> Story:
-    """One story by the `llada` policy."""
-    ids = model.encode_prompt(prompt)
-    canvas = Canvas.from_prompt(ids, length, model.mask_token_id)
-    policy = make_policy("llada", steps=steps, temperature=temperature)
-    *_, last = sample(model.denoiser, canvas, policy, windows=blocks(len(ids), len(canvas), block), seed=seed)
-    return tell(model, last.after.tolist(), len(ids), last.seconds, last.forwards)
+def diffusion(model: LoadedModel, forwards: int, *, any_order: bool = False) -> Setting:
+    """The `llada` policy, in blocks of `BLOCK`, or larger ones where there are fewer forwards than blocks."""
+    block = None if any_order else max(BLOCK, STORY // forwards)
+
+    def write(prompt: Sequence[int], seed: int) -> Story:
+        canvas = Canvas.from_prompt(prompt, STORY, model.mask_token_id)
+        policy = make_policy("llada", steps=forwards, temperature=TEMPERATURE)
+        *_, last = sample(model.denoiser, canvas, policy, windows=blocks(len(prompt), len(canvas), block), seed=seed)
+        return tell(model, last.after.tolist(), len(prompt), last.seconds)
+
+    return Setting(f"diffusion, {forwards} forwards, {f'blocks of {block}' if block else 'any order'}", write, forwards)
 
 
-def by_autoregression(model: LoadedModel, prompt: str, length: int, temperature: float, seed: int) -> Story:
-    """One story left to right, with a KV cache."""
-    ids = model.encode_prompt(prompt)
-    canvas = Canvas.from_prompt(ids, length, model.mask_token_id)
+def autoregression(model: LoadedModel, temperature: float = TEMPERATURE) -> Setting:
+    """Left to right, with a KV cache."""
     banned = sorted(set(model.tokenizer.all_special_ids) - set(model.stop_ids))
-    *_, last = autoregressive(
-        model.model, canvas, banned=banned, stop_ids=model.stop_ids, temperature=temperature, seed=seed
-    )
-    return tell(model, last.after[last.after != model.mask_token_id].tolist(), len(ids), last.seconds, last.forwards)
 
-
-def likelihood_rows(model: LoadedModel, documents: Iterable[Tensor]) -> list[str]:
-    """The table of held-out likelihoods."""
-    bos, eos = model.tokenizer.bos_token_id, model.tokenizer.eos_token_id
-    canvases = torch.stack([canvas_of(document, 0, LENGTH, bos=bos, eos=eos) for document in documents])
-    texts = model.tokenizer.batch_decode([row[row != eos][1:] for row in canvases])
-    characters = torch.tensor([float(len(text)) for text in texts])
-    exact = per_character(autoregressive_nats(model, canvases), characters)
-    bound = per_character(diffusion_nats(model, canvases), characters)
-    return [
-        f"Held-out text, {len(canvases)} stories, their first {LENGTH - 1} tokens:",
-        "",
-        "| order | nats per character |",
-        "|---|---|",
-        f"| autoregressive, exact | {exact.mean:.3f} ± {exact.interval:.3f} |",
-        f"| diffusion, a bound: the true value is at most this | {bound.mean:.3f} ± {bound.interval:.3f} |",
-    ]
-
-
-def quality_rows(model: LoadedModel, human: Sequence[str], seeds: int) -> list[str]:
-    """The table of generated text against forwards, with human text as the measure of what is normal."""
-    length = LENGTH - 16
-    settings: list[tuple[str, Callable[[str, int], Story]]] = [
-        (
-            f"diffusion, {steps} forwards, blocks of 16",
-            lambda p, s, n=steps: by_diffusion(model, p, length, n, 0.7, 16, s),
+    def write(prompt: Sequence[int], seed: int) -> Story:
+        canvas = Canvas.from_prompt(prompt, STORY, model.mask_token_id)
+        *_, last = autoregressive(
+            model.model, canvas, banned=banned, stop_ids=model.stop_ids, temperature=temperature, seed=seed
         )
-        for steps in (8, 16, 32, 64)
-    ]
-    settings.append(
-        ("diffusion, 64 forwards, any order", lambda p, s: by_diffusion(model, p, length, 64, 0.7, None, s))
+        written = last.after[last.after != model.mask_token_id]
+        return tell(model, written.tolist(), len(prompt), last.seconds)
+
+    return Setting(f"autoregressive with KV cache, temperature {temperature}", write)
+
+
+def write_all(setting: Setting, prompts: Sequence[Sequence[int]], times: int, seed: int) -> list[Story]:
+    """Continue all prompts, `times` over; every story draws from a seed of its own, counted up from `seed`."""
+    tasks = tqdm([*prompts] * times, desc=setting.name, leave=False)
+    return [setting.write(prompt, own) for own, prompt in enumerate(tasks, start=seed)]
+
+
+def word_starts(model: LoadedModel, ids: Sequence[int]) -> list[int]:
+    """Positions where a word begins: the first behind the beginning of text, and every token with a space before it."""
+    return [n for n, i in enumerate(ids) if n == 1 or model.tokenizer.decode([i]).startswith(" ")]
+
+
+def prompt_of(model: LoadedModel, document: Tensor) -> list[int]:
+    """The first words of a document as a prompt, beginning of text included."""
+    ids = [model.tokenizer.bos_token_id, *document.tolist()]
+    return ids[: word_starts(model, ids)[PROMPT_WORDS]]
+
+
+def human_story(model: LoadedModel, document: Tensor) -> Story:
+    """A document as if it had been continued from its prompt, as long as a model's story may be."""
+    start = len(prompt_of(model, document))
+    ids = [model.tokenizer.bos_token_id, *document.tolist(), model.tokenizer.eos_token_id]
+    return tell(model, ids[: start + STORY], start, 0.0)
+
+
+# --- quality ----------------------------------------------------------------------------------------------------------
+
+
+class Quality(NamedTuple):
+    """What was measured on the stories of one setting."""
+
+    judged: Estimate | None  # None without a judge
+    faults: Faults
+    words: float  # a story
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """`(entropy, judged)`, if it was judged."""
+        return (self.faults.unigram_entropy, self.judged.mean) if self.judged else None
+
+
+def quality(stories: Sequence[Story], judge: Judge | None, known: Set[str]) -> Quality:
+    """Measure continuations: the prompt was given, so it counts for nothing."""
+    texts, judged = [story.continuation for story in stories], None
+    if judge:
+        told = tqdm(stories, desc="judging", leave=False)
+        nats = [continuation_nats(judge, story.prompt, story.continuation) for story in told]
+        judged = per_character(torch.tensor(nats), torch.tensor([float(len(text)) for text in texts]))
+    length = statistics.mean(len(words(text)) for text in texts)
+    return Quality(judged, faults(texts, [story.ended for story in stories], known), length)
+
+
+def quality_rows(
+    diffused: Mapping[str, Sequence[Story]], autoregressed: Mapping[str, Sequence[Story]], human: Sequence[Story],
+    judge: Judge | None, known: Set[str],
+) -> list[str]:  # fmt: skip
+    """The table of generated text by the names of settings, with human text as the measure of what is normal."""
+    right = {name: quality(stories, judge, known) for name, stories in autoregressed.items()}
+    points = [q.point for q in right.values() if q.point]
+
+    def row(name: str, q: Quality, matched: float | None = None) -> list[str]:
+        f = q.faults
+        numbers = (
+            f"{f.unigram_entropy:.2f}", f"{f.distinct_2:.3f}", f"{f.repeated_4:.3f}", f"{f.adjacent_duplicates:.4f}",
+            f"{f.non_words:.4f}", f"{f.without_end:.2f}", f"{q.words:.0f}",
+        )  # fmt: skip
+        return [name, f"{q.judged:.3f}" if q.judged else "", "" if matched is None else f"{matched:.3f}", *numbers]
+
+    rows = []
+    for name, stories in diffused.items():
+        q = quality(stories, judge, known)
+        rows.append(row(name, q, at_entropy(points, q.faults.unigram_entropy)))
+    rows += [row(name, q) for name, q in right.items()]
+    rows.append(row("human, the held-out stories themselves", quality(human, judge, known)))
+    header = [
+        "written by", "judged, nats per character", "autoregression at the same entropy", "unigram entropy",
+        "distinct-2", "repeated 4-grams", "adjacent duplicates", "non-words", "missing end", "words a story",
+    ]  # fmt: skip
+    caption = (
+        f"{len(human)} held-out stories continued from their first {PROMPT_WORDS} words by at most {STORY} tokens, "
+        f"diffusion at temperature {TEMPERATURE}. The judge is {JUDGE}; less is better only at equal entropy, so the "
+        "next column interpolates between the temperatures of autoregression, and is empty outside of them. "
+        "Entropy also falls with fewer words:"
     )
-    settings.append(("autoregressive, KV cache", lambda p, s: by_autoregression(model, p, length, 0.7, s)))
-    lines = [
-        f"Generated text, {len(PROMPTS)} prompts by {seeds} seeds, {length} tokens at most, temperature 0.7:",
-        "",
-        "| decoding | distinct-2 | repeated 4-grams | adjacent duplicates | unigram entropy | seconds a story |",
-        "|---|---|---|---|---|---|",
-    ]
+    return table(caption, header, rows)
 
-    def line(name: str, texts: Sequence[str], ended: Sequence[bool], seconds: str) -> str:
-        f = faults(texts, ended)
-        return (
-            f"| {name} | {f.distinct_2:.3f} | {f.repeated_4:.3f} | {f.adjacent_duplicates:.4f} | "
-            f"{f.unigram_entropy:.2f} | {seconds} |"
-        )
 
-    for name, write in settings:
-        stories = [write(prompt, seed) for prompt in PROMPTS for seed in range(seeds)]
-        seconds = f"{statistics.median(story.seconds for story in stories):.2f}"
-        lines.append(line(name, [s.text for s in stories], [s.ended for s in stories], seconds))
-    lines.append(line("human text of the same length", human, [True] * len(human), ""))
+def sample_rows(stories: Sequence[Story], title: str) -> list[str]:
+    """Stories as a Markdown list, prompt and continuation in code blocks of their own, so that no text is markup."""
+    lines = [f"The first outputs, unedited ({title}):"]
+    for number, story in enumerate(stories, start=1):
+        marker = f"{number}. "
+        for heading, text in (("Prompt:", story.prompt), ("Continued:", story.continuation)):
+            lines += ["", marker + heading, "", textwrap.indent(text, " " * (len(marker) + 4))]
+            marker = " " * len(marker)
     return lines
 
 
-def main() -> None:
-    """Print every table."""
-    parser = argparse.ArgumentParser(prog="python -m dlm_core.evaluation", description="Measure the bundled model.")
-    parser.add_argument("--corpus", type=Path, required=True, help="the corpus the model was trained on")
-    parser.add_argument("--model", default="bundled")
-    parser.add_argument("--documents", type=int, default=160, help="held-out documents to measure likelihood on")
-    parser.add_argument("--seeds", type=int, default=4, help="stories a prompt and setting")
-    args = parser.parse_args()
+# --- infilling --------------------------------------------------------------------------------------------------------
+
+
+class Gap(NamedTuple):
+    """A canvas `(LENGTH,)` of human text, and the half-open range in it that is to be filled in."""
+
+    ids: Tensor
+    lo: int
+    hi: int
+
+
+class Filled(NamedTuple):
+    """A canvas with its gap filled, and what it took; `nats` of the whole under the autoregressive mode, if asked."""
+
+    ids: Tensor
+    seconds: float
+    nats: float = math.nan
+
+
+def middle_gap(model: LoadedModel, document: Tensor) -> Gap:
+    """The middle words of a document's opening."""
+    ids = whole_canvas(model, document)
+    starts = word_starts(model, ids.tolist())
+    first = (len(starts) - GAP_WORDS) // 2
+    return Gap(ids, starts[first], starts[first + GAP_WORDS])
+
+
+def fill(model: LoadedModel, gap: Gap, seed: int) -> Filled:
+    """By diffusion, which sees both sides: the likeliest tokens, one a forward, and no end of text in a gap."""
+    inside = torch.zeros(len(gap.ids), dtype=torch.bool)
+    inside[gap.lo : gap.hi] = True
+    canvas = Canvas(torch.where(inside, model.mask_token_id, gap.ids).numpy(), ~inside.numpy())
+    policy = make_policy("llada", steps=gap.hi - gap.lo)
+    denoiser = Banned(model.denoiser, model.stop_ids)
+    *_, last = sample(denoiser, canvas, policy, windows=[(gap.lo, gap.hi)], seed=seed)
+    return Filled(torch.from_numpy(last.after.copy()), last.seconds)
+
+
+def continue_into(model: LoadedModel, gap: Gap, temperature: float, seed: int) -> Filled:
+    """By autoregression, which sees only the left side when it writes, and the right side when the whole is scored."""
+    canvas = Canvas.from_prompt(gap.ids[: gap.lo].tolist(), gap.hi - gap.lo, model.mask_token_id)
+    banned = sorted(model.tokenizer.all_special_ids)
+    *_, last = autoregressive(model.model, canvas, banned=banned, temperature=temperature, seed=seed)
+    ids, began = gap.ids.clone(), time.perf_counter()
+    ids[: gap.hi] = torch.from_numpy(last.after.copy())
+    nats = float(autoregressive_nats(model, ids[None]))
+    return Filled(ids, last.seconds + time.perf_counter() - began, nats)
+
+
+def best_in_time(model: LoadedModel, gaps: Sequence[Gap], seconds: float, seed: int) -> tuple[int, list[Filled]]:
+    """For every gap the likeliest of n continuations, and n: as many as fit in `seconds` for all gaps, at least one.
+
+    The first is greedy, the others are sampled.
+    """
+    best = [continue_into(model, gap, 0.0, seed) for gap in tqdm(gaps, desc="continuing", leave=False)]
+    n = max(1, int(seconds / sum(filled.seconds for filled in best)))
+    for extra in tqdm(range(1, n), desc="best of n", leave=False):
+        others = [continue_into(model, gap, TEMPERATURE, seed + extra) for gap in gaps]
+        best = [min(pair, key=lambda filled: filled.nats) for pair in zip(best, others)]
+    return n, best
+
+
+def infilling_rows(model: LoadedModel, gaps: Sequence[Gap], judge: Judge | None, seed: int) -> list[str]:
+    """The table of filled gaps; the judge reads the whole text."""
+    diffused = [fill(model, gap, seed) for gap in tqdm(gaps, desc="filling in", leave=False)]
+    n, continued = best_in_time(model, gaps, sum(filled.seconds for filled in diffused), seed)
+    original = [text_of(model, gap.ids) for gap in gaps]
+
+    def row(name: str, filled: Sequence[Tensor]) -> list[str]:
+        texts = [text_of(model, ids) for ids in filled]
+        exact = per_text(torch.tensor([float(text == human) for text, human in zip(texts, original)]))
+        return [name, f"{exact:.2f}", *judged_against(judge, texts, original)]
+
+    rows = [
+        row("diffusion, sees both sides", [filled.ids for filled in diffused]),
+        row(f"autoregressive, best of {n} in the same time", [filled.ids for filled in continued]),
+        row("human, the original", [gap.ids for gap in gaps]),
+    ]
+    caption = (
+        f"{len(gaps)} held-out stories with {GAP_WORDS} words in the middle taken out; the number of tokens is given. "
+        "The judge reads the whole text:"
+    )
+    header = ["filled in by", "exact match", "judged, nats per character", "nats a text above the original"]
+    return table(caption, header, rows)
+
+
+def judged_against(judge: Judge | None, texts: Sequence[str], original: Sequence[str]) -> list[str]:
+    """Two cells: the nats per character of texts, and how many nats a text they lie above the originals."""
+    if judge is None:
+        return ["", ""]
+    read = tqdm(list(zip(texts, original)), desc="judging", leave=False)
+    nats = torch.tensor([[judge(text), judge(human)] for text, human in read])
+    above = per_text(nats[:, 0] - nats[:, 1])
+    whole = per_character(nats[:, 0], torch.tensor([float(len(text)) for text in texts]))
+    return [f"{whole:.3f}", f"{above:.1f}"]
+
+
+# --- speed ------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Compute with `count` threads inside, with as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Speed(NamedTuple):
+    """Medians over runs; useful tokens end with the end of text, what stands behind it is padding."""
+
+    seconds: float  # a story
+    tokens_per_second: float
+
+
+def race(settings: Sequence[Setting], prompts: Sequence[Sequence[int]], runs: int, seed: int) -> list[Speed]:
+    """Let settings take turns `runs` times, so that whatever slows the machine down slows all of them."""
+    told: list[list[Story]] = [[] for _ in settings]
+    for run in tqdm(range(runs), desc=f"{torch.get_num_threads()} threads", leave=False):
+        for stories, setting in zip(told, settings):
+            stories.append(setting.write(prompts[run % len(prompts)], seed + run))
+    return [
+        Speed(
+            statistics.median(story.seconds for story in stories),
+            statistics.median(story.tokens / story.seconds for story in stories),
+        )
+        for stories in told
+    ]
+
+
+def verdict(threads: int, rates: Mapping[int, float], rival: float) -> str:
+    """Who is faster, in a sentence: `rates` in useful tokens per second by forwards, `rival` autoregression's."""
+    won = {"diffusion": [], "autoregression with a KV cache": []}
+    for forwards, rate in rates.items():
+        won["diffusion" if rate > rival else "autoregression with a KV cache"].append(str(forwards))
+    parts = [f"{who} at {', '.join(where)} forwards" for who, where in won.items() if where]
+    return f"Faster with {threads} thread{'s' * (threads > 1)}, in useful tokens per second: {'; '.join(parts)}."
+
+
+def speed_rows(
+    settings: Sequence[Setting], rival: Setting, prompts: Sequence[Sequence[int]], runs: int, threads: Sequence[int],
+    seed: int,
+) -> list[str]:  # fmt: skip
+    """The table of speeds with each number of threads, and what follows from it."""
+    rows, sentences = [], []
+    for count in threads:
+        with torch_threads(count):
+            speeds = race([*settings, rival], prompts, runs, seed)
+        for setting, speed in zip([*settings, rival], speeds):
+            rows.append([setting.name, str(count), f"{speed.seconds:.2f}", f"{speed.tokens_per_second:.0f}"])
+        rates = {setting.forwards: speed.tokens_per_second for setting, speed in zip(settings, speeds)}
+        sentences.append(verdict(count, rates, speeds[-1].tokens_per_second))
+    caption = f"Speed, one story at a time, at most {STORY} tokens behind the prompt, medians of {runs} runs in turns:"
+    header = ["written by", "threads", "seconds a story", "useful tokens per second"]
+    return [*table(caption, header, rows), "", " ".join(sentences)]
+
+
+# --- the program ------------------------------------------------------------------------------------------------------
+
+
+def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table with a sentence over it."""
+    return [caption, "", *(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))]
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A whole number of the command line that must not be smaller."""
+
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {text}")
+        return int(text)
+
+    return number
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments; how many of everything are those of `Counts`."""
+    arguments = argparse.ArgumentParser(prog="python -m dlm_core.evaluation", description="Measure the bundled model.")
+    add = arguments.add_argument
+    add("--corpus", type=Path, required=True, help="the corpus the model was trained on")
+    add("--unseen", type=Path, help="a corpus of another source, of which it has seen nothing")
+    add("--model", default="bundled")
+    add("--seed", type=at_least(0), default=0)
+    add("--samples", type=at_least(0), default=0, help="print the first so many stories, unedited")
+    add("--threads", type=at_least(1), nargs="+", default=[1, 2], help="how many to measure speed with")
+    add("--no-judge", action="store_true", help="leave out what the judge says")
+    add("--quick", action="store_true", help="few of everything, to see that it works")
+    for name, least, usual in zip(Counts._fields, LEAST, Counts()):
+        add(f"--{name}", type=at_least(least), help=f"how many; {usual} unless given")
+    return arguments
+
+
+def counts_of(args: argparse.Namespace) -> Counts:
+    """The counts that were given, and the usual or quick ones for the others."""
+    given = {name: value for name in Counts._fields if (value := getattr(args, name)) is not None}
+    return (QUICK if args.quick else Counts())._replace(**given)
+
+
+def evaluate(args: argparse.Namespace) -> Iterator[list[str]]:
+    """Yield the lines of one table after the other."""
+    n, judge = counts_of(args), None if args.no_judge else load_judge()
     model = load_model(args.model)
-    _, held = load_split(args.corpus, lambda texts: model.tokenizer(texts, add_special_tokens=False).input_ids)
-    print("\n".join(likelihood_rows(model, held[: args.documents])), flush=True)
-    human = model.tokenizer.batch_decode([d[: LENGTH - 16] for d in held[: len(PROMPTS) * args.seeds]])
-    print()
-    print("\n".join(quality_rows(model, human, args.seeds)))
+
+    def encode(texts: list[str]) -> list[list[int]]:
+        return model.tokenizer(texts, add_special_tokens=False).input_ids
+
+    trained, held = load_split(args.corpus, encode)
+    tellable = [document for document in held if len(word_starts(model, document.tolist())) >= LEAST_WORDS]
+    if len(tellable) < 2:
+        raise ValueError(
+            f"{args.corpus} has {len(tellable)} held-out stories of at least {LEAST_WORDS} words: 2 or more are needed"
+        )
+    sources = {"held out of the training corpus": held[: n.documents]}
+    if args.unseen:
+        both = chain(*load_split(args.unseen, encode))  # nothing was trained on, so the split has no meaning there
+        sources["another source"] = list(islice(both, n.documents))
+    yield likelihood_rows(model, sources, args.seed)
+
+    known = {word for text in model.tokenizer.batch_decode(trained) for word in words(text)}
+    prompts = [prompt_of(model, document) for document in tellable[: n.stories]]
+    human = [human_story(model, document) for document in tellable[: n.stories]]
+    settings = [*(diffusion(model, forwards) for forwards in FORWARDS), diffusion(model, FORWARDS[-1], any_order=True)]
+    rivals = [autoregression(model, temperature) for temperature in TEMPERATURES]
+    diffused = {setting.name: write_all(setting, prompts, n.seeds, args.seed) for setting in settings}
+    autoregressed = {setting.name: write_all(setting, prompts, n.seeds, args.seed) for setting in rivals}
+    yield quality_rows(diffused, autoregressed, human, judge, known)
+
+    yield infilling_rows(model, [middle_gap(model, document) for document in tellable[: n.gaps]], judge, args.seed)
+    timed = [diffusion(model, forwards) for forwards in TIMED_FORWARDS]
+    yield speed_rows(timed, autoregression(model), prompts, n.runs, args.threads, args.seed)
+    if args.samples:
+        shown = settings[len(FORWARDS) - 1].name
+        yield sample_rows(diffused[shown][: args.samples], shown)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print every table as soon as it is measured; returns the exit code."""
+    try:
+        for lines in evaluate(parser().parse_args(argv)):
+            print("\n".join([*lines, ""]), flush=True)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

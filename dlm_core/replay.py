@@ -48,9 +48,9 @@ def figures() -> dict[str, Any]:
     }
 
 
-def markup() -> str:
-    """The player's HTML, without a run."""
-    return (ASSETS / "player.html").read_text()
+def markup(name: str = "player") -> str:
+    """The HTML of the player or of the comparison, without a run."""
+    return (ASSETS / f"{name}.html").read_text()
 
 
 def css() -> str:

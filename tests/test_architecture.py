@@ -20,22 +20,27 @@ TABLE = {
     "noise": (set(), {"torch"}),
     "beliefs": (set(), {"torch"}),
     "denoiser": (set(), {"torch"}),
-    "policies": ({"policies", "beliefs"}, {"torch"}),
+    "policies": ({"policies", "beliefs", "denoiser"}, {"torch"}),
     "sampler": ({"step", "canvas", "beliefs", "denoiser", "policies"}, {"numpy", "torch"}),
     "autoregressive": ({"step", "canvas", "beliefs"}, {"numpy", "torch", "transformers"}),
     "trace": ({"step"}, {"numpy"}),
     "figures": ({"step", "trace"}, {"numpy", "plotly"}),
+    "comparison": ({"trace"}, {"numpy"}),
     "models": ({"models", "denoiser", "trace"}, {"torch", "transformers", "tokenizers"}),
-    "engine": ({"step", "canvas", "models", "policies", "sampler", "trace"}, set()),
+    "engine": (
+        {"step", "canvas", "beliefs", "models", "policies", "sampler", "trace"},
+        {"numpy", "torch"},
+    ),
     "data": (set(), {"torch"}),
+    "judge": (set(), {"torch", "transformers"}),
     "evaluation": (
-        {"autoregressive", "canvas", "data", "models", "policies", "sampler"},
-        {"torch"},
+        {"autoregressive", "canvas", "data", "denoiser", "judge", "models", "policies", "sampler"},
+        {"torch", "tqdm"},
     ),
     "training": ({"data", "noise"}, {"torch", "transformers", "tqdm"}),
     "__main__": ({"policies", "engine", "models", "replay", "trace"}, {"transformers"}),
     "replay": ({"figures", "trace"}, {"plotly"}),
-    "ui": ({"ui", "engine", "policies", "replay", "trace"}, {"gradio"}),
+    "ui": ({"ui", "comparison", "engine", "policies", "replay", "trace"}, {"gradio", "numpy"}),
 }
 
 

@@ -1,5 +1,6 @@
 """The page's handlers as plain functions, without a browser."""
 
+import json
 import threading
 from itertools import pairwise
 
@@ -8,7 +9,7 @@ import pytest
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.policies import parameters
 from dlm_core.trace import Trace
-from dlm_core.ui import words
+from dlm_core.ui import compare, words
 from dlm_core.ui.denoise import Stops, opened, request_of, show_parameters, starting_value, stream
 
 
@@ -58,3 +59,50 @@ def test_an_opened_run_is_the_file_and_a_damaged_one_a_sentence(trace, tmp_path)
     (tmp_path / "b").write_bytes(b"no")
     assert '"player": "error"' in opened(tmp_path / "b")
     assert '"player": "error"' in opened(None)
+
+
+def runs_of(value):
+    """The traces in a comparison's value, and the summaries behind them."""
+    traces, summaries, lines = [], [], []
+    for line in value.split("\n")[1:-1]:
+        record = json.loads(line)
+        if "summary" in record:
+            traces.append(Trace.parse("".join(kept + "\n" for kept in lines).encode()))
+            summaries.append(record["summary"])
+            lines = []
+        elif "pane" not in record and "waiting" not in record and "done" not in record:
+            lines.append(line)
+    return traces, summaries
+
+
+def test_a_comparison_holds_every_run_whole_with_its_numbers(bundled):
+    requests = [Request("A cat", name, 12, params={"steps": 6}) for name in ("llada", "left_to_right")]
+    *_, value = compare.panes(LocalEngine(bundled), requests, threading.Event())
+    traces, summaries = runs_of(value)
+    assert [trace.header["policy"]["name"] for trace in traces] == ["llada", "left_to_right"]
+    assert all(trace.totals["end"] == "finished" for trace in traces)
+    assert summaries[1]["kendall_tau"] == pytest.approx(1.0)
+    assert all(0 <= summary["hindsight"] <= 1 for summary in summaries)
+
+
+def test_a_comparison_checks_every_request_before_it_runs_one(bundled):
+    requests = [Request("A", "llada", 8), Request("A", "llada", 0)]
+    (value,) = compare.panes(LocalEngine(bundled), requests, threading.Event())
+    assert "length must be between" in value
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_a_comparison_takes_two_to_four(bundled, count, trace, tmp_path):
+    (value,) = compare.panes(LocalEngine(bundled), [Request(length=4)] * count, threading.Event())
+    assert "takes 2 to 4 policies" in value
+    trace.save(tmp_path / "a")
+    assert "takes 2 to 4 run files" in compare.opened([tmp_path / "a"] * count)
+
+
+def test_run_files_can_be_compared_and_a_damaged_one_is_named(trace, tmp_path):
+    trace.save(tmp_path / "a")
+    (tmp_path / "b").write_bytes(b"no")
+    traces, summaries = runs_of(compare.opened([tmp_path / "a", tmp_path / "a"]))
+    assert [t.lines for t in traces] == [trace.lines] * 2
+    assert summaries[0]["hindsight"] is None
+    assert "file 2: this is not an Unmask run file" in compare.opened([tmp_path / "a", tmp_path / "b"])

@@ -198,6 +198,24 @@ function lastMeasured(run, at, i) {
   return -1;
 }
 
+function pieceOf(run, id) {
+  return id < 0 ? "" : run.pieces.get(id) ?? "";
+}
+
+// A token as a word for people: control tokens and half characters have no text to show.
+function wordOf(run, id) {
+  const text = pieceOf(run, id);
+  if (text instanceof Uint8Array) return `byte ${Array.from(text, (b) => b.toString(16).padStart(2, "0")).join(" ")}`;
+  if (run.header.model.stop.includes(id)) return "end of text";
+  if (id === run.header.model.mask) return "mask";
+  return text === "" ? `token ${id}` : `“${text.replace(/\n/g, "↵")}”`;
+}
+
+// The class of a confidence on the six-step ramp, which is even in its square root.
+function grade(confidence) {
+  return `c${Math.min(5, Math.floor(Math.sqrt(confidence) * 6))}`;
+}
+
 // The stream the page receives: an envelope line, then run-file lines, with notices about waiting in between.
 function readEnvelope(value) {
   const end = value.indexOf("\n");
@@ -210,26 +228,85 @@ function readEnvelope(value) {
 const STEPS_A_SECOND = 10, DRAW_EVERY = 350, MASK_WIDTH = 36, DRAFT_LIMIT = 72;
 const MODES = { recorded: "recorded", live: "live", finished: "finished", stopped: "stopped", error: "error" };
 
+// The text of a run in a container: one slot a position, drawn by what changed.
+function tokenCanvas(container) {
+  const ruler = document.createElement("canvas").getContext("2d"), ruled = new Map();
+  let slots = [], widths = [], run = null, stop = { key: -1, value: Infinity };
+  // Complex and right-to-left script must stay one inline run to be shaped and ordered; everything else has a slot.
+  const FLOWS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u0900-\u0dff\u200d]/;
+
+  function lay(next) {
+    run = next;
+    container.replaceChildren();
+    slots = run.header.canvas.map((_, i) => {
+      const element = document.createElement("span");
+      element.className = "t";
+      element.dataset.pos = i;
+      container.append(element);
+      return { element, drawn: "" };
+    });
+    ruler.font = getComputedStyle(container).font;
+    widths = new Array(run.header.canvas.length).fill(0);
+  }
+
+  function widthOf(text) {
+    if (!ruled.has(text)) ruled.set(text, Math.ceil(ruler.measureText(text).width) + 4);
+    return ruled.get(text);
+  }
+
+  // Draws the canvas after `at` steps and returns how many positions lie silent behind the end of text.  While the run
+  // is `growing` slots only widen; once all is known each has the width of its last token, so playback never reflows.
+  function draw(at, growing, lit) {
+    const steps = run.steps.length, mask = run.header.model.mask, newest = stateAfter(run, steps);
+    const end = firstStopAt(run, at);
+    if (stop.key !== steps) stop = { key: steps, value: firstStopAt(run, steps) };
+    const views = slots.map((_, i) => tokenAt(run, at, i, end));
+    const texts = spell(views.map((view) => {
+      const piece = pieceOf(run, view.shown);
+      return view.state === "tail" ? "·" : view.state === "draft" && piece instanceof Uint8Array ? "◌" : piece;
+    }));
+    const final = spell(Array.from(newest.ids, (id) => (id === mask ? "" : pieceOf(run, id))));
+    const wrote = new Set(at > 0 ? run.steps[at - 1].write.map(([i]) => i) : []);
+    let tail = 0;
+    views.forEach((view, i) => {
+      const { state } = view, open = state === "draft" || state === "masked" || state === "remasked", text = texts[i];
+      if (state === "tail") tail++;
+      const own = state === "fixed", flow = FLOWS.test(text) || (own && !text), known = newest.ids[i] !== mask;
+      if (known && !growing) widths[i] = newest.commit[i] >= 0 && i >= stop.value ? 6 : widthOf(final[i]);
+      else widths[i] = Math.max(widths[i], known ? widthOf(final[i]) : Math.max(MASK_WIDTH, Math.min(DRAFT_LIMIT, widthOf(text))));
+      const shade = (state === "committed" || state === "revised") && !Number.isNaN(view.confidence) ? grade(view.confidence) : "";
+      const width = flow || own ? "" : `${widths[i]}px`;
+      const fit = open && !flow && text ? widths[i] / widthOf(text) : 1; // a draft wider than its slot is drawn smaller
+      const key = [state, text, shade, width, wrote.has(i), lit(i), view.confidence, view.commit, flow].join("\u0001");
+      if (slots[i].drawn === key) return;
+      slots[i].drawn = key;
+      const { element } = slots[i];
+      element.className = `t ${shade}${wrote.has(i) ? " now" : ""}${lit(i) ? " lit" : ""}${flow ? " flow" : ""}`;
+      element.dataset.state = state;
+      element.dataset.tokenId = view.id;
+      element.dataset.commitStep = view.commit < 0 ? "" : view.commit;
+      element.dataset.confidence = Number.isNaN(view.confidence) ? "" : view.confidence.toFixed(4);
+      element.style.width = open ? width : "";
+      element.style.fontSize = fit < 1 ? `${Math.max(0.1, fit)}em` : "";
+      element.style.minWidth = open ? "" : width;
+      element.textContent = text.replace(/\n/g, "↵");
+    });
+    return tail;
+  }
+
+  return { lay, draw };
+}
+
 function mountPlayer(host, options) {
   const root = host.querySelector(".player"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
   const config = options.config, still = matchMedia("(prefers-reduced-motion: reduce)");
-  const slots = [], ruler = document.createElement("canvas").getContext("2d");
+  const canvas = tokenCanvas(part("tokens"));
   let run = emptyRun(), envelope = null, read = 0, mode = "recorded", following = false;
   let at = 0, clock = 0, playing = false, speed = 1, measure = "confidence", hovered = -1, selected = -1;
-  let dirty = true, plotDirty = true, plotAt = 0, plotCost = 0, drawing = false, sheet = null, spoken = 0, widths = [];
+  let dirty = true, plotDirty = true, plotAt = 0, plotCost = 0, drawing = false, sheet = null, spoken = 0, laid = false;
 
   const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
   const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
-  const grade = (confidence) => `c${Math.min(5, Math.floor(Math.sqrt(confidence) * 6))}`;
-  const piece = (id) => (id < 0 ? "" : run.pieces.get(id) ?? "");
-  const word = (id) => {
-    const text = piece(id);
-    if (text instanceof Uint8Array) return `byte ${Array.from(text, (b) => b.toString(16).padStart(2, "0")).join(" ")}`;
-    if (run.header.model.stop.includes(id)) return "end of text";
-    if (id === run.header.model.mask) return "mask";
-    return text === "" ? `token ${id}` : `“${text.replace(/\n/g, "↵")}”`;
-  };
-
   // -- the run arrives --
 
   function ingest() {
@@ -254,7 +331,10 @@ function mountPlayer(host, options) {
     if (line.startsWith('{"waiting"')) return say(`Waiting for the model: ${JSON.parse(line).waiting} ahead of you.`, null);
     if (mode === "waiting") start(sent);
     addLine(run, line);
-    if (run.steps.length === 0 && run.header && !slots.length) lay();
+    if (!laid) {
+      canvas.lay(run);
+      laid = true;
+    }
     if (run.totals) {
       if (mode === "live") mode = run.totals.end;
       if (run.totals.message) say(run.totals.message, null);
@@ -262,10 +342,16 @@ function mountPlayer(host, options) {
     }
   }
 
+  // a run that is already in the page, such as a pane of a comparison
+  function open(lines) {
+    start({ player: "recorded" });
+    for (const line of lines) take(line, {});
+    dirty = plotDirty = true;
+  }
+
   function start(sent) {
     run = emptyRun();
-    slots.length = 0;
-    widths = [];
+    laid = false;
     at = clock = 0;
     hovered = selected = -1;
     mode = sent.player;
@@ -281,67 +367,6 @@ function mountPlayer(host, options) {
     message.hidden = !text;
     if (newMode) { mode = newMode; dirty = true; }
   }
-
-  // -- tokens --
-
-  function lay() {
-    const tokens = part("tokens");
-    tokens.replaceChildren();
-    run.header.canvas.forEach((_, i) => {
-      const slot = document.createElement("span");
-      slot.className = "t";
-      slot.dataset.pos = i;
-      tokens.append(slot);
-      slots.push({ element: slot, drawn: "" });
-    });
-    ruler.font = getComputedStyle(tokens).font;
-    widths = new Array(slots.length).fill(0);
-  }
-
-  const ruled = new Map();
-  function widthOf(text) {
-    if (!ruled.has(text)) ruled.set(text, Math.ceil(ruler.measureText(text).width) + 4);
-    return ruled.get(text);
-  }
-
-  // Complex and right-to-left script must stay one inline run to be shaped and ordered; everything else has a slot.
-  const FLOWS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u0900-\u0dff\u200d]/;
-
-  function drawTokens() {
-    const views = slots.map((_, i) => tokenAt(run, at, i, stops.at(at)));
-    const texts = spell(views.map((view) => (view.state === "draft" && piece(view.shown) instanceof Uint8Array ? "◌" : view.state === "tail" ? "·" : piece(view.shown))));
-    const newest = stateAfter(run, run.steps.length), mask = run.header.model.mask;
-    const final = spell(Array.from(newest.ids, (id) => (id === mask ? "" : piece(id))));
-    const wrote = new Set(at > 0 ? run.steps[at - 1].write.map(([i]) => i) : []);
-    let tail = 0;
-    views.forEach((view, i) => {
-      const { state } = view, open = state === "draft" || state === "masked" || state === "remasked", text = texts[i];
-      if (state === "tail") tail++;
-      const own = state === "fixed", flow = FLOWS.test(text) || (own && !text), known = newest.ids[i] !== mask;
-      if (known && mode !== "live") widths[i] = newest.commit[i] >= 0 && i >= stops.at(run.steps.length) ? 6 : widthOf(final[i]);
-      else widths[i] = Math.max(widths[i], known ? widthOf(final[i]) : Math.max(MASK_WIDTH, Math.min(DRAFT_LIMIT, widthOf(text))));
-      const shade = (state === "committed" || state === "revised") && !Number.isNaN(view.confidence) ? grade(view.confidence) : "";
-      const width = flow || own ? "" : `${widths[i]}px`, lit = i === hovered || i === selected;
-      const fit = open && !flow && text ? widths[i] / widthOf(text) : 1; // a draft wider than its slot is drawn smaller
-      const key = [state, text, shade, width, wrote.has(i), lit, view.confidence, view.commit, flow].join("\u0001");
-      if (slots[i].drawn === key) return;
-      slots[i].drawn = key;
-      const { element } = slots[i];
-      element.className = `t ${shade}${wrote.has(i) ? " now" : ""}${lit ? " lit" : ""}${flow ? " flow" : ""}`;
-      element.dataset.state = state;
-      element.dataset.tokenId = view.id;
-      element.dataset.commitStep = view.commit < 0 ? "" : view.commit;
-      element.dataset.confidence = Number.isNaN(view.confidence) ? "" : view.confidence.toFixed(4);
-      element.style.width = open ? width : "";
-      element.style.fontSize = fit < 1 ? `${Math.max(0.1, fit)}em` : "";
-      element.style.minWidth = open ? "" : width;
-      element.textContent = text.replace(/\n/g, "↵");
-    });
-    part("tail").textContent = tail ? `The text ends here; ${tail} ${tail === 1 ? "position" : "positions"} behind it stay silent.` : "";
-  }
-
-  // where the text ends at a playhead, worked out once a playhead
-  const stops = { key: "", value: Infinity, at(n) { const key = `${n} ${run.steps.length} ${envelope}`; if (key !== this.key) { this.key = key; this.value = firstStopAt(run, n); } return this.value; } };
 
   // -- status, bars, inspector --
 
@@ -400,7 +425,7 @@ function mountPlayer(host, options) {
     return list.map(([id, p]) => {
       const line = document.createElement("div"), name = document.createElement("bdi"), room = document.createElement("span"), bar = document.createElement("span"), number = document.createElement("span");
       line.className = `alternative${id === chosen ? " chosen" : ""}`;
-      name.textContent = word(id);
+      name.textContent = wordOf(run, id);
       bar.className = "bar";
       bar.style.width = `${Math.max(1, (id === chosen ? step.confidence[k] : p) * 100)}%`;
       number.textContent = (id === chosen ? step.confidence[k] : p).toFixed(2);
@@ -419,7 +444,7 @@ function mountPlayer(host, options) {
 
   function drawInspector() {
     const box = part("inspector"), i = hovered >= 0 ? hovered : selected;
-    if (i < 0 || i >= slots.length) {
+    if (i < 0 || i >= run.header.canvas.length) {
       const busiest = text("p", "Point at a word or at a cell of the heatmap: here stands what the model thought of writing there, and why it did or did not. A click keeps the position.", "empty");
       box.replaceChildren(text("h2", "A position"), busiest);
       return;
@@ -472,7 +497,7 @@ function mountPlayer(host, options) {
     if (now - plotAt < Math.max(mode === "live" ? DRAW_EVERY : 60, plotCost * 10)) return;
     plotDirty = false;
     drawing = true;
-    const began = performance.now(), steps = Math.max(total(), 1), length = slots.length;
+    const began = performance.now(), steps = Math.max(total(), 1), length = run.header.canvas.length;
     const figure = structuredClone(config.figures[theme()][measure]), grid = run.grids[measure];
     figure.data.forEach((trace) => { trace.z = trace.name === "written" && measure === "commit" ? [] : grid[trace.name]; });
     if (measure === "commit") figure.data.forEach((trace) => { if (trace.name !== "written") trace.zmax = Math.max(1, steps - 1); });
@@ -520,7 +545,7 @@ function mountPlayer(host, options) {
     if (!axis) return null;
     const box = part("heatmap").getBoundingClientRect();
     const s = Math.round(axis.x.p2l(event.clientX - box.left - axis.x._offset)), i = Math.round(axis.y.p2l(event.clientY - box.top - axis.y._offset));
-    return s < 0 || s >= run.steps.length || i < 0 || i >= slots.length ? null : { s, i };
+    return s < 0 || s >= run.steps.length || i < 0 || i >= run.header.canvas.length ? null : { s, i };
   }
 
   function drawTip(cell, event) {
@@ -529,7 +554,7 @@ function mountPlayer(host, options) {
     if (!cell) return;
     const { s, i } = cell, step = run.steps[s], k = step.row[i], after = step.ids[i], nodes = [];
     const shown = k >= 0 ? step.predicted[k] : after;
-    nodes.push(text("b", word(shown)), text("div", `position ${i}, step ${s + 1}`));
+    nodes.push(text("b", wordOf(run, shown)), text("div", `position ${i}, step ${s + 1}`));
     if (k >= 0) nodes.push(text("div", `confidence ${step.confidence[k].toFixed(3)}, entropy ${step.entropy[k].toFixed(2)} nats`), ...alternatives(step, i));
     else nodes.push(text("div", run.fixed[i] ? "fixed: yours" : step.commit[i] >= 0 ? `written in step ${step.commit[i] + 1}${Number.isNaN(step.sure[i]) ? "" : `, confidence ${step.sure[i].toFixed(3)}`}` : "not measured"));
     tip.replaceChildren(...nodes);
@@ -641,7 +666,8 @@ function mountPlayer(host, options) {
       if (shown !== at) { at = shown; dirty = true; }
       if (dirty) {
         dirty = false;
-        drawTokens();
+        const tail = canvas.draw(at, mode === "live", (i) => i === hovered || i === selected);
+        part("tail").textContent = tail ? `The text ends here; ${tail} ${tail === 1 ? "position" : "positions"} behind it stay silent.` : "";
         drawStatus();
         drawBars();
         drawInspector();
@@ -653,6 +679,7 @@ function mountPlayer(host, options) {
   }
 
   options.watch(ingest);
+  if (options.opened) document.addEventListener(options.opened, (event) => open(event.detail));
   ingest();
   loadPlotly();
   requestAnimationFrame(tick);

@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
 import gradio as gr
+from numpy import ndarray
 
 from dlm_core.engine import Request
 from dlm_core.policies import parameters
@@ -14,17 +16,18 @@ from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
 from dlm_core.ui.player import envelope, player
 
-SEND_EVERY = 0.03  # seconds; a faster model's lines travel together
+SEND_EVERY = 0.05  # seconds; a faster model's lines travel together
 POLICY, PLAIN = "llada", {"length": 96, "block_length": 0, "seed": 6}
 # what the page starts with, where that is not the policy's own default; these stay as a visitor left them
 KEPT = {"steps": 64, "num_steps": 64, "temperature": 0.7, "tau": 0.7}
-MASTHEAD = f"<header id='masthead'><h1>{words.TITLE}</h1><p>{words.TAGLINE}</p></header>"
 
 
 class Engine(Protocol):
     """Whatever turns a request into run-file lines."""
 
     def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]: ...
+
+    def hindsight(self, trace: Trace) -> ndarray: ...
 
 
 class Stops:
@@ -55,9 +58,13 @@ def stream(engine: Engine, request: Request, stop: threading.Event) -> Iterator[
     except ValueError as error:
         yield envelope("error", message=f"{error}.")
         return
-    value, sent = envelope("live"), 0.0
-    for line in lines:
-        value += line
+    yield from paced(accumulate(lines, initial=envelope("live")))
+
+
+def paced(values: Iterator[str]) -> Iterator[str]:
+    """A growing value, no more often than the page needs it; the last one always."""
+    value, sent = "", 0.0
+    for value in values:
         if time.monotonic() - sent >= SEND_EVERY:
             yield value
             sent = time.monotonic()
@@ -83,24 +90,23 @@ def request_of(prompt: str, policy: str, length: Any, block_length: Any, seed: A
     return Request(prompt or "", policy, length, block_length or None, seed, given)
 
 
-def build(engine: Engine, models: list[str], recorded: Path) -> None:
+def build(engine: Engine, recorded: Path) -> None:
     """Lay the tab out inside the current Blocks and wire it."""
     stops = Stops()
-    with gr.Column(elem_id="tab-denoise"):
-        with gr.Row(elem_id="top"):
-            gr.HTML(MASTHEAD, apply_default_css=False)
-            gr.Dropdown(models, value=models[0], elem_id="model", label=words.MODEL, filterable=False, scale=0)
-            upload = gr.UploadButton(words.OPEN, elem_id="open-run", size="sm", file_count="single", scale=0)
-        with gr.Row(elem_id="ask"):
+    with gr.Column(elem_classes="denoise"):
+        with gr.Row(elem_classes="ask"):
             prompt = gr.Textbox(
                 words.PROMPT_HINT, label=words.PROMPT, show_label=False, container=False, lines=1, max_lines=5,
-                placeholder=words.PROMPT, elem_id="prompt", scale=1, autofocus=False,
+                placeholder=words.PROMPT, elem_id="prompt", elem_classes="prompt", autofocus=False,
             )  # fmt: skip
-            generate = gr.Button(words.GENERATE, elem_id="generate", variant="primary", scale=0)
-            stop = gr.Button(words.STOP, elem_id="stop", scale=0)
-        with gr.Row(elem_id="settings"):
+            generate = gr.Button(words.GENERATE, elem_id="generate", elem_classes="go", variant="primary", scale=0)
+            stop = gr.Button(words.STOP, elem_id="stop", elem_classes="quiet", scale=0)
+        with gr.Row(elem_classes="settings"):
             controls = _settings()
-            reseed = gr.Button(words.NEW_SEED, elem_id="new-seed", size="sm")
+            reseed = gr.Button(words.NEW_SEED, elem_id="new-seed", elem_classes="quiet", size="sm")
+            upload = gr.UploadButton(
+                words.OPEN, elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
+            )
         value = envelope("recorded") + "".join(line + "\n" for line in Trace.load(recorded).lines)
         screen = player(value, elem_id="player")
 
@@ -149,34 +155,33 @@ def show_parameters(policy: str) -> list[dict[str, Any]]:
     return updates
 
 
+def parameter(policy: str, name: str, prefix: str = "") -> gr.components.Component:
+    """The control of a policy's parameter, hidden where the policy has none of that name."""
+    label, info, kind = words.PARAMETERS[name]
+    about: dict[str, Any] = {
+        "label": label, "info": info, "elem_id": prefix + name.replace("_", "-"), "visible": name in parameters(policy),
+        "min_width": 120,
+    }  # fmt: skip
+    if isinstance(kind, dict):
+        choices = [(title, value) for value, title in kind.items()]
+        return gr.Dropdown(choices, value=starting_value(policy, name), filterable=False, **about)
+    return gr.Number(starting_value(policy, name), step=kind, **about)
+
+
+def plain(name: str, prefix: str = "") -> gr.Number:
+    """The control of a setting that every policy has."""
+    label, info = words.SETTINGS[name]
+    return gr.Number(PLAIN[name], label=label, info=info, elem_id=prefix + name.replace("_", "-"), min_width=120)
+
+
 def _settings() -> dict[str, gr.components.Component]:
-    known = parameters(POLICY)
     titles = [(title, name) for name, (title, _) in words.POLICIES.items()]
-    look: dict[str, Any] = {"min_width": 120}
     policy = gr.Dropdown(
-        titles,
-        value=POLICY,
-        elem_id="policy",
-        label=words.POLICY,
-        info=words.POLICIES[POLICY][1],
-        filterable=False,
-        **look,
-    )
-
-    def own(name: str) -> gr.components.Component:
-        label, info, kind = words.PARAMETERS[name]
-        about = look | {"label": label, "info": info, "elem_id": name.replace("_", "-"), "visible": name in known}
-        if isinstance(kind, dict):
-            choices = [(title, value) for value, title in kind.items()]
-            return gr.Dropdown(choices, value=starting_value(POLICY, name), filterable=False, **about)
-        return gr.Number(starting_value(POLICY, name), step=kind, **about)
-
-    def plain(name: str) -> gr.Number:
-        label, info = words.SETTINGS[name]
-        return gr.Number(PLAIN[name], label=label, info=info, elem_id=name.replace("_", "-"), **look)
-
+        titles, value=POLICY, elem_id="policy", label=words.POLICY, info=words.POLICIES[POLICY][1], filterable=False,
+        min_width=120,
+    )  # fmt: skip
     # in the order a visitor sees them: what to do, how long, how bold, from which seed
     bold = [name for name in words.PARAMETERS if name in ("temperature", "tau")]
-    controls = {"policy": policy} | {name: own(name) for name in words.PARAMETERS if name not in bold}
-    controls |= {name: plain(name) for name in ("length", "block_length")} | {name: own(name) for name in bold}
-    return controls | {"seed": plain("seed")}
+    controls = {"policy": policy} | {name: parameter(POLICY, name) for name in words.PARAMETERS if name not in bold}
+    controls |= {name: plain(name) for name in ("length", "block_length")}
+    return controls | {name: parameter(POLICY, name) for name in bold} | {"seed": plain("seed")}

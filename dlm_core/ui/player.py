@@ -10,6 +10,7 @@ import gradio as gr
 
 import dlm_core.replay as replay
 
+OPENED = "unmask-open"  # the page's own event: a run that one part of it hands to the player
 _serial = count(1)
 
 
@@ -19,19 +20,29 @@ def envelope(kind: str, **about: str) -> str:
 
 
 def player(value: str, elem_id: str) -> gr.HTML:
-    """The component; `value` is `envelope(...)` plus run-file lines.
-
-    A function and not a subclass: Gradio writes a stub file beside the source of every component class.
-    """
+    """The player; `value` is `envelope(...)` plus run-file lines."""
     gr.set_static_paths([replay.PLOTLY.parent])
-    mount = (
-        f"mountPlayer(element.closest('#{elem_id}'), "
-        "{ config: CONFIG, value: () => props.value, watch: (f) => watch('value', f) });"
+    setup = replay.script(f"/gradio_api/file={replay.PLOTLY}")
+    return _component(value, elem_id, "player", setup, "mountPlayer", f"config: CONFIG, opened: '{OPENED}'")
+
+
+def comparison(value: str, elem_id: str) -> gr.HTML:
+    """Runs side by side; `value` is `envelope(...)`, then for each run a pane line, run-file lines, a summary line."""
+    setup = "\n".join((replay.ASSETS / name).read_text() for name in ("player.js", "compare.js"))
+    promote = (
+        f"promote: (lines) => {{ document.dispatchEvent(new CustomEvent('{OPENED}', {{ detail: lines }}));"
+        " document.getElementById('tab-denoise-button')?.click(); }"
     )
+    return _component(value, elem_id, "compare", setup, "mountCompare", promote)
+
+
+def _component(value: str, elem_id: str, markup: str, setup: str, mount: str, options: str) -> gr.HTML:
+    # a function and not a subclass: Gradio writes a stub file beside the source of every component class
+    wiring = f"{{ {options}, value: () => props.value, watch: (f) => watch('value', f) }}"
     return gr.HTML(
         value,
-        html_template=replay.markup(),
-        js_on_load=replay.script(f"/gradio_api/file={replay.PLOTLY}") + mount,
+        html_template=replay.markup(markup),
+        js_on_load=f"{setup}\n{mount}(element.closest('#{elem_id}'), {wiring});",
         apply_default_css=False,
         elem_id=elem_id,
     )

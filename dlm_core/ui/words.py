@@ -7,6 +7,8 @@ PROMPT = "What should the text begin with?"
 PROMPT_HINT = "Once upon a time there was a little dog"
 MODEL, POLICY = "model", "policy"
 GENERATE, STOP, OPEN, NEW_SEED = "Generate", "Stop", "Open a run file", "New seed"
+COMPARE, OPEN_RUNS, NONE = "Compare", "Open run files", "none"
+TABS = {"tab-denoise": "Denoise", "tab-compare": "Compare"}
 
 # name: title, and what it does in two sentences with its paper
 POLICIES = {

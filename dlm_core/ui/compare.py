@@ -1,0 +1,121 @@
+"""The Compare tab: one prompt, one seed, two to four policies side by side on one clock; or two to four run files."""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from dlm_core.comparison import summarise
+from dlm_core.engine import Request
+from dlm_core.policies import parameters
+from dlm_core.trace import RunFileError, Trace
+from dlm_core.ui import denoise, words
+from dlm_core.ui.player import comparison, envelope
+
+PANES = 4
+STARTING = ("llada", "p2", "mdlm", "left_to_right")
+
+
+def panes(engine: denoise.Engine, requests: Sequence[Request], stop: threading.Event) -> Iterator[str]:
+    """The growing value of the tab: every run in turn, each with its title before it and its numbers behind it."""
+    if not 2 <= len(requests) <= PANES:
+        yield envelope("error", message=f"a comparison takes 2 to {PANES} policies, got {len(requests)}.")
+        return
+    try:  # every request is checked before the first one runs
+        streams = [engine.run(request, stop) for request in requests]
+    except ValueError as error:
+        yield envelope("error", message=f"{error}.")
+        return
+    value = envelope("live")
+    for number, (request, lines) in enumerate(zip(requests, streams)):
+        value += _line({"pane": number, "title": words.POLICIES[request.policy][0]})
+        kept = []
+        for line in lines:
+            value += line
+            if not line.startswith('{"waiting"'):
+                kept.append(line)
+            yield value
+        trace = Trace.parse("".join(kept).encode())
+        value += _line({"summary": summarise(trace, engine.hindsight(trace))._asdict()})
+        yield value
+        if stop.is_set():
+            break
+    yield value + _line({"done": True})
+
+
+def opened(paths: Sequence[str | Path] | None) -> str:
+    """The tab's value for run files, or the sentence that says what is wrong."""
+    if not paths or not 2 <= len(paths) <= PANES:
+        return envelope("error", message=f"a comparison takes 2 to {PANES} run files, got {len(paths or ())}.")
+    value = envelope("live")
+    for number, path in enumerate(paths):
+        try:
+            trace = Trace.load(path)
+        except RunFileError as error:
+            return envelope("error", message=f"file {number + 1}: {error}.")
+        title = f"{trace.header['policy']['name']}, seed {trace.header['seed']}"
+        value += _line({"pane": number, "title": title})
+        value += "".join(line + "\n" for line in trace.lines)
+        value += _line({"summary": summarise(trace)._asdict()})
+    return value + _line({"done": True})
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False).replace("<", "\\u003c") + "\n"
+
+
+def build(engine: denoise.Engine) -> None:
+    """Lay the tab out inside the current Blocks and wire it."""
+    stops = denoise.Stops()
+    with gr.Row(elem_classes="ask"):
+        prompt = gr.Textbox(
+            words.PROMPT_HINT, label=words.PROMPT, show_label=False, container=False, lines=1, max_lines=5,
+            placeholder=words.PROMPT, elem_id="compare-prompt", elem_classes="prompt",
+        )  # fmt: skip
+        run = gr.Button(words.COMPARE, elem_id="compare-run", elem_classes="go", variant="primary", scale=0)
+        stop = gr.Button(words.STOP, elem_id="compare-stop", elem_classes="quiet", scale=0)
+    with gr.Row(elem_classes="settings"):
+        titles = [(title, name) for name, (title, _) in words.POLICIES.items()]
+        chosen = [
+            gr.Dropdown(
+                titles if number < 2 else [(words.NONE, words.NONE), *titles], value=STARTING[number],
+                label=f"{words.POLICY} {number + 1}", elem_id=f"compare-policy-{number + 1}", filterable=False,
+                min_width=120,
+            )
+            for number in range(PANES)
+        ]  # fmt: skip
+        steps, temperature = (denoise.parameter("llada", name, prefix="compare-") for name in ("steps", "temperature"))
+        length, block, seed = (denoise.plain(name, prefix="compare-") for name in ("length", "block_length", "seed"))
+        upload = gr.UploadButton(
+            words.OPEN_RUNS, elem_id="compare-open", elem_classes="quiet", size="sm", file_count="multiple"
+        )
+    screen = comparison("", elem_id="compare")
+
+    def on_compare(visitor: gr.Request, text: str, *values: Any) -> Iterator[str]:
+        policies, (n, t, size, blocks, number) = [name for name in values[:PANES] if name != words.NONE], values[PANES:]
+        signal = stops.start(visitor.session_hash)
+        settings = {"steps": n, "num_steps": n, "temperature": t, "tau": t}
+        try:
+            requests = [denoise.request_of(text, name, size, blocks, number, _own(name, settings)) for name in policies]
+            yield from denoise.paced(panes(engine, requests, signal))
+            yield gr.skip()
+        finally:
+            stops.end(visitor.session_hash)
+
+    def on_stop(visitor: gr.Request) -> None:
+        stops.stop(visitor.session_hash)
+
+    event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    inputs = [prompt, *chosen, steps, temperature, length, block, seed]
+    gr.on([run.click, prompt.submit], on_compare, inputs, screen, concurrency_limit=20, **event)
+    stop.click(on_stop, None, None, queue=False, **event)
+    upload.upload(opened, upload, screen, **event)
+
+
+def _own(policy: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The page's starting values of a policy's parameters, with the shared settings over them."""
+    known = [name for name in words.PARAMETERS if name in parameters(policy)]
+    return {name: settings.get(name, denoise.starting_value(policy, name)) for name in known}

@@ -1,0 +1,51 @@
+"""The Compare tab in a real browser."""
+
+import pytest
+from playwright.sync_api import expect
+
+
+@pytest.fixture
+def compared(visitor):
+    page = visitor.page
+    page.click("#tab-compare-button")
+    for name, value in (("length", 16), ("steps", 8)):
+        page.locator(f"#compare-{name} input").fill(str(value))
+    page.click("#compare-run")
+    page.wait_for_function("document.querySelector('#compare .compare').dataset.mode === 'finished'", timeout=90_000)
+    return visitor
+
+
+def test_four_policies_run_side_by_side_with_their_numbers(compared):
+    page = compared.page
+    expect(page.locator("#compare .pane")).to_have_count(4)
+    expect(page.locator("#compare tbody tr")).to_have_count(4)
+    expect(page.locator("#compare tbody tr").last.locator("td").nth(3)).to_have_text("1.00")
+    for pane in page.locator("#compare .pane").all():
+        assert pane.locator("[data-pos]").count() > 16
+
+
+def test_one_clock_moves_every_pane(compared):
+    page = compared.page
+    page.locator("#compare [data-role=clock]").fill("3")
+    for pane in page.locator("#compare .pane").all():
+        expect(pane.locator("small")).to_contain_text("step 3 of ")
+    page.click("#compare [data-unit=seconds]")
+    expect(page.locator("#compare .reading")).to_contain_text(" s")
+
+
+def test_a_pane_can_be_opened_in_the_player(compared):
+    page = compared.page
+    page.locator("#compare .pane button").last.click()
+    compared.wait("mode === 'recorded' && steps === 8")
+    expect(page.locator("#player .source")).to_contain_text("left_to_right")
+
+
+def test_a_wrong_setting_is_one_sentence_in_the_comparison(visitor):
+    page = visitor.page
+    page.click("#tab-compare-button")
+    for number in (3, 4):
+        page.locator(f"#compare-policy-{number} input").click()
+        page.locator("[role=option]:visible", has_text="none").last.click()
+    page.locator("#compare-length input").fill("0")
+    page.click("#compare-run")
+    expect(page.locator("#compare [role=alert]")).to_contain_text("length must be between")
