@@ -39,17 +39,8 @@ from dlm_core.policies.planned import (
     TimeQuota,
 )
 from dlm_core.policies.policy import Policy, Update, View
-from dlm_core.policies.posterior import (
-    DUO,
-    GIDD,
-    MDLM,
-    SEDD,
-    DiscreteDDIM,
-    EntropyRenoise,
-    FirstHitting,
-    ReMDM,
-    StickyRenoise,
-)
+from dlm_core.policies.posterior import DUO, GIDD, MDLM, SEDD, FirstHitting, ReMDM
+from dlm_core.policies.renoising import DiscreteDDIM, EntropyRenoise, StickyRenoise
 from dlm_core.policies.revising import DraftAndEdit, KeepBest, PathPlanning, WideThenBack
 
 __all__ = ["POLICIES", "Policy", "Update", "View", "make_policy", "parameters"]

@@ -21,7 +21,7 @@ from dlm_core.policies.draws import (
     keep_top_k,
     keep_top_p,
 )
-from dlm_core.policies.policy import Update, View, Writes, even_split
+from dlm_core.policies.policy import Update, View, Writes, check_steps, even_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,19 +236,6 @@ class Informative:
 # --- select -----------------------------------------------------------------------------------------------------------
 
 
-def _check_steps(steps: int | None) -> None:
-    if steps is not None and steps < 1:
-        raise ValueError(f"steps must be 1 or more, got {steps}")
-
-
-def _share(view: View, steps: int) -> int:
-    """The window's share of a run's steps; a window with work to do must get one."""
-    share = view.share_of(steps)
-    if share == 0 and view.masks_in_window():
-        raise ValueError(f"steps must be at least the number of blocks ({len(view.windows)}), got {steps}")
-    return share
-
-
 @dataclass(frozen=True)
 class Quota:
     """A fixed number each step: the window's masks split evenly over its share of `steps`, larger shares first (LLaDA).
@@ -260,10 +247,10 @@ class Quota:
     exhaust: bool = False
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        check_steps(self.steps)
 
     def begin(self, view: View) -> None:
-        view.state["quota"] = even_split(view.masks_in_window(), _share(view, self.steps))
+        view.state["quota"] = even_split(view.masks_in_window(), view.share_of(self.steps))
 
     def finished(self, view: View) -> bool:
         return view.step >= len(view.state["quota"]) or not (self.exhaust or view.masks_in_window())
@@ -289,7 +276,7 @@ class AlphaQuota(Quota):
             raise ValueError(f"alpha must be linear or cosine, got {self.alpha!r}")
 
     def begin(self, view: View) -> None:
-        n, left, quota = _share(view, self.steps), view.masks_in_window(), []
+        n, left, quota = view.share_of(self.steps), view.masks_in_window(), []
         for i in range(n):
             times = torch.tensor([(n - i) / n, (n - i - 1) / n])
             clean = 1 - times if self.alpha == "linear" else 1 - torch.cos(torch.pi / 2 * (1 - times))
@@ -313,14 +300,14 @@ class TimeQuota:
     draws: Draws = "positions"
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        check_steps(self.steps)
         if not 0 < self.eps < 1:
             raise ValueError(f"eps must lie between 0 and 1, got {self.eps}")
         if self.alg_temp is not None and not self.alg_temp >= 0:
             raise ValueError(f"alg_temp must be 0 or more, got {self.alg_temp}")
 
     def begin(self, view: View) -> None:
-        view.state["times"] = torch.linspace(1, self.eps, _share(view, self.steps) + 1)
+        view.state["times"] = torch.linspace(1, self.eps, view.share_of(self.steps) + 1)
 
     def finished(self, view: View) -> bool:
         return view.step >= len(view.state["times"]) - 1 or not (self.exhaust or view.masks_in_window())
@@ -361,10 +348,10 @@ class _UntilEmpty:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        check_steps(self.steps)
 
     def begin(self, view: View) -> None:
-        view.state["share"] = None if self.steps is None else _share(view, self.steps)
+        view.state["share"] = None if self.steps is None else view.share_of(self.steps)
         view.state["bound"] = view.masks_in_window()
 
     def finished(self, view: View) -> bool:

@@ -66,8 +66,14 @@ class View:
         return int(self.masked[lo:hi].sum())
 
     def share_of(self, steps: int) -> int:
-        """How many of the run's `steps` belong to this window: an even split, the first windows take the remainder."""
-        return even_split(steps, len(self.windows))[self.window_index]
+        """How many of the run's `steps` belong to this window: an even split, the first windows take the remainder.
+
+        A window with work to do must get at least one, else ValueError.
+        """
+        share = even_split(steps, len(self.windows))[self.window_index]
+        if share == 0 and (self.mask_token_id is None or self.masks_in_window()):
+            raise ValueError(f"steps must be at least the number of blocks ({len(self.windows)}), got {steps}")
+        return share
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +121,12 @@ class Revises:
 
     def asks(self, view: View) -> Tensor:
         return view.free
+
+
+def check_steps(steps: int | None) -> None:
+    """Refuse numbers of steps below 1; None stands for no limit."""
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps must be 1 or more, got {steps}")
 
 
 def even_split(total: int, parts: int) -> list[int]:

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from dlm_core.beliefs import draw
 from dlm_core.policies.draws import Draws, check_draws, check_temperature, nucleus
-from dlm_core.policies.planned import _check_steps, _share
-from dlm_core.policies.policy import Revises, Update, View, Writes
+from dlm_core.policies.policy import Revises, Update, View, Writes, check_steps
 
 FINAL_TIME = 1e-5
 
@@ -52,12 +51,12 @@ class MDLM(Writes):
     exhaust: bool = False
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        check_steps(self.steps)
         check_temperature(self.temperature)
         check_draws(self.draws)
 
     def begin(self, view: View) -> None:
-        view.state.update(time=0, times=_share(view, self.steps))
+        view.state.update(time=0, times=view.share_of(self.steps))
 
     def finished(self, view: View) -> bool:
         return view.state["time"] > view.state["times"] or not (self.exhaust or view.masks_in_window())
@@ -112,7 +111,7 @@ class ReMDM(Revises):
     exhaust: bool = False
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        check_steps(self.steps)
         check_draws(self.draws)
         if self.sampler not in ("remdm-cap", "remdm-rescale", "remdm-conf", "remdm-loop", "mdlm"):
             raise ValueError(f"sampler must be remdm-cap, -rescale, -conf or -loop, or mdlm, got {self.sampler!r}")
@@ -123,7 +122,7 @@ class ReMDM(Revises):
             raise ValueError(f"nucleus_p must be above 0 and at most 1, got {self.nucleus_p}")
 
     def begin(self, view: View) -> None:
-        view.state.update(time=0, times=_share(view, self.steps))
+        view.state.update(time=0, times=view.share_of(self.steps))
         view.state["written_with"] = torch.full((len(view.ids),), float("-inf"), dtype=torch.float64)
 
     def finished(self, view: View) -> bool:
@@ -235,7 +234,7 @@ class _EverywhereOnce(Revises):
     draws: Draws
 
     def begin(self, view: View) -> None:
-        view.state["steps"] = _share_uniform(view, self.steps)
+        view.state["steps"] = view.share_of(self.steps)
         if self.draws == "canvas" and view.mask_token_id is None:
             torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
 
@@ -256,13 +255,6 @@ class _EverywhereOnce(Revises):
         return Update(tokens, write, blank, info={"t": t})
 
 
-def _share_uniform(view: View, steps: int) -> int:
-    share = view.share_of(steps)
-    if share == 0:
-        raise ValueError(f"steps must be at least the number of blocks ({len(view.windows)}), got {steps}")
-    return share
-
-
 @dataclass(frozen=True)
 class DUO(_EverywhereOnce):
     """The uniform-state posterior (DUO, arXiv 2506.10892) and its psi-samplers (arXiv 2602.21185).
@@ -279,7 +271,7 @@ class DUO(_EverywhereOnce):
     draws: Draws = "positions"
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        check_steps(self.steps)
         check_draws(self.draws)
         if self.noise_removal not in ("ancestral", "greedy"):
             raise ValueError(f"noise_removal must be ancestral or greedy, got {self.noise_removal!r}")
@@ -330,7 +322,7 @@ class GIDD(_EverywhereOnce):
     draws: Draws = "positions"
 
     def __post_init__(self) -> None:
-        _check_steps(self.num_denoising_steps)
+        check_steps(self.num_denoising_steps)
         check_draws(self.draws)
         if not 0 <= self.p_uniform < 1:
             raise ValueError(f"p_uniform must be from 0 to below 1, got {self.p_uniform}")
@@ -340,7 +332,7 @@ class GIDD(_EverywhereOnce):
         return self.num_denoising_steps
 
     def begin(self, view: View) -> None:
-        view.state["steps"] = _share_uniform(view, self.steps) - 1
+        view.state["steps"] = view.share_of(self.steps) - 1
 
     def _level(self, t: float, vocab: int, mask: int) -> tuple[float, Tensor]:
         p_u = max(self.p_uniform, 2.061153622438558e-09)  # e^-20: no uniform noise at all has no reverse
@@ -388,7 +380,7 @@ class SEDD(_EverywhereOnce):
     draws: Draws = "positions"
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        check_steps(self.steps)
         check_draws(self.draws)
         options = {
             "graph": ("absorb", "uniform"),
@@ -458,148 +450,3 @@ class SEDD(_EverywhereOnce):
         else:
             weights = self._staggered(view, score, sigma - self._sigma(t - dt)[0])
         return self.update(view, self.pick(view, weights), float(t))
-
-
-@dataclass(frozen=True)
-class EntropyRenoise(Revises):
-    """Accepts the surest positions and renoises all others, afresh in every step (DiffusionGemma, diffusers).
-
-    Step n counts down from N: the logits are divided by T = t_min + (t_max - t_min) n / N, a token is drawn
-    everywhere, and positions are accepted in order of entropy while the entropies before them add up to at most
-    `entropy_bound`.  With a `stability_threshold` the run ends when the likeliest text has stayed the same for so many
-    steps and the mean entropy is below `confidence_threshold`; the result is that text, not the last canvas.
-    """
-
-    num_inference_steps: int = 48
-    entropy_bound: float = 0.1
-    t_min: float = 0.4
-    t_max: float = 0.8
-    stability_threshold: int | None = 1
-    confidence_threshold: float = 0.005
-    draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        _check_steps(self.num_inference_steps)
-        check_draws(self.draws)
-        if not 0 < self.t_min <= self.t_max:
-            raise ValueError(f"temperatures must satisfy 0 < t_min <= t_max, got {self.t_min} and {self.t_max}")
-
-    def begin(self, view: View) -> None:
-        view.state.update(steps=_share_uniform(view, self.num_inference_steps), drafts=[])
-        if self.draws == "canvas":
-            torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
-
-    def finished(self, view: View) -> bool:
-        return view.step >= view.state["steps"]
-
-    def __call__(self, view: View) -> Update:
-        steps, vocab, inside = view.state["steps"], view.logits.shape[1], view.in_window()
-        left = steps - view.step
-        logits = view.logits / (self.t_min + (self.t_max - self.t_min) * left / steps)
-        probabilities = logits.float().softmax(1)
-        tokens = torch.multinomial(probabilities, 1, generator=view.generator)[:, 0]
-        entropy = -(probabilities * logits.float().log_softmax(1)).sum(1)
-        rows = inside.nonzero()[:, 0]
-        order = rows[entropy[rows].argsort(stable=True)]
-        passed = entropy[order].cumsum(0) - entropy[order] <= self.entropy_bound
-        accept = torch.zeros_like(inside)
-        accept[order[passed]] = True
-        noise = torch.randint(vocab, tokens.shape, generator=view.generator)
-        info = {"gamma": self.entropy_bound, "passed": int(accept.sum()), "floor": 0}
-        if self.stability_threshold is not None:
-            draft, drafts = logits.argmax(1), view.state["drafts"]
-            recent = drafts[len(drafts) - self.stability_threshold :] if self.stability_threshold else []
-            stable = len(drafts) >= self.stability_threshold and all(torch.equal(d, draft) for d in recent)
-            drafts.append(draft)
-            done = stable and float(entropy[rows].mean()) < self.confidence_threshold
-            if done or left == 1:
-                return Update(draft, inside, info=info, done=done)
-        return Update(tokens, accept, inside & ~accept, noise, info=info)
-
-
-@dataclass(frozen=True)
-class StickyRenoise(Revises):
-    """Commits the surest positions for good, and those above a threshold; renoises the rest (diffusers).
-
-    By step i of N at least ceil((i + 1) L / N) positions are committed.
-    """
-
-    num_inference_steps: int = 32
-    threshold: float = 0.95
-    temperature: float = 0.0
-    draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        _check_steps(self.num_inference_steps)
-        check_temperature(self.temperature)
-        check_draws(self.draws)
-
-    def begin(self, view: View) -> None:
-        view.state.update(steps=_share_uniform(view, self.num_inference_steps), committed=torch.zeros_like(view.free))
-        if self.draws == "canvas":
-            torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
-
-    def finished(self, view: View) -> bool:
-        return view.step >= view.state["steps"]
-
-    def __call__(self, view: View) -> Update:
-        inside, committed = view.in_window(), view.state["committed"][view.positions]
-        tokens = view.logits.argmax(1)
-        logits = view.logits
-        if self.temperature:
-            logits = view.logits / self.temperature
-            tokens = torch.multinomial(logits.float().softmax(1), 1, generator=view.generator)[:, 0]
-        score = logits.double().softmax(1).gather(1, tokens[:, None])[:, 0]
-        size, steps = int(inside.sum()), view.state["steps"]
-        need = -(-(view.step + 1) * size // steps) - int((inside & committed).sum())
-        rows = (inside & ~committed).nonzero()[:, 0]
-        order = rows[score[rows].argsort(descending=True, stable=True)]
-        passed = int((score[order] > self.threshold).sum())
-        chosen = order[: max(need, passed, 0)]
-        write = torch.zeros_like(inside)
-        write[chosen] = True
-        view.state["committed"][view.positions[chosen]] = True
-        noise = torch.randint(logits.shape[1], tokens.shape, generator=view.generator)
-        return Update(tokens, write, inside & ~committed & ~write, noise, info={"quota": len(chosen)})
-
-
-@dataclass(frozen=True)
-class DiscreteDDIM(Revises):
-    """Every position takes the predicted clean token, stays, or becomes noise (diffusers, arXiv 2605.22765).
-
-    With V tokens, a_t = i / N, a_s = (i + 1) / N and v = a_t / a_s the three weigh
-    a_s (1 - v) / V + v a_s [x = y],  v (1 - a_s) / V  and  (1 - v) (1 - a_s) / V.
-    """
-
-    num_inference_steps: int = 32
-    temperature: float = 1.0
-    draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        _check_steps(self.num_inference_steps)
-        check_temperature(self.temperature)
-        check_draws(self.draws)
-
-    def begin(self, view: View) -> None:
-        view.state["steps"] = _share_uniform(view, self.num_inference_steps)
-        if self.draws == "canvas":
-            torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
-
-    def finished(self, view: View) -> bool:
-        return view.step >= view.state["steps"]
-
-    def __call__(self, view: View) -> Update:
-        vocab, steps, inside = view.logits.shape[1], view.state["steps"], view.in_window()
-        clean = view.logits.argmax(1)
-        if self.temperature:
-            weights = (view.logits / self.temperature).float().softmax(1)
-            clean = torch.multinomial(weights, 1, generator=view.generator)[:, 0]
-        a_t, a_s = view.step / steps, (view.step + 1) / steps
-        v = a_t / a_s
-        take = a_s * (1 - v) / vocab + v * a_s * (view.current == clean).float()
-        routes = torch.stack(
-            [take, torch.full_like(take, v * (1 - a_s) / vocab), torch.full_like(take, (1 - v) * (1 - a_s) / vocab)], 1
-        )
-        route = torch.multinomial(routes / routes.sum(1, keepdim=True), 1, generator=view.generator)[:, 0]
-        noise = torch.randint(vocab, clean.shape, generator=view.generator)
-        return Update(clean, inside & (route == 0), inside & (route == 2), noise, info={"t": 1 - a_t})

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from dlm_core.beliefs import believe, draw
 from dlm_core.policies.draws import Draws, check_draws, check_temperature, gumbel_race
-from dlm_core.policies.planned import Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota, _check_steps, _share
-from dlm_core.policies.policy import Revises, Update, View
+from dlm_core.policies.planned import Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota
+from dlm_core.policies.policy import Revises, Update, View, check_steps
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class PathPlanning(Revises):
     draws: Draws = "positions"
 
     def __post_init__(self) -> None:
-        _check_steps(self.num_steps)
+        check_steps(self.num_steps)
         check_temperature(self.tau)
         check_draws(self.draws)
         if not self.eta >= 0:
             raise ValueError(f"eta must be 0 or more, got {self.eta}")
 
     def begin(self, view: View) -> None:
-        view.state["steps"] = _share(view, self.num_steps)
+        view.state["steps"] = view.share_of(self.num_steps)
 
     def finished(self, view: View) -> bool:
         return view.step >= view.state["steps"]
@@ -113,7 +113,7 @@ class KeepBest(Revises):
     steps: int = 32
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        check_steps(self.steps)
 
     def begin(self, view: View) -> None:
         lo, hi = view.window

@@ -1,0 +1,164 @@
+"""Policies over uniform noise that accept some positions and give all others fresh random tokens.
+
+They want a model trained on random tokens, and a first canvas of them where nothing is fixed.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlm_core.policies.draws import Draws, check_draws, check_temperature
+from dlm_core.policies.policy import Revises, Update, View, check_steps
+
+
+class _Renoises(Revises):
+    """A number of steps over the whole window.
+
+    The published samplers draw their first canvas themselves; `draws="canvas"` spends those numbers too.
+    """
+
+    num_inference_steps: int
+    draws: Draws
+
+    def __post_init__(self) -> None:
+        check_steps(self.num_inference_steps)
+        check_draws(self.draws)
+
+    def begin(self, view: View) -> None:
+        view.state["steps"] = view.share_of(self.num_inference_steps)
+        if self.draws == "canvas":
+            torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
+
+    def finished(self, view: View) -> bool:
+        return view.step >= view.state["steps"]
+
+
+def sampled(logits: Tensor, generator: torch.Generator) -> Tensor:
+    """One token a row from softmax(logits), on torch's own stream."""
+    return torch.multinomial(logits.float().softmax(1), 1, generator=generator)[:, 0]
+
+
+@dataclass(frozen=True)
+class EntropyRenoise(_Renoises):
+    """Accepts the surest positions and renoises all others, afresh in every step (DiffusionGemma, diffusers).
+
+    Step n counts down from N: the logits are divided by T = t_min + (t_max - t_min) n / N, a token is drawn
+    everywhere, and positions are accepted in order of entropy while the entropies before them add up to at most
+    `entropy_bound`.  With a `stability_threshold` the run ends when the likeliest text has stayed the same for so many
+    steps and the mean entropy is below `confidence_threshold`; the result is that text, not the last canvas.
+    """
+
+    num_inference_steps: int = 48
+    entropy_bound: float = 0.1
+    t_min: float = 0.4
+    t_max: float = 0.8
+    stability_threshold: int | None = 1
+    confidence_threshold: float = 0.005
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.t_min <= self.t_max:
+            raise ValueError(f"temperatures must satisfy 0 < t_min <= t_max, got {self.t_min} and {self.t_max}")
+
+    def begin(self, view: View) -> None:
+        super().begin(view)
+        view.state["drafts"] = []
+
+    def __call__(self, view: View) -> Update:
+        steps, vocab, inside = view.state["steps"], view.logits.shape[1], view.in_window()
+        left = steps - view.step
+        logits = view.logits / (self.t_min + (self.t_max - self.t_min) * left / steps)
+        probabilities = logits.float().softmax(1)
+        tokens = sampled(logits, view.generator)
+        entropy = -(probabilities * logits.float().log_softmax(1)).sum(1)
+        rows = inside.nonzero()[:, 0]
+        order = rows[entropy[rows].argsort(stable=True)]
+        passed = entropy[order].cumsum(0) - entropy[order] <= self.entropy_bound
+        accept = torch.zeros_like(inside)
+        accept[order[passed]] = True
+        noise = torch.randint(vocab, tokens.shape, generator=view.generator)
+        info = {"gamma": self.entropy_bound, "passed": int(accept.sum()), "floor": 0}
+        if self.stability_threshold is not None:
+            draft, drafts = logits.argmax(1), view.state["drafts"]
+            recent = drafts[len(drafts) - self.stability_threshold :] if self.stability_threshold else []
+            stable = len(drafts) >= self.stability_threshold and all(torch.equal(d, draft) for d in recent)
+            drafts.append(draft)
+            done = stable and float(entropy[rows].mean()) < self.confidence_threshold
+            if done or left == 1:
+                return Update(draft, inside, info=info, done=done)
+        return Update(tokens, accept, inside & ~accept, noise, info=info)
+
+
+@dataclass(frozen=True)
+class StickyRenoise(_Renoises):
+    """Commits the surest positions for good, and those above a threshold; renoises the rest (diffusers).
+
+    By step i of N at least ceil((i + 1) L / N) positions are committed.
+    """
+
+    num_inference_steps: int = 32
+    threshold: float = 0.95
+    temperature: float = 0.0
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_temperature(self.temperature)
+
+    def begin(self, view: View) -> None:
+        super().begin(view)
+        view.state["committed"] = torch.zeros_like(view.free)
+
+    def __call__(self, view: View) -> Update:
+        inside, committed = view.in_window(), view.state["committed"][view.positions]
+        tokens = view.logits.argmax(1)
+        logits = view.logits
+        if self.temperature:
+            logits = view.logits / self.temperature
+            tokens = sampled(logits, view.generator)
+        score = logits.double().softmax(1).gather(1, tokens[:, None])[:, 0]
+        size, steps = int(inside.sum()), view.state["steps"]
+        need = -(-(view.step + 1) * size // steps) - int((inside & committed).sum())
+        rows = (inside & ~committed).nonzero()[:, 0]
+        order = rows[score[rows].argsort(descending=True, stable=True)]
+        passed = int((score[order] > self.threshold).sum())
+        chosen = order[: max(need, passed, 0)]
+        write = torch.zeros_like(inside)
+        write[chosen] = True
+        view.state["committed"][view.positions[chosen]] = True
+        noise = torch.randint(logits.shape[1], tokens.shape, generator=view.generator)
+        return Update(tokens, write, inside & ~committed & ~write, noise, info={"quota": len(chosen)})
+
+
+@dataclass(frozen=True)
+class DiscreteDDIM(_Renoises):
+    """Every position takes the predicted clean token, stays, or becomes noise (diffusers, arXiv 2605.22765).
+
+    With V tokens, a_t = i / N, a_s = (i + 1) / N and v = a_t / a_s the three weigh
+    a_s (1 - v) / V + v a_s [x = y],  v (1 - a_s) / V  and  (1 - v) (1 - a_s) / V.
+    """
+
+    num_inference_steps: int = 32
+    temperature: float = 1.0
+    draws: Draws = "positions"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_temperature(self.temperature)
+
+    def __call__(self, view: View) -> Update:
+        vocab, steps, inside = view.logits.shape[1], view.state["steps"], view.in_window()
+        clean = view.logits.argmax(1)
+        if self.temperature:
+            clean = sampled(view.logits / self.temperature, view.generator)
+        a_t, a_s = view.step / steps, (view.step + 1) / steps
+        v = a_t / a_s
+        take = a_s * (1 - v) / vocab + v * a_s * (view.current == clean).float()
+        routes = torch.stack(
+            [take, torch.full_like(take, v * (1 - a_s) / vocab), torch.full_like(take, (1 - v) * (1 - a_s) / vocab)], 1
+        )
+        route = torch.multinomial(routes / routes.sum(1, keepdim=True), 1, generator=view.generator)[:, 0]
+        noise = torch.randint(vocab, clean.shape, generator=view.generator)
+        return Update(clean, inside & (route == 0), inside & (route == 2), noise, info={"t": 1 - a_t})
