@@ -122,7 +122,6 @@ def test_the_space_header_is_whole_and_agrees_with_the_requirements():
         "sdk_version",
         "python_version",
         "app_file",
-        "license",
         "short_description",
     } <= set(fields)
     assert f"gradio=={fields['sdk_version']}" in (ROOT / "requirements.txt").read_text()

@@ -60,8 +60,8 @@ SETTINGS = {
 }
 # a policy's own parameters: label, phrase, and the step of a number or the titles of a choice
 PARAMETERS = {
-    "steps": ("steps", "forward passes: fewer is faster, rougher", 1),
-    "num_steps": ("steps", "forward passes: fewer is faster, rougher", 1),
+    "steps": ("steps", "forward passes; fewer is rougher", 1),
+    "num_steps": ("steps", "forward passes; fewer is rougher", 1),
     "remasking": ("order", "which masks go first", {"low_confidence": "surest", "random": "random"}),
     "alg": (
         "score",
