@@ -87,9 +87,14 @@ def plan(model: LoadedModel, request: Request) -> Plan:
         canvas=Canvas.from_prompt(ids, length, model.mask_token_id),
         windows=blocks(len(ids), len(ids) + length, block_length),
         policy=make_policy(request.policy, **params),
-        settings={"name": request.policy} | {name: params.get(name, p.default) for name, p in known.items()},
+        settings={"name": request.policy} | {name: _plain(params.get(name, p.default)) for name, p in known.items()},
         seed=seed,
     )
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as a run file can hold it."""
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 class LocalEngine:

@@ -17,7 +17,7 @@ from dlm_core.ui import words
 from dlm_core.ui.player import envelope, player
 
 SEND_EVERY = 0.05  # seconds; a faster model's lines travel together
-POLICY, PLAIN = "llada", {"length": 96, "block_length": 0, "seed": 6}
+POLICY, PLAIN = "llada", {"length": 96, "block_length": 0, "seed": 2}
 # what the page starts with, where that is not the policy's own default; these stay as a visitor left them
 KEPT = {"steps": 64, "num_steps": 64, "temperature": 0.7, "tau": 0.7}
 
