@@ -269,14 +269,15 @@ function tokenCanvas(container) {
     const wrote = new Set(at > 0 ? run.steps[at - 1].write.map(([i]) => i) : []);
     let tail = 0;
     views.forEach((view, i) => {
-      const { state } = view, open = state === "draft" || state === "masked" || state === "remasked", text = texts[i];
+      const { state } = view, text = texts[i];
       if (state === "tail") tail++;
       const own = state === "fixed", flow = FLOWS.test(text) || (own && !text), known = newest.ids[i] !== mask;
       if (known && !growing) widths[i] = newest.commit[i] >= 0 && i >= stop.value ? 6 : widthOf(final[i]);
       else widths[i] = Math.max(widths[i], known ? widthOf(final[i]) : Math.max(MASK_WIDTH, Math.min(DRAFT_LIMIT, widthOf(text))));
       const shade = (state === "committed" || state === "revised") && !Number.isNaN(view.confidence) ? grade(view.confidence) : "";
       const width = flow || own ? "" : `${widths[i]}px`;
-      const fit = open && !flow && text ? widths[i] / widthOf(text) : 1; // a draft wider than its slot is drawn smaller
+      // what is wider than its slot, a draft or a token that was rewritten since, is drawn smaller
+      const fit = width && text ? widths[i] / widthOf(text) : 1;
       const key = [state, text, shade, width, wrote.has(i), lit(i), view.confidence, view.commit, flow].join("\u0001");
       if (slots[i].drawn === key) return;
       slots[i].drawn = key;
@@ -286,9 +287,8 @@ function tokenCanvas(container) {
       element.dataset.tokenId = view.id;
       element.dataset.commitStep = view.commit < 0 ? "" : view.commit;
       element.dataset.confidence = Number.isNaN(view.confidence) ? "" : view.confidence.toFixed(4);
-      element.style.width = open ? width : "";
+      element.style.width = width;
       element.style.fontSize = fit < 1 ? `${Math.max(0.1, fit)}em` : "";
-      element.style.minWidth = open ? "" : width;
       element.textContent = text.replace(/\n/g, "↵");
     });
     return tail;
@@ -517,6 +517,7 @@ function mountPlayer(host, options) {
       sheet.react(part("progress"), progress.data, progress.layout, settings),
     ]).then(() => {
       drawing = false;
+      part("heatmap").dataset.steps = run.steps.length;
       plotAt = performance.now();
       plotCost = plotAt - began;
       part("scale").textContent = { confidence: "Colour: confidence, 0 to 1 on a square-root ramp. Paler: already written, with the confidence it had. Orange: written in that step.", entropy: `Colour: entropy, 0 (sure, dark) to ${config.maxEntropy} nats. Paler: already written. Orange: written in that step.`, commit: "Colour: the step in which the token was written; early is pale, late is strong." }[measure];

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,7 +58,9 @@ def stream(engine: Engine, request: Request, stop: threading.Event) -> Iterator[
     except ValueError as error:
         yield envelope("error", message=f"{error}.")
         return
-    yield from paced(accumulate(lines, initial=envelope("live")))
+    # the envelope travels with the first line: alone it would use up the moment in which that line, perhaps one that
+    # says to wait, should be shown
+    yield from paced(islice(accumulate(lines, initial=envelope("live")), 1, None))
 
 
 def paced(values: Iterator[str]) -> Iterator[str]:

@@ -125,7 +125,8 @@ def test_model_text_that_looks_like_markup_stays_text(visitor, network, tmp_path
 
 def cell(page, x: float, y: float) -> tuple[float, float]:
     """Where on screen a share of the heatmap's width and height lies."""
-    expect(page.locator("#heatmap .main-svg").first).to_be_visible()
+    steps = page.locator("#player [data-mode]").get_attribute("data-steps")
+    expect(page.locator(f"#heatmap[data-steps='{steps}'] .main-svg").first).to_be_visible()
     page.locator("#heatmap").scroll_into_view_if_needed()
     box = page.locator("#heatmap").bounding_box()
     return box["x"] + box["width"] * x, box["y"] + box["height"] * y

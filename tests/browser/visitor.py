@@ -81,12 +81,11 @@ class Visitor:
     def wait(self, condition: str, timeout: int = 30_000) -> None:
         """Wait until a condition on mode, playing, step, steps holds."""
         self.page.wait_for_function(
-            "condition => { const root = document.querySelector('#player [data-mode]'); if (!root) return false;"
-            "const { mode, playing } = root.dataset, step = +root.dataset.step, steps = +root.dataset.steps;"
-            "return new Function('mode', 'playing', 'step', 'steps', `return ${condition}`)"
-            "(mode, playing === 'true', step, steps); }",
-            arg=condition, timeout=timeout,
-        )  # fmt: skip
+            "() => { const root = document.querySelector('#player [data-mode]'); if (!root) return false;"
+            "const mode = root.dataset.mode, playing = root.dataset.playing === 'true';"
+            f"const step = +root.dataset.step, steps = +root.dataset.steps; return {condition}; }}",
+            timeout=timeout,
+        )
 
     def set(self, **values) -> None:
         for name, value in values.items():
