@@ -85,7 +85,7 @@ main {{ max-width: 1180px; margin: 0 auto; padding: 18px 20px; }}
 </style>
 <body>
 <script>document.body.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches);</script>
-<main id="player">{markup()}</main>
+<main><div id="player">{markup()}</div></main>
 <script type="application/json" id="run">{_dumps(value)}</script>
 <script>{PLOTLY.read_text()}</script>
 <script>
