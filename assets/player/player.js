@@ -303,7 +303,7 @@ function mountPlayer(host, options) {
   const canvas = tokenCanvas(part("tokens"));
   let run = emptyRun(), envelope = null, read = 0, mode = "recorded", following = false;
   let at = 0, clock = 0, playing = false, speed = 1, measure = "confidence", hovered = -1, selected = -1;
-  let dirty = true, plotDirty = true, plotAt = 0, plotCost = 0, drawing = false, sheet = null, spoken = 0, laid = false;
+  let dirty = true, plotDirty = true, plotAt = 0, plotCost = 0, drawing = false, sheet = null, spoken = 0, laid = false, pending = false;
 
   const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
   const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
@@ -317,7 +317,7 @@ function mountPlayer(host, options) {
       envelope = opened.line;
       read = opened.end;
       if (opened.record.player === "error") return say(opened.record.message, "error");
-      mode = "waiting";
+      pending = true; // what is on screen stays, in its mode, until the first line of the new run
     }
     const end = value.lastIndexOf("\n");
     if (end < read) return;
@@ -329,7 +329,7 @@ function mountPlayer(host, options) {
 
   function take(line, sent) {
     if (line.startsWith('{"waiting"')) return say(`Waiting for the model: ${JSON.parse(line).waiting} ahead of you.`, null);
-    if (mode === "waiting") start(sent);
+    if (pending) start(sent);
     addLine(run, line);
     if (!laid) {
       canvas.lay(run);
@@ -344,14 +344,16 @@ function mountPlayer(host, options) {
 
   // a run that is already in the page, such as a pane of a comparison
   function open(lines) {
+    const awaited = pending; // a run of the visitor's own may still be in line
     start({ player: "recorded" });
     for (const line of lines) take(line, {});
+    pending = awaited;
     dirty = plotDirty = true;
   }
 
   function start(sent) {
     run = emptyRun();
-    laid = false;
+    pending = laid = false;
     at = clock = 0;
     hovered = selected = -1;
     mode = sent.player;
