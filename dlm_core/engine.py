@@ -30,6 +30,11 @@ _BATCH = 8  # canvases in one forward of hindsight
 _PATIENCE = 0.5  # seconds between two looks at a stop request while waiting for the model
 
 
+def is_notice(line: str) -> bool:
+    """Whether a line an engine yields tells of the queue and is no part of the run."""
+    return line.startswith('{"waiting"')
+
+
 @dataclass(frozen=True)
 class Request:
     """What a visitor asks for.  `block_length` None is one block; `params` go to the policy under its own names."""

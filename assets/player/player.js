@@ -9,7 +9,7 @@
 const NONE8 = 255, NONE16 = 65535, NONE32 = 4294967295;
 
 function emptyRun() {
-  return { header: null, pieces: new Map(), steps: [], totals: null, lines: [], fixed: null, first: null, grids: null };
+  return { header: null, pieces: new Map(), steps: [], totals: null, lines: [], fixed: null, first: null, grids: null, held: null };
 }
 
 function bytesOf(base64) {
@@ -62,6 +62,7 @@ function openRun(run, header) {
   };
   const grid = () => ({ held: rows(length), measured: rows(length), written: rows(length) });
   run.grids = { confidence: grid(), entropy: grid(), commit: grid() };
+  run.held = { confidence: [], entropy: [], commit: [] }; // what each position was last written with
 }
 
 function rows(length) {
@@ -101,7 +102,6 @@ function addStep(run, record) {
 function growGrids(run, step, before) {
   const wrote = new Set(step.write.map(([i]) => i)), round = (value) => Math.round(value * 1e4) / 1e4;
   const value = { confidence: (k) => step.confidence[k], entropy: (k) => step.entropy[k], commit: () => step.index };
-  run.held = run.held || { confidence: [], entropy: [], commit: [] };
   for (const name of ["confidence", "entropy", "commit"]) {
     const grid = run.grids[name], held = run.held[name];
     for (let i = 0; i < step.ids.length; i++) {
@@ -226,7 +226,6 @@ function readEnvelope(value) {
 // 2. On screen
 
 const STEPS_A_SECOND = 10, DRAW_EVERY = 350, MASK_WIDTH = 36, DRAFT_LIMIT = 72;
-const MODES = { recorded: "recorded", live: "live", finished: "finished", stopped: "stopped", error: "error" };
 
 // The text of a run in a container: one slot a position, drawn by what changed.
 function tokenCanvas(container) {
@@ -373,11 +372,11 @@ function mountPlayer(host, options) {
   // -- status, bars, inspector --
 
   function drawStatus() {
-    const now = at > 0 ? run.steps[at - 1] : null, shown = MODES[mode] || "";
+    const now = at > 0 ? run.steps[at - 1] : null;
     const masks = now ? now.masks : Array.from(run.first.ids).filter((id, i) => id === run.header.model.mask && !run.fixed[i]).length;
     let tokens = 0;
     for (let s = 0; s < at; s++) tokens += run.steps[s].write.length;
-    part("mode").textContent = shown;
+    part("mode").textContent = mode;
     part("step").textContent = `${at} / ${total()}`;
     part("masks").textContent = masks;
     part("rate").textContent = now ? (tokens / now.forwards).toFixed(1) : "0";
@@ -392,7 +391,7 @@ function mountPlayer(host, options) {
     root.querySelector("[data-action=live]").disabled = at >= run.steps.length && (following || mode !== "live");
     root.querySelector("[data-action=save]").disabled = !run.lines.length;
     const second = Math.floor(performance.now() / 1000);
-    if (second !== spoken) { spoken = second; part("summary").textContent = `${shown}, step ${at} of ${run.steps.length}, ${masks} masks left.`; }
+    if (second !== spoken) { spoken = second; part("summary").textContent = `${mode}, step ${at} of ${run.steps.length}, ${masks} masks left.`; }
   }
 
   // how many steps the run has, or while it lasts, how many its policy means to take

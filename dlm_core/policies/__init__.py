@@ -72,8 +72,8 @@ def dream(
         "entropy": ProposalNegativeEntropy(),
     })  # fmt: skip
     if alg == "origin":
-        return ChanceFirst(propose, score, Chance(steps, eps, None, exhaust, draws))
-    return Planned(propose, score, TimeQuota(steps, eps, alg_temp, exhaust, draws))
+        return ChanceFirst(propose, score, Chance(steps, eps, None, exhaust))
+    return Planned(propose, score, TimeQuota(steps, eps, alg_temp, exhaust))
 
 
 def threshold(

@@ -297,7 +297,6 @@ class TimeQuota:
     eps: float = 1e-3
     alg_temp: float | None = None
     exhaust: bool = False
-    draws: Draws = "positions"
 
     def __post_init__(self) -> None:
         check_steps(self.steps)

@@ -34,9 +34,9 @@ class _Renoises(Revises):
         return view.step >= view.state["steps"]
 
 
-def sampled(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One token a row from softmax(logits), on torch's own stream."""
-    return torch.multinomial(logits.float().softmax(1), 1, generator=generator)[:, 0]
+def sampled(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+    """One token a row of `probabilities (n, vocab)`, on torch's own stream."""
+    return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class EntropyRenoise(_Renoises):
         left = steps - view.step
         logits = view.logits / (self.t_min + (self.t_max - self.t_min) * left / steps)
         probabilities = logits.float().softmax(1)
-        tokens = sampled(logits, view.generator)
+        tokens = sampled(probabilities, view.generator)
         entropy = -(probabilities * logits.float().log_softmax(1)).sum(1)
         rows = inside.nonzero()[:, 0]
         order = rows[entropy[rows].argsort(stable=True)]
@@ -117,7 +117,7 @@ class StickyRenoise(_Renoises):
         logits = view.logits
         if self.temperature:
             logits = view.logits / self.temperature
-            tokens = sampled(logits, view.generator)
+            tokens = sampled(logits.float().softmax(1), view.generator)
         score = logits.double().softmax(1).gather(1, tokens[:, None])[:, 0]
         size, steps = int(inside.sum()), view.state["steps"]
         need = -(-(view.step + 1) * size // steps) - int((inside & committed).sum())
@@ -152,7 +152,7 @@ class DiscreteDDIM(_Renoises):
         vocab, steps, inside = view.logits.shape[1], view.state["steps"], view.in_window()
         clean = view.logits.argmax(1)
         if self.temperature:
-            clean = sampled(view.logits / self.temperature, view.generator)
+            clean = sampled((view.logits / self.temperature).float().softmax(1), view.generator)
         a_t, a_s = view.step / steps, (view.step + 1) / steps
         v = a_t / a_s
         take = a_s * (1 - v) / vocab + v * a_s * (view.current == clean).float()

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from dlm_core.comparison import summarise
-from dlm_core.engine import Request
+from dlm_core.engine import Request, is_notice
 from dlm_core.policies import parameters
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import denoise, words
@@ -35,7 +35,7 @@ def panes(engine: denoise.Engine, requests: Sequence[Request], stop: threading.E
         kept = []
         for line in lines:
             value += line
-            if not line.startswith('{"waiting"'):
+            if not is_notice(line):
                 kept.append(line)
             yield value
         trace = Trace.parse("".join(kept).encode())

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from dlm_core.engine import is_notice
 from dlm_core.replay import css
 from dlm_core.trace import Trace
 from dlm_core.ui import compare, denoise, words
@@ -51,7 +52,7 @@ def _denoise_api(engine: denoise.Engine) -> Any:
             raise gr.Error(f"{error}.") from error
         trace: Trace | None = None
         for line in lines:
-            if line.startswith('{"waiting"'):
+            if is_notice(line):
                 continue
             if trace is None:
                 trace = Trace.parse(line.encode())
