@@ -14,7 +14,8 @@ import huggingface_hub
 import torch
 from huggingface_hub import errors
 
-from dlm_core.models.registry import Pin
+from dlm_core.models.progress import Watch, fetching
+from dlm_core.models.registry import PINS, Pin, recognise
 
 TEXTS = ["*.json", "*.txt", "*.model", "*.jinja"]
 WEIGHTS = "*.safetensors"
@@ -25,17 +26,10 @@ class ModelError(ValueError):
     """A model that cannot be loaded; the message says which, why, and what to do."""
 
 
-def locate(name: str, revision: str | None = None, *, code: bool = False) -> Path:
+def locate(name: str, revision: str | None = None, *, code: bool = False, watch: Watch | None = None) -> Path:
     """A folder, or a repository of the hub brought here; raises `ModelError`."""
-    if name and Path(name).is_dir():
-        if revision is not None:
-            raise ModelError(f"the model {name!r} is a folder and has no revisions, got {revision!r}: leave it out")
+    if is_folder(name, revision):
         return Path(name)
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
-        raise ModelError(
-            f'the model {name!r} was not found: give "bundled" or a folder with config.json and safetensors weights, '
-            "or the name of a repository on the hub, owner/name"
-        )
     patterns = [*TEXTS, WEIGHTS] + [CODE] * code
     try:
         return Path(
@@ -44,14 +38,55 @@ def locate(name: str, revision: str | None = None, *, code: bool = False) -> Pat
                 revision=revision,
                 allow_patterns=patterns,
                 ignore_patterns=["*/*"],  # no other formats' folders
+                tqdm_class=None if watch is None else fetching(watch),
             )
         )
     except Exception as error:  # the hub's client raises some of its own, those of its network library, and OSError
         raise ModelError(sentence(f"the model {name!r}", error, revision)) from error
 
 
-def allowed(name: str, pin: Pin, revision: str | None) -> Path:
-    """The folder of a repository whose code may run: only if the operator said so, and only the commit that was read.
+def fetched(name: str, revision: str | None = None) -> Path | None:
+    """The folder of a repository that is here already; nothing is asked of the hub."""
+    try:
+        return Path(huggingface_hub.snapshot_download(name, revision=revision, local_files_only=True))
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError, ValueError):
+        return None
+
+
+def cached() -> list[str]:
+    """The repositories that are here, and that the registry knows."""
+    try:
+        repositories = huggingface_hub.scan_cache_dir().repos
+    except errors.CacheNotFound:
+        return []
+    names = []
+    for repository in repositories:
+        folder = fetched(repository.repo_id) if repository.repo_type == "model" else None
+        try:
+            if folder and repository.repo_id not in PINS:
+                said = read_config(folder, repository.repo_id)
+                names += [] if isinstance(recognise(said, repository.repo_id), str) else [repository.repo_id]
+        except ModelError:
+            pass  # not one that can be loaded
+    return sorted(names)
+
+
+def is_folder(name: str, revision: str | None = None) -> bool:
+    """Whether a model is a folder here, else it can be the name of a repository; raises `ModelError` if neither."""
+    if name and Path(name).is_dir():
+        if revision is not None:
+            raise ModelError(f"the model {name!r} is a folder and has no revisions, got {revision!r}: leave it out")
+        return True
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
+        raise ModelError(
+            f'the model {name!r} was not found: give "bundled" or a folder with config.json and safetensors weights, '
+            "or the name of a repository on the hub, owner/name"
+        )
+    return False
+
+
+def permit(name: str, pin: Pin, revision: str | None) -> None:
+    """Raise `ModelError` unless a repository's code may run: if the operator said so, at the commit that was read.
 
     UNMASK_REMOTE_CODE=1 is how an operator says so.  A name never gets here from a visitor.
     """
@@ -62,7 +97,14 @@ def allowed(name: str, pin: Pin, revision: str | None) -> Path:
         raise ModelError(f"{where} runs code of its own: to allow commit {pin.commit}, start with UNMASK_REMOTE_CODE=1")
     if revision is not None and not revision.startswith(pin.commit):
         raise ModelError(f"{where} may run only at commit {pin.commit}, got revision {revision!r}: leave revision out")
-    folder = locate(name, pin.commit, code=True)  # never a folder that happens to have this name: it has no commits
+
+
+def allowed(name: str, pin: Pin, revision: str | None, watch: Watch | None = None) -> Path:
+    """The folder of a repository whose code may run; raises `ModelError`."""
+    permit(name, pin, revision)
+    where = f"the model {name!r}"
+    # never a folder that happens to have this name: it has no commits
+    folder = locate(name, pin.commit, code=True, watch=watch)
     if not folder.name.startswith(pin.commit):
         raise ModelError(f"{where} was brought at {folder.name!r} instead of the pinned {pin.commit}: it is refused")
     return folder

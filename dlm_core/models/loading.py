@@ -8,8 +8,9 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import transformers
@@ -18,9 +19,11 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrained
 
 from dlm_core.canvas import Canvas, aligned, blocks
 from dlm_core.denoiser import Banned, Denoiser, Shifted
-from dlm_core.models.hub import ModelError, allowed, locate, read_config, sentence
+from dlm_core.models.hub import ModelError, allowed, fetched, locate, read_config, sentence
+from dlm_core.models.memory import available
 from dlm_core.models.networks import BlockAttention, BlockCache, CanvasDecoder, FullAttention, MaskedEncoder, OwnCode
-from dlm_core.models.registry import BLOCK, END, EXPAND, PINS, Attention, Family, recognise
+from dlm_core.models.progress import Progress, Watch, reading, shards
+from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, Attention, Family, recognise
 from dlm_core.models.text import Message, Text
 from dlm_core.trace import Piece
 
@@ -105,30 +108,37 @@ class LoadedModel:
 
 
 def load_model(
-    name_or_path: str | Path = "bundled", *, revision: str | None = None, device: str = "auto", dtype: str = "auto"
-) -> LoadedModel:
+    name_or_path: str | Path = "bundled", *, revision: str | None = None, device: str = "auto", dtype: str = "auto",
+    watch: Watch | None = None,
+) -> LoadedModel:  # fmt: skip
     """Load a model by name: "bundled", a folder, or a repository of the hub.  Raises `ModelError` with one sentence.
 
-    `device="auto"` takes cuda, then mps, then cpu; `dtype="auto"` is float32 on a CPU, where it is the fast one.
-    `revision` is a branch, tag or commit of a repository.
+    `device="auto"` takes cuda, then mps, then cpu.  `dtype="auto"` is float32 on a CPU, but bfloat16 for a billion
+    weights or more where the CPU has units for it; elsewhere bfloat16.  `revision` is a branch, tag or commit of a
+    repository.  `watch` is told how far it is, and may end it by raising `Cancelled`; one such loading at a time.
     """
     name = str(name_or_path)
     where = f"the model {name!r}"
     pin = PINS.get(name)
-    folder = BUNDLED if name == "bundled" else allowed(name, pin, revision) if pin else locate(name, revision)
+    if name == "bundled":
+        folder = BUNDLED
+    else:
+        folder = allowed(name, pin, revision, watch) if pin else locate(name, revision, watch=watch)
     said = read_config(folder, where)
     family = pin.family if pin else recognise(said, name)
     if isinstance(family, str):
         raise ModelError(f"{where} {family}: choose another model")
     place = _device(device)
-    kind = _dtype(dtype, place)
+    kind = _dtype(dtype, place, weights := _weights(folder, where))
+    _fits(weights * kind.itemsize, where)
     try:
         config = _config(family, said, folder)
         tokenizer = _tokenizer(family, folder)
-        model, report = getattr(transformers, family.model).from_pretrained(
-            folder, config=config, dtype=kind, key_mapping=dict(family.weight_names) or None, use_safetensors=True,
-            local_files_only=True, output_loading_info=True, trust_remote_code=family.attention == "own",
-        )  # fmt: skip
+        with reading(folder, watch):
+            model, report = getattr(transformers, family.model).from_pretrained(
+                folder, config=config, dtype=kind, key_mapping=dict(family.weight_names) or None, use_safetensors=True,
+                local_files_only=True, output_loading_info=True, trust_remote_code=family.attention == "own",
+            )  # fmt: skip
     except Exception as error:  # transformers and safetensors raise many kinds; a visitor needs one sentence
         raise ModelError(sentence(where, error)) from error
     _whole(family, report, where)
@@ -136,18 +146,63 @@ def load_model(
         model.to(place).eval().requires_grad_(False)
     except (RuntimeError, MemoryError) as error:
         raise ModelError(sentence(where, error)) from error
-    commit = folder.name if folder.parent.name == "snapshots" else fingerprint(folder)
+    commit = folder.name if folder.parent.name == "snapshots" else fingerprint(folder, watch)
     return _assemble(family, said, name if name == "bundled" else _short(name, folder), commit, model, tokenizer, where)
 
 
-def fingerprint(folder: Path) -> str:
+def fingerprint(folder: Path, watch: Watch | None = None) -> str:
     """Twelve hex digits that change with the weights: two runs can only be equal if these are."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
+    digest, done = hashlib.sha256(), 0
+    files = sorted(folder.glob("*.safetensors"))
+    total = sum(file.stat().st_size for file in files)
+    for number, file in enumerate(files):
         with file.open("rb") as data:
             while part := data.read(1 << 24):
                 digest.update(part)
+                done += len(part)
+                if watch is not None:
+                    watch(Progress("check", done, total, number, len(files)))
     return digest.hexdigest()[:12]
+
+
+class Needs(NamedTuple):
+    """What a model takes, as far as it is known before it is loaded."""
+
+    memory: int | None = None  # bytes of its weights, in the type in which they would be loaded here
+    gpu: bool | None = None  # whether it is slow without one
+    licence: str | None = None
+
+
+def needs(name: str, revision: str | None = None) -> Needs:
+    """What "bundled", a folder or a repository takes, from its files where they are here, else from the registry."""
+    weights, licence = KNOWN.get(name, (None, None))
+    folder = BUNDLED if name == "bundled" else Path(name) if Path(name).is_dir() else fetched(name, revision)
+    try:
+        if folder is not None:
+            weights = _weights(folder, "")
+    except ModelError:
+        pass  # whoever loads it will hear what is wrong with its files
+    if weights is None:
+        return Needs(licence=licence)
+    return Needs(int(weights * _dtype("auto", _device("auto"), weights).itemsize), weights > _MANY, licence)
+
+
+def _weights(folder: Path, where: str) -> int:
+    """How many numbers a checkpoint's files hold."""
+    try:
+        return sum(prod(about["shape"]) for tensors in shards(folder).values() for about in tensors.values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ModelError(sentence(where, error)) from error
+
+
+def _fits(size: int, where: str) -> None:
+    """Refuse what the memory cannot hold: trying would end the process, and not with an error."""
+    free = available()
+    if free is not None and size > free:
+        raise ModelError(
+            f"{where} needs {size / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: choose a smaller model, or "
+            "free some memory"
+        )
 
 
 def _short(name: str, folder: Path) -> str:
@@ -163,9 +218,13 @@ def _device(device: str) -> torch.device:
         raise ModelError(f'the device {device!r} cannot be used here: choose "auto", "cpu", "cuda" or "mps"') from error
 
 
-def _dtype(dtype: str, place: torch.device) -> torch.dtype:
+_LARGE, _MANY = 1e9, 2e9  # weights: from here on a CPU's memory is worth saving; beyond here a CPU is slow
+
+
+def _dtype(dtype: str, place: torch.device, weights: float = 0) -> torch.dtype:
     if dtype == "auto" and place.type == "cpu":
-        return torch.float32
+        units = any(here for unit, here in torch.cpu.get_capabilities().items() if unit.endswith("bf16"))
+        return torch.bfloat16 if units and weights >= _LARGE else torch.float32
     if dtype == "auto":  # older GPUs have no units for bfloat16
         return torch.float16 if place.type == "cuda" and not torch.cuda.is_bf16_supported() else torch.bfloat16
     kind = getattr(torch, dtype, None)

@@ -134,6 +134,38 @@ FAMILIES = (
     ),
 )  # fmt: skip
 
+# repositories that were read about, none of them run here: weights, and licence; what the README's table says of them
+KNOWN: Mapping[str, tuple[float, str]] = {
+    "dllm-hub/ModernBERT-base-chat-v0.1": (0.15e9, "Apache-2.0"),
+    "dllm-hub/ModernBERT-large-chat-v0.1": (0.4e9, "Apache-2.0"),
+    "dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1": (0.6e9, "Apache-2.0"),
+    "dllm-hub/Qwen3-0.6B-diffusion-bd3lm-v0.1": (0.6e9, "Apache-2.0"),
+    "dllm-hub/Qwen2.5-Coder-0.5B-Instruct-diffusion-mdlm-v0.1": (0.5e9, "Apache-2.0"),
+    "dllm-hub/Qwen2.5-Coder-0.5B-Instruct-diffusion-bd3lm-v0.1": (0.5e9, "Apache-2.0"),
+    "GSAI-ML/LLaDA-8B-Base": (8e9, "MIT"),
+    "GSAI-ML/LLaDA-8B-Instruct": (8e9, "MIT"),
+    "GSAI-ML/LLaDA-1.5": (8e9, "MIT"),
+    "GSAI-ML/iLLaDA-8B-Instruct": (7.6e9, "Apache-2.0"),
+    "Dream-org/Dream-v0-Base-7B": (7.6e9, "Apache-2.0"),
+    "Dream-org/Dream-v0-Instruct-7B": (7.6e9, "Apache-2.0"),
+    "Dream-org/Dream-Coder-v0-Instruct-7B": (7.6e9, "Apache-2.0"),
+    "Dream-org/DreamOn-v0-7B": (7.6e9, "Apache-2.0"),
+    "apple/DiffuCoder-7B-Base": (7.6e9, "apple-amlr"),
+    "apple/DiffuCoder-7B-Instruct": (7.6e9, "apple-amlr"),
+    "apple/DiffuCoder-7B-cpGRPO": (7.6e9, "apple-amlr"),
+    "Efficient-Large-Model/Fast_dLLM_v2_1.5B": (1.5e9, "Apache-2.0"),
+    "Efficient-Large-Model/Fast_dLLM_v2_7B": (7.6e9, "Apache-2.0"),
+    "JetLM/SDAR-1.7B-Chat": (1.7e9, "Apache-2.0"),
+    "JetLM/SDAR-4B-Chat": (4e9, "Apache-2.0"),
+    "JetLM/SDAR-8B-Chat": (8e9, "Apache-2.0"),
+    "JetLM/SDAR-30B-A3B-Chat": (30e9, "Apache-2.0"),
+    "Gen-Verse/TraDo-4B-Instruct": (4e9, "MIT"),
+    "Gen-Verse/TraDo-8B-Instruct": (8e9, "MIT"),
+    "Gen-Verse/TraDo-8B-Thinking": (8e9, "MIT"),
+    "radicalnumerics/RND1-Base-0910": (30e9, "Apache-2.0"),
+    "google/diffusiongemma-26B-A4B-it": (25.2e9, "Apache-2.0"),
+}
+
 MASKED = Family("masked language model", "AutoModelForMaskedLM", "masked")
 # they have an entry in transformers' table, but are fed or read otherwise
 _NOT_PLAIN = {"bart", "mbart", "mvp", "perceiver", "tapas", "layoutlm", "modernvbert", "ultravbert", "reformer", "luke"}
