@@ -15,7 +15,9 @@ Data flows one way, and a module imports only what stands above it (a test holds
     replay                  the player put together, and one HTML file that replays a run
     models                  names to loaded models
     lesson                  one training example under noise: what the model believes, and the loss
+    line                    who is at work and who waits
     engine                  a request to run-file lines, checked, queued, stoppable
+    library                 the models that are offered, those in memory, and the engine of each
     gallery                 the recorded runs of the page, and how to record them again
     data, training, evaluation, judge     the bundled model: made and measured
     ui                      the page; with app.py the only code that imports gradio

@@ -4,19 +4,16 @@ The page and the command line ask an engine and know nothing else of models and 
 this process; an engine on other machines would stream the same lines.
 """
 
-import json
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from inspect import Parameter, signature
 from math import isfinite
 from numbers import Real
-from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,8 +27,9 @@ from dlm_core.canvas import Canvas
 from dlm_core.edit import Cell, edited, pinned
 from dlm_core.lesson import MAX_TOKENS, Kind, Lesson, lesson
 from dlm_core.limits import Limits
+from dlm_core.line import Line
 from dlm_core.models import LoadedModel
-from dlm_core.policies import make_policy, parameters, refuse_unknown
+from dlm_core.policies import POLICIES, make_policy, parameters, refuse_unknown
 from dlm_core.sampler import sample
 from dlm_core.step import Step
 from dlm_core.trace import Trace
@@ -39,13 +37,6 @@ from dlm_core.trace import Trace
 AUTOREGRESSIVE = "autoregressive"  # the name that asks for left to right with a KV cache in place of a policy
 TOP_K = 5
 _BATCH = 8  # canvases in one forward of hindsight
-_RECENT = 16  # runs that tell how long the next ones will take
-_PATIENCE = 0.5  # seconds between two looks at a stop request while waiting for the model
-
-
-def is_notice(line: str) -> bool:
-    """Whether a line an engine yields tells of the queue and is no part of the run."""
-    return line.startswith('{"waiting"')
 
 
 @dataclass(frozen=True)
@@ -55,7 +46,7 @@ class Request:
     `block_length` None is one block, or the model's own blocks where it has any.  With a `canvas`, or the `cells` of a
     text under edit, its masks are filled in, and `prompt`, `length` and `pins` count for nothing.  `pins` are words by
     their position behind the prompt; `windows` are worked on in place of blocks; `branch` says in the run file which
-    run this one continues.
+    run this one continues.  `model` is a name of the menu, None the one that is there.
     """
 
     prompt: str = ""
@@ -69,6 +60,40 @@ class Request:
     pins: Mapping[int, str] = field(default_factory=dict)
     windows: Sequence[tuple[int, int]] | None = None
     branch: Mapping[str, Any] | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class About:
+    """What a page must know of a model before it asks for a run, as plain data."""
+
+    name: str | None = None  # None: there is no model
+    revision: str | None = None  # tells its weights from others: only with the same ones can a run be repeated
+    context: int = 0  # positions at most, prompt included
+    policies: tuple[str, ...] = ()  # those that suit it
+    policy: str = "llada"  # how its authors decode,
+    settings: Mapping[str, Any] = field(default_factory=dict)  # with what,
+    length: int = 96  # and how many positions
+    starts: Mapping[str, Any] = field(default_factory=dict)  # what a page begins with, where not a policy's defaults
+    block_length: int | None = None  # of its attention, where it has one
+    masks: bool = True  # its noise is a mask; else random tokens
+    rightward: bool = True  # it also writes left to right
+    chats: bool = False
+
+
+def about(model: LoadedModel) -> About:
+    """What a page must know of `model`."""
+    masks = model.mask_token_id is not None
+    return About(
+        model.name, model.revision, model.context, suited(masks, model.policy), model.policy, model.settings,
+        model.length, model.starts, model.block_length, masks, model.ar_logits is not None, model.chats,
+    )  # fmt: skip
+
+
+def suited(masks: bool, usual: str) -> tuple[str, ...]:
+    """The policies that suit a model with masks or without, whose authors decode with the `usual` one."""
+    few = {"dreamon"} - {usual}  # asks for tokens that few models have
+    return tuple(name for name in POLICIES if make_policy(name).for_masks == masks and name not in few)
 
 
 class Decoder(NamedTuple):
@@ -149,7 +174,8 @@ def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Pla
         )
     lo, hi = int(free[0]), int(free[-1]) + 1
     length = whole("length", hi - lo, 1, limits.length)
-    params = dict(request.params)
+    # as the model's authors decode, unless it is said otherwise
+    params = (dict(model.settings) if request.policy == model.policy else {}) | dict(request.params)
     if params.get("steps") is not None:
         params["steps"] = whole("steps", params["steps"], 1, min(length, limits.steps))
     elif "steps" in known and known["steps"].default:
@@ -195,24 +221,21 @@ def _plain(value: Any) -> Any:
 
 
 class LocalEngine:
-    """Runs requests in this process, one at a time, first come first served."""
+    """Runs requests in this process, one at a time, first come first served; engines may share a line."""
 
-    def __init__(self, model: LoadedModel, limits: Limits = Limits()) -> None:
+    def __init__(self, model: LoadedModel, limits: Limits = Limits(), line: Line | None = None) -> None:
         self.model = model
         self.limits = limits
-        self._turn = threading.Condition()
-        self._waiting: list[object] = []
-        self._took: deque[float] = deque(maxlen=_RECENT)  # seconds that the latest runs held the model
+        self.line = Line() if line is None else line
         # whatever asks the model, so that it finds a GPU where one has to be asked for
         self._steps = zerogpu.lent(self._denoised, self._seconds)
         self._without = zerogpu.lent(self._read_without, lambda ids, at: zerogpu.seconds(len(at), len(ids)))
         self._rightward = zerogpu.lent(self._read_rightward, lambda ids, at: zerogpu.seconds(1, len(ids)))
         self._lesson = zerogpu.lent(self._taught, lambda *_: zerogpu.seconds(MAX_TOKENS, MAX_TOKENS))
 
-    @property
-    def revision(self) -> str | None:
-        """What tells the model's weights from others: only with the same ones can a run be repeated."""
-        return self.model.revision
+    def about(self, model: str | None = None) -> About:
+        """What a page must know of the model."""
+        return about(self.model)
 
     def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
         """Yield the lines of a run; a wrong request raises ValueError here, before anything is yielded.
@@ -237,7 +260,7 @@ class LocalEngine:
         """
         result, at = _unmeasured(trace), np.flatnonzero(trace.commit_step() >= 0)
         if self.model.mask_token_id is not None and at.size:
-            with self._my_turn():
+            with self.line.turn():
                 result[at] = self._without(_ended(trace), at)
         return result
 
@@ -249,14 +272,14 @@ class LocalEngine:
         """
         result, at = _unmeasured(trace), np.flatnonzero(trace.commit_step() >= 0)
         if self.model.ar_logits is not None and at.size:
-            with self._my_turn():
+            with self.line.turn():
                 result[at] = self._rightward(_ended(trace), at)
         return result
 
-    def lesson(self, text: str, kind: Kind, schedule: str, seed: int) -> Lesson:
+    def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
         """A sentence under noise at every level; what is wrong with it is a ValueError.  Waits for its turn."""
         seed = whole("seed", seed, 0, 2**63 - 1)
-        with self._my_turn():
+        with self.line.turn():
             return self._lesson(text, kind, schedule, seed)
 
     # -- what asks the model; arguments and results can be pickled --
@@ -298,48 +321,13 @@ class LocalEngine:
         )  # fmt: skip
 
     def _lines(self, trace: Trace, request: Request, stop: threading.Event) -> Iterator[str]:
-        with self._in_line() as ticket:
-            if len(self._waiting) > self.limits.queue:
+        with self.line.place() as ticket:
+            if len(self.line) > self.limits.queue:
                 yield trace.lines[-1] + "\n"
                 yield trace.finish("error", f"{self.limits.queue} runs are in line: try again in a minute") + "\n"
                 return
-            yield from self._queue(ticket, stop)
+            yield from self.line.wait(ticket, stop)
             yield from self._record(trace, request, stop)
-
-    @contextmanager
-    def _in_line(self) -> Iterator[object]:
-        ticket = object()
-        with self._turn:
-            self._waiting.append(ticket)
-        try:
-            yield ticket
-        finally:
-            with self._turn:
-                self._waiting.remove(ticket)
-                self._turn.notify_all()
-
-    @contextmanager
-    def _my_turn(self) -> Iterator[None]:
-        """Wait for the model and hold it: whatever is timed is timed alone."""
-        with self._in_line() as ticket:
-            for _ in self._queue(ticket, threading.Event()):
-                pass
-            yield
-
-    def _queue(self, ticket: object, stop: threading.Event) -> Iterator[str]:
-        told = 0
-        while not stop.is_set():
-            with self._turn:
-                ahead = self._waiting.index(ticket)
-                if ahead and ahead == told:
-                    self._turn.wait(_PATIENCE)
-                    ahead = self._waiting.index(ticket)
-            if not ahead:
-                return
-            if ahead != told:
-                told = ahead
-                usual = {"seconds": round(ahead * median(self._took), 1)} if self._took else {}
-                yield json.dumps({"waiting": ahead} | usual) + "\n"
 
     def _record(self, trace: Trace, request: Request, stop: threading.Event) -> Iterator[str]:
         yield trace.lines[-1] + "\n"
@@ -356,7 +344,7 @@ class LocalEngine:
             return
         finally:
             if trace.steps:
-                self._took.append(time.monotonic() - begun)
+                self.line.took(time.monotonic() - begun)
         yield trace.finish("stopped" if why or stop.is_set() else "finished", why) + "\n"
 
     def _exceeded(self, steps: int, seconds: float) -> str | None:
@@ -382,7 +370,9 @@ class BrokenEngine:
     """Stands where an engine would be when its model could not be loaded: every request hears why."""
 
     reason: str
-    revision: None = None
+
+    def about(self, model: str | None = None) -> About:
+        return About(policies=suited(True, About.policy))
 
     def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
         raise ValueError(self.reason)
@@ -396,7 +386,7 @@ class BrokenEngine:
     def foresight(self, trace: Trace) -> ndarray:
         return _unmeasured(trace)
 
-    def lesson(self, text: str, kind: Kind, schedule: str, seed: int) -> Lesson:
+    def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
         raise ValueError(self.reason)
 
 

@@ -1,4 +1,4 @@
-"""What an operator allows visitors, read once from the environment: lengths, steps, seconds, the queue, uploads."""
+"""What an operator allows visitors, read once from the environment: lengths, steps, the queue, uploads, models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ VARIABLES = {
     "seconds": ("UNMASK_MAX_SECONDS", 600),
     "queue": ("UNMASK_MAX_QUEUE", 100),
     "upload": ("UNMASK_MAX_UPLOAD", 32),
+    "models": ("UNMASK_MAX_MODELS", 1),
 }
 MOST = 10**6  # of anything: more is a slip of the finger
 
@@ -24,6 +25,7 @@ class Limits:
     seconds: float = inf  # one run may hold the model
     queue: float = inf  # runs that hold the model or wait for it
     upload: float = inf  # megabytes of one file a visitor opens
+    models: int = 1  # in memory at once, beside one that is on its way
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Limits":

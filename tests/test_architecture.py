@@ -34,6 +34,8 @@ TABLE = {
     "edit": ({"canvas", "models"}, {"numpy"}),
     "gallery": ({"canvas", "comparison", "engine", "models", "trace"}, {"numpy"}),
     "limits": (set(), set()),
+    "line": (set(), set()),
+    "library": ({"engine", "lesson", "limits", "line", "models", "trace"}, {"numpy", "torch"}),
     "zerogpu": (set(), {"spaces"}),
     "engine": (
         {
@@ -44,6 +46,7 @@ TABLE = {
             "edit",
             "lesson",
             "limits",
+            "line",
             "models",
             "policies",
             "sampler",
@@ -62,7 +65,21 @@ TABLE = {
     "__main__": ({"policies", "engine", "gallery", "models", "replay", "trace", "ui"}, {"transformers"}),
     "replay": ({"figures", "trace"}, {"plotly"}),
     "ui": (
-        {"ui", "comparison", "edit", "engine", "figures", "gallery", "lesson", "limits", "policies", "replay", "trace"},
+        {
+            "ui",
+            "comparison",
+            "edit",
+            "engine",
+            "figures",
+            "gallery",
+            "lesson",
+            "library",
+            "limits",
+            "line",
+            "policies",
+            "replay",
+            "trace",
+        },
         {"gradio", "numpy"},
     ),
 }

@@ -49,6 +49,7 @@ class LoadedModel:
     policy: str = "llada"  # how its authors decode, and with what
     settings: Mapping[str, Any] = field(default_factory=dict)
     length: int = 96
+    starts: Mapping[str, Any] = field(default_factory=dict)  # what a page begins with, where not a policy's defaults
 
     @property
     def denoiser(self) -> Denoiser:
@@ -206,7 +207,7 @@ def _fits(size: int, where: str) -> None:
 
 
 def _short(name: str, folder: Path) -> str:
-    return folder.name if Path(name).is_dir() else name
+    return folder.absolute().name if Path(name).is_dir() else name
 
 
 def _device(device: str) -> torch.device:
@@ -316,7 +317,8 @@ def _assemble(
         ar_logits=_next_token(model) if family.attention == "dual" else None,
         closing=tuple(t for t in closing if t is not None), attention=family.attention,
         block_length=block if family.attention in ("block", "canvas") else None, length=family.length,
-        policy=family.policy, settings={name: meant.get(value, value) for name, value in family.settings.items()},
+        starts=family.starts, policy=family.policy,
+        settings={name: meant.get(value, value) for name, value in family.settings.items()},
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ class Family:
     policy: str = "llada"
     settings: Mapping[str, Any] = field(default_factory=dict)  # of that policy, where not its own defaults
     length: int = 96  # positions to fill unless asked otherwise
+    starts: Mapping[str, Any] = field(default_factory=dict)  # what a page begins with, where not a policy's defaults
 
 
 CHATML = (
@@ -127,7 +128,10 @@ FAMILIES = (
         ("DiffusionGemmaForBlockDiffusion", "diffusion_gemma"), block_fields=("canvas_length",), block_length=256,
         policy="diffusion_gemma", length=256,
     ),
-    Family("bundled", "Qwen3ForCausalLM", "dual", ("Qwen3ForCausalLM", "qwen3"), shifted=True),
+    Family(
+        "bundled", "Qwen3ForCausalLM", "dual", ("Qwen3ForCausalLM", "qwen3"), shifted=True,
+        starts={"steps": 64, "num_steps": 64, "temperature": 0.7, "tau": 0.7, "seed": 2},
+    ),
     Family(
         "ModernBERT chat", "AutoModelForMaskedLM", "masked", ("ModernBertForMaskedLM", "modernbert"),
         "(?i)modernbert.*chat", template=QUESTIONS,

@@ -8,7 +8,9 @@ from typing import Any
 import gradio as gr
 
 from dlm_core.comparison import summarise
-from dlm_core.engine import Request, is_notice
+from dlm_core.engine import Request
+from dlm_core.library import Engine
+from dlm_core.line import is_notice
 from dlm_core.policies import parameters
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import denoise, words
@@ -18,12 +20,12 @@ PANES = 4
 STARTING = ("llada", "p2", "mdlm", "left_to_right")
 
 
-def panes(engine: denoise.Engine, requests: Sequence[Request], stop: threading.Event) -> Iterator[str]:
+def panes(engine: Engine, requests: Sequence[Request], stop: threading.Event) -> Iterator[str]:
     """The growing value of the tab: every run in turn, each with its title before it and its numbers behind it."""
     return accumulate(_pieces(engine, requests, stop))
 
 
-def _pieces(engine: denoise.Engine, requests: Sequence[Request], stop: threading.Event) -> Iterator[str]:
+def _pieces(engine: Engine, requests: Sequence[Request], stop: threading.Event) -> Iterator[str]:
     if not 2 <= len(requests) <= PANES:
         yield envelope("error", message=f"a comparison takes 2 to {PANES} policies, got {len(requests)}.")
         return
@@ -69,7 +71,7 @@ def opened(files: Sequence[Any] | None, read: Callable[[Any], Trace] = Trace.loa
     return value + record(done=True)
 
 
-def build(engine: denoise.Engine) -> gr.HTML:
+def build(engine: Engine) -> gr.HTML:
     """Lay the tab out inside the current Blocks and wire it; returns where runs are shown."""
     stops = denoise.Stops()
     prompt, run, stop = denoise.ask(words.COMPARE, ("compare-prompt", "compare-run", "compare-stop"))

@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gradio as gr
-from numpy import ndarray
 
 from dlm_core.engine import Request
-from dlm_core.lesson import Kind, Lesson
+from dlm_core.library import Engine
 from dlm_core.policies import parameters
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
@@ -21,23 +20,6 @@ SEND_EVERY = 0.05  # seconds; a faster model's lines travel together
 POLICY, PLAIN = "llada", {"length": 96, "block_length": 0, "seed": 2}
 # what the page starts with, where that is not the policy's own default; these stay as a visitor left them
 KEPT = {"steps": 64, "num_steps": 64, "temperature": 0.7, "tau": 0.7}
-
-
-class Engine(Protocol):
-    """Whatever turns a request into run-file lines."""
-
-    @property
-    def revision(self) -> str | None: ...
-
-    def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]: ...
-
-    def opening(self, request: Request) -> str: ...
-
-    def hindsight(self, trace: Trace) -> ndarray: ...
-
-    def foresight(self, trace: Trace) -> ndarray: ...
-
-    def lesson(self, text: str, kind: Kind, schedule: str, seed: int) -> Lesson: ...
 
 
 class Stops:

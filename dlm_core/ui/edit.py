@@ -7,13 +7,14 @@ import gradio as gr
 
 from dlm_core.edit import Cell, parse_pins
 from dlm_core.engine import Request, whole
+from dlm_core.library import Engine
 from dlm_core.ui import compare, denoise, words
 from dlm_core.ui.player import editor, envelope
 
 _MOST = 2**31  # of any count or id that the page sends
 
 
-def made(engine: denoise.Engine, text: str, pins: str, length: Any) -> str:
+def made(engine: Engine, text: str, pins: str, length: Any) -> str:
     """The tab's value for a typed text with `length` masks behind it, some of them pinned; or what is wrong with it."""
     try:
         pinned = parse_pins(pins or "")
@@ -75,7 +76,7 @@ def _window(lo: Any, hi: Any) -> tuple[int, int]:
     return whole("a window", lo, 0, _MOST), whole("a window", hi, 0, _MOST)
 
 
-def build(engine: denoise.Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops) -> None:
+def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops) -> None:
     """Lay the tab out inside the current Blocks and wire it; `tree` asks for runs, which play in `player`."""
     with gr.Row(elem_classes="ask"):
         text = gr.Textbox(

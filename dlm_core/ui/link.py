@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from dlm_core.library import Engine
 from dlm_core.policies import parameters
 from dlm_core.ui import denoise, words
 from dlm_core.ui.player import envelope
@@ -23,7 +24,7 @@ class Link(NamedTuple):
     run: bool
 
 
-def read(query: Mapping[str, str], engine: denoise.Engine) -> Link:
+def read(query: Mapping[str, str], engine: Engine) -> Link:
     """What a link asks for; every value that the engine would refuse is left at the page's own, with a sentence.
 
     Names that mean nothing here belong to somebody else, and are left alone.
@@ -64,12 +65,12 @@ def read(query: Mapping[str, str], engine: denoise.Engine) -> Link:
         fewer = _fewer_steps(values["length"], values)
         values |= {name: steps for name, steps in fewer.items() if name in known}
     complaints += _out_of_reach(query, policy)
-    if (theirs := query.get("revision")) and theirs != engine.revision:
-        complaints.append(words.LINK_MODEL.format(theirs=theirs[:40], ours=engine.revision))
+    if (theirs := query.get("revision")) and theirs != (ours := engine.about().revision):
+        complaints.append(words.LINK_MODEL.format(theirs=theirs[:40], ours=ours))
     return Link(policy, values, complaints, query.get("run") == "1" and not complaints)
 
 
-def opening(query: Mapping[str, str], engine: denoise.Engine) -> list[Any]:
+def opening(query: Mapping[str, str], engine: Engine) -> list[Any]:
     """What a link changes: whether to run, the player's value, the prompt, the policy, and every control."""
     names = (*denoise.PLAIN, *words.PARAMETERS)
     if not query:

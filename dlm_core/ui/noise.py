@@ -10,6 +10,7 @@ import gradio as gr
 from dlm_core.engine import Request
 from dlm_core.figures import Theme, plot_schedule, schedule_data
 from dlm_core.lesson import LEVELS, Kind, Lesson
+from dlm_core.library import Engine
 from dlm_core.trace import texts_of
 from dlm_core.ui import denoise, words
 from dlm_core.ui.player import envelope, lesson, record
@@ -21,7 +22,7 @@ UNDO: dict[Kind, dict[str, Any]] = {
 }
 
 
-def shown(engine: denoise.Engine, text: str, kind: Kind, schedule: str, seed: Any) -> str:
+def shown(engine: Engine, text: str, kind: Kind, schedule: str, seed: Any) -> str:
     """The tab's value for a sentence, or the sentence that says what is wrong with it."""
     try:
         example = engine.lesson(text or "", kind, schedule, seed)
@@ -48,7 +49,7 @@ def request(example: Lesson, t: float, seed: Any) -> Request:
 
 
 def denoised(
-    engine: denoise.Engine, text: str, kind: Kind, schedule: str, seed: Any, t: float, stop: threading.Event
+    engine: Engine, text: str, kind: Kind, schedule: str, seed: Any, t: float, stop: threading.Event
 ) -> Iterator[str]:
     """The player's growing value for the run that takes the noise of level t away."""
     try:
@@ -59,7 +60,7 @@ def denoised(
     yield from denoise.stream(engine, asked, stop)
 
 
-def build(engine: denoise.Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops) -> None:
+def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops) -> None:
     """Lay the tab out inside the current Blocks and wire it; the run it begins plays in `player`."""
     with gr.Row(elem_classes="ask"):
         sentence = gr.Textbox(

@@ -10,9 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from dlm_core.engine import is_notice
 from dlm_core.gallery import OPENING, file_of
+from dlm_core.library import Engine
 from dlm_core.limits import Limits
+from dlm_core.line import is_notice
 from dlm_core.replay import ASSETS, css
 from dlm_core.trace import Trace
 from dlm_core.ui import code, compare, denoise, edit, link, noise, race, runs, words
@@ -52,7 +53,7 @@ def _script(file: str, mount: str, about: dict[str, Any]) -> str:
     return f"<script>{{\n{(ASSETS / file).read_text()}\n{mount}({json.dumps(about)});\n}}</script>"
 
 
-def build_page(engine: denoise.Engine, models: list[str], recorded: Path = RECORDED) -> gr.Blocks:
+def build_page(engine: Engine, models: list[str], recorded: Path = RECORDED) -> gr.Blocks:
     """The page over an engine; `models` are the names in its menu."""
     stops = denoise.Stops()  # of what plays in the player, whichever tab began it
     with gr.Blocks(title=words.TITLE, analytics_enabled=False) as page:
@@ -79,7 +80,7 @@ def build_page(engine: denoise.Engine, models: list[str], recorded: Path = RECOR
     return page
 
 
-def _denoise_api(engine: denoise.Engine) -> Any:
+def _denoise_api(engine: Engine) -> Any:
     def run(
         prompt: str = "", policy: str = "llada", steps: int = 32, length: int = 96, block_length: int | None = None,
         temperature: float = 0.7, seed: int = 0, params: dict | None = None,
@@ -96,7 +97,7 @@ def _denoise_api(engine: denoise.Engine) -> Any:
     return run
 
 
-def _write_api(engine: denoise.Engine) -> Any:
+def _write_api(engine: Engine) -> Any:
     def write(
         prompt: str = "", policy: str = "llada", steps: int = 32, length: int = 96, temperature: float = 0.7,
         seed: int = 0,
@@ -123,7 +124,7 @@ def _write_api(engine: denoise.Engine) -> Any:
 
 
 def _growing(
-    engine: denoise.Engine, prompt: str, policy: str, length: int, block_length: int | None, seed: int,
+    engine: Engine, prompt: str, policy: str, length: int, block_length: int | None, seed: int,
     params: dict[str, Any],
 ) -> Iterator[Trace]:  # fmt: skip
     """The run as it grows, a line at a time; a wrong request is a sentence for the caller."""

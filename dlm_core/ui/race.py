@@ -9,8 +9,10 @@ from typing import Any, get_args
 import gradio as gr
 
 from dlm_core.comparison import Standing, standing
-from dlm_core.engine import AUTOREGRESSIVE, Request, is_notice, whole
+from dlm_core.engine import AUTOREGRESSIVE, Request, whole
 from dlm_core.figures import Theme, plot_tradeoff, tradeoff_data
+from dlm_core.library import Engine
+from dlm_core.line import is_notice
 from dlm_core.ui import denoise, words
 from dlm_core.ui.compare import pane
 from dlm_core.ui.player import comparison, envelope, record
@@ -20,14 +22,14 @@ TIE = 0.03  # two numbers this close, as a share, have no winner
 
 
 def race(
-    engine: denoise.Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event
+    engine: Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event
 ) -> Iterator[str]:
     """The growing value of the tab: both sides, their verdict, then diffusion at every other number of forwards."""
     return accumulate(_pieces(engine, prompt, length, steps, temperature, seed, stop))
 
 
 def _pieces(
-    engine: denoise.Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event
+    engine: Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event
 ) -> Iterator[str]:
     def ask(policy: str, size: int = length, **params: Any) -> Iterator[str]:
         return engine.run(Request(prompt, policy, size, None, seed, params | {"temperature": temperature}), stop)
@@ -95,7 +97,7 @@ def _close(left: float, right: float) -> bool:
     return abs(left - right) <= TIE * max(left, right)
 
 
-def build(engine: denoise.Engine) -> None:
+def build(engine: Engine) -> None:
     """Lay the tab out inside the current Blocks and wire it."""
     stops = denoise.Stops()
     prompt, run, stop = denoise.ask(words.RACE, ("race-prompt", "race-run", "race-stop"))
