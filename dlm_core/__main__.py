@@ -38,6 +38,11 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--block-length", type=int, help="fill blocks of this length left to right (default: the model's, or one block)"
     )
+    options.add_argument(
+        "--cache", choices=("prefix", "dual"),
+        help="compute fewer positions a forward and let the rest stand still until the next block: approximate, so the "
+        "text differs (default: none)",
+    )  # fmt: skip
     options.add_argument("--seed", type=int, default=0, help="the same seed and settings repeat the run (default: 0)")
     options.add_argument("--out", type=Path, help="write the run here, by custom NAME.run.jsonl.gz")
     for name, (kind, text) in FLAGS.items():
@@ -81,7 +86,8 @@ def run(args: argparse.Namespace) -> None:
     model = load_model(args.model, revision=args.revision)
     policy, length = args.policy or model.policy, model.length if args.length is None else args.length
     given = ({} if args.policy else dict(model.settings)) | given
-    engine, request = LocalEngine(model), Request(args.prompt, policy, length, args.block_length, args.seed, given)
+    request = Request(args.prompt, policy, length, args.block_length, args.seed, given, cache=args.cache)
+    engine = LocalEngine(model)
     trace = Trace.parse("".join(engine.run(request)).encode())
     if args.out:
         trace.save(args.out)

@@ -35,6 +35,20 @@ class SelfConditioned(Denoiser, Protocol):
         ...
 
 
+@runtime_checkable
+class Windowed(Denoiser, Protocol):
+    """A denoiser that works on a window at a time: settles one before the next, or keeps what it knows of the rest."""
+
+    def focus(self, lo: int, hi: int) -> slice:
+        """The window `[lo, hi)` is at work from now on; returns the positions that may be asked about meanwhile."""
+        ...
+
+
+def focus(denoiser: Denoiser, lo: int, hi: int) -> slice:
+    """Tell a denoiser which window is at work; one that does not care may be asked about everything."""
+    return denoiser.focus(lo, hi) if isinstance(denoiser, Windowed) else slice(0, None)
+
+
 @dataclass(frozen=True, eq=False)
 class TableDenoiser:
     """The public stand-in for a network in tests: `table(ids (batch, length)) -> logits (batch, length, vocab)`.
@@ -65,6 +79,9 @@ class _Composed:
     def mask_token_id(self) -> int | None:
         return self.denoiser.mask_token_id
 
+    def focus(self, lo: int, hi: int) -> slice:
+        return focus(self.denoiser, lo, hi)
+
 
 @dataclass(frozen=True, eq=False)
 class Shifted(_Composed):
@@ -78,6 +95,11 @@ class Shifted(_Composed):
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
         return self.denoiser(ids, (positions - 1).clamp(min=0))
+
+    def focus(self, lo: int, hi: int) -> slice:
+        """What speaks about the window's first position stands before it, so the network's window begins there."""
+        reach = focus(self.denoiser, max(lo - 1, 0), hi)
+        return slice(reach.start and reach.start + 1, reach.stop)
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,7 +46,8 @@ class Request:
     `block_length` None is one block, or the model's own blocks where it has any.  With a `canvas`, or the `cells` of a
     text under edit, its masks are filled in, and `prompt`, `length` and `pins` count for nothing.  `pins` are words by
     their position behind the prompt; `windows` are worked on in place of blocks; `branch` says in the run file which
-    run this one continues.  `model` is a name of the menu, None the one that is there.
+    run this one continues.  `model` is a name of the menu, None the one that is there.  `cache` "prefix" or "dual" has
+    the model approximate, with fewer positions computed.
     """
 
     prompt: str = ""
@@ -61,6 +62,7 @@ class Request:
     windows: Sequence[tuple[int, int]] | None = None
     branch: Mapping[str, Any] | None = None
     model: str | None = None
+    cache: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,7 @@ def decoder(name: str) -> Decoder:
 def _denoise(
     name: str, model: LoadedModel, canvas: Canvas, windows: list[tuple[int, int]], seed: int, params: Mapping[str, Any]
 ) -> Iterator[Step]:
-    policy = make_policy(name, **params)
-    focused = model.block_length is not None
-    return sample(model.denoiser, canvas, policy, windows=windows, seed=seed, top_k=TOP_K, focused=focused)
+    return sample(model.denoiser, canvas, make_policy(name, **params), windows=windows, seed=seed, top_k=TOP_K)
 
 
 def _autoregress(
@@ -188,10 +188,13 @@ def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Pla
             raise ValueError(f"{name} must be a number, got {'nothing' if value is None else value}")
     block_length = None if request.block_length is None else whole("block length", request.block_length, 1, length)
     windows = model.windows(lo, hi, block_length) if request.windows is None else list(request.windows)
+    if request.cache and request.policy == AUTOREGRESSIVE:
+        raise ValueError("left to right keeps an exact cache: leave the approximate one out")
+    denoised = model.cached(request.cache) if request.cache else model
     return Plan(
         canvas=canvas,
         windows=windows,
-        steps=begin(model, canvas, windows, seed, params),
+        steps=begin(denoised, canvas, windows, seed, params),
         settings={"name": request.policy} | {name: _plain(params.get(name, p.default)) for name, p in known.items()},
         seed=seed,
     )
@@ -317,7 +320,7 @@ class LocalEngine:
             model=self.model.describe(), prompt=request.prompt, canvas=agreed.canvas.ids, fixed=agreed.canvas.fixed,
             policy=agreed.settings, windows=agreed.windows, seed=agreed.seed, top_k=TOP_K,
             versions={name: version(name) for name in ("torch", "transformers")}, piece=self.model.piece,
-            branch=request.branch,
+            branch=request.branch, cache=request.cache,
         )  # fmt: skip
 
     def _lines(self, trace: Trace, request: Request, stop: threading.Event) -> Iterator[str]:

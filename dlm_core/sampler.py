@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dlm_core.beliefs import believe
 from dlm_core.canvas import Canvas
-from dlm_core.denoiser import Denoiser
+from dlm_core.denoiser import Denoiser, focus
 from dlm_core.policies.policy import Policy, Update, View
 from dlm_core.step import Step
 
@@ -28,13 +28,12 @@ def sample(
     windows: Sequence[tuple[int, int]] | None = None,
     seed: int = 0,
     top_k: int = 5,
-    focused: bool = False,
 ) -> Iterator[Step]:
     """Denoise `canvas` by `policy`, yielding a `Step` after every forward pass.
 
-    `windows` are half-open ranges worked on in order; None is one window over the whole canvas.  `focused` asks the
-    denoiser about the window at work and nothing else, for models that settle one block before the next.  The same
-    arguments give the same steps.  Wrong arguments raise ValueError here, not at the first step.
+    `windows` are half-open ranges worked on in order; None is one window over the whole canvas.  The denoiser is told
+    which one is at work, and may narrow what it can be asked about.  The same arguments give the same steps.  Wrong
+    arguments raise ValueError here, not at the first step.
     """
     length = len(canvas)
     windows = [(0, length)] if windows is None else [(int(lo), int(hi)) for lo, hi in windows]
@@ -62,19 +61,19 @@ def sample(
     rehearsal = fresh()
     for rehearsal.window_index in range(len(windows)):  # every rule that depends on the windows speaks now
         policy.begin(rehearsal)
-    return _steps(policy, fresh(), top_k, focused)
+    return _steps(policy, fresh(), top_k)
 
 
 @torch.inference_mode()  # as a decorator: entered anew at each resume, so it never leaks into the consumer
-def _steps(policy: Policy, view: View, top_k: int, focused: bool) -> Iterator[Step]:
+def _steps(policy: Policy, view: View, top_k: int) -> Iterator[Step]:
     done, seconds = 0, 0.0
     for index in range(len(view.windows)):
         view.window_index, view.step = index, 0
         policy.begin(view)
         while not policy.finished(view):
             began = time.perf_counter()
-            lo, hi = view.window if focused else (0, len(view.ids))
-            view.positions = lo + policy.asks(view)[lo:hi].nonzero()[:, 0]
+            reach = focus(view.denoiser, *view.window)
+            view.positions = reach.start + policy.asks(view)[reach].nonzero()[:, 0]
             view.logits = view.ask(view.ids[None], view.positions)[0]
             view.beliefs = believe(view.logits, top_k)
             update = policy(view)

@@ -227,10 +227,12 @@ class Trace:
         versions: Mapping[str, str],
         piece: Callable[[int], Piece],
         branch: Mapping[str, Any] | None = None,
+        cache: str | None = None,
     ) -> "Trace":
         """Open a run: `model` needs name, vocab_size, mask and stop; `policy` a name and its parameters.
 
-        `branch` says which run this one continues, and from where.
+        `branch` says which run this one continues, and from where; `cache` which one made the model's answers
+        approximate.
         """
         header = {
             "unmask": SCHEMA,
@@ -243,7 +245,9 @@ class Trace:
             "seed": seed,
             "top_k": top_k,
             "versions": dict(versions),
-        } | ({"branch": dict(branch)} if branch else {})
+        }
+        header |= {"branch": dict(branch)} if branch else {}
+        header |= {"cache": {"kind": cache, "approximate": True}} if cache else {}
         trace = cls(header)
         trace._piece = piece
         trace._write(header, header["canvas"])
@@ -474,14 +478,16 @@ class Trace:
         return left
 
     def summary(self) -> str:
-        """One line for a person: steps, forwards, seconds, tokens per forward."""
+        """One line for a person: steps, forwards, seconds, tokens per forward, and whether the model approximated."""
         if not self.steps:
             return "0 steps"
         last = self.steps[-1]
         tokens = sum(int(step.written.sum()) for step in self.steps)
+        cache = self.header.get("cache")
         return (
             f"{len(self.steps)} steps, {last.forwards} forwards, {last.seconds:.2f} seconds, "
             f"{tokens / last.forwards:.2f} tokens per forward"
+            + (f", approximate: {cache['kind']} cache" if cache else "")
         )
 
 
@@ -513,6 +519,8 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
     _need(record, "prompt", str)
     _need(_need(record, "policy", dict), "name", str)
     _need(record, "seed", int)
+    if "cache" in record:
+        _need(_need(record, "cache", dict), "kind", str)
     return record
 
 

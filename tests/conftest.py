@@ -1,9 +1,11 @@
 """Fixtures: a denoiser with known answers, a run recorded from it, and the bundled model."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from layouts import write
 from oracle import oracle
 from stand_ins import MASK, VOCAB, elastic, record
 
@@ -45,3 +47,16 @@ def grown(network: Callable[[int], Denoiser]) -> Trace:
 @pytest.fixture(scope="session")
 def bundled() -> LoadedModel:
     return load_model("bundled")
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a tiny checkpoint in the layout of a family, made once."""
+    made: dict[str, Path] = {}
+
+    def build(family: str) -> Path:
+        if family not in made:
+            made[family] = write(tmp_path_factory.mktemp("mapped"), family)
+        return made[family]
+
+    return build

@@ -85,7 +85,7 @@ def test_a_run_of_two_canvases_equals_generate_in_every_draft(folder, loaded, mo
         loaded.windows(len(prompt), len(canvas)),
         make_policy("diffusion_gemma", draws="canvas", stability_threshold=1, confidence_threshold=1e-9, **SETTINGS),
     )
-    steps = list(sample(loaded.denoiser, canvas, policy, windows=windows, seed=SEED, focused=True))
+    steps = list(sample(loaded.denoiser, canvas, policy, windows=windows, seed=SEED))
     assert windows == [(len(prompt), len(prompt) + CANVAS), (len(prompt) + CANVAS, len(canvas))]
     assert len(steps) == len(recorder.steps) == 2 * SETTINGS["max_denoising_steps"]
     drafts = [step.top_ids[slice(*step.window), 0].tolist() for step in steps]
@@ -126,5 +126,5 @@ def test_a_canvas_that_settles_early_ends_and_the_next_one_begins(loaded):
     prompt = loaded.encode_prompt("why?")
     policy = make_policy("diffusion_gemma", max_denoising_steps=4, stability_threshold=0, confidence_threshold=1e9)
     windows = loaded.windows(len(prompt), len(prompt) + 16)
-    steps = list(sample(loaded.denoiser, loaded.canvas(prompt, 16), policy, windows=windows, focused=True))
+    steps = list(sample(loaded.denoiser, loaded.canvas(prompt, 16), policy, windows=windows))
     assert [step.window for step in steps] == windows

@@ -1,5 +1,7 @@
 """Laws of the loop and of every policy, over random policies, canvases and fixed patterns."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from oracle import oracle
 from stand_ins import MASK, STOP, VOCAB
 
 from dlm_core.canvas import Canvas, blocks
-from dlm_core.denoiser import BlockCausal, TableDenoiser
+from dlm_core.denoiser import Banned, BlockCausal, Denoiser, TableDenoiser
 from dlm_core.policies import POLICIES, make_policy, parameters
 from dlm_core.sampler import sample
 
@@ -365,11 +367,29 @@ def test_wrong_arguments_are_told_at_the_call_and_not_at_the_first_step(network,
         sample(network(), **arguments)
 
 
-def test_a_focused_run_asks_about_the_window_at_work_and_writes_the_same(network):
+@dataclass
+class OneAtATime:
+    """Any denoiser, but asked about nothing outside the window at work."""
+
+    denoiser: Denoiser
+    windows: list = field(default_factory=list)
+    vocab_size, mask_token_id = VOCAB, MASK
+
+    def focus(self, lo, hi):
+        self.windows.append((lo, hi))
+        return slice(lo, hi)
+
+    def __call__(self, ids, positions):
+        return self.denoiser(ids, positions)
+
+
+def test_a_denoiser_that_works_on_a_window_is_told_which_and_asked_about_no_other_position(network):
     canvas, windows = Canvas.from_prompt([1, 2], 12, MASK), [(2, 8), (8, 14)]
     block_causal, policy = BlockCausal(network(), 6, start=2), make_policy("llada", steps=6)
+    narrowing = OneAtATime(block_causal)
     wide = list(sample(block_causal, canvas, policy, windows=windows))
-    narrow = list(sample(block_causal, canvas, policy, windows=windows, focused=True))
+    narrow = list(sample(Banned(narrowing, []), canvas, policy, windows=windows))
+    assert narrowing.windows == [step.window for step in narrow]
     assert [step.after.tolist() for step in narrow] == [step.after.tolist() for step in wide]
     for step in narrow:
         measured = (step.predicted >= 0).nonzero()[0]

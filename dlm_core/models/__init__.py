@@ -6,11 +6,11 @@ caches, chat template) is settled here and nowhere else.
 """
 
 from dlm_core.models.hub import ModelError, cached, is_folder, permit
-from dlm_core.models.loading import BUNDLED, LoadedModel, Needs, load_model, needs
+from dlm_core.models.loading import BUNDLED, CACHES, LoadedModel, Needs, load_model, needs
 from dlm_core.models.progress import Cancelled, Progress
 from dlm_core.models.registry import PINS
 
 __all__ = [
-    "BUNDLED", "PINS", "Cancelled", "LoadedModel", "ModelError", "Needs", "Progress", "cached", "is_folder",
+    "BUNDLED", "CACHES", "PINS", "Cancelled", "LoadedModel", "ModelError", "Needs", "Progress", "cached", "is_folder",
     "load_model", "needs", "permit",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ damaged becomes one `ModelError` sentence that says what to do.
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,13 +21,22 @@ from dlm_core.canvas import Canvas, aligned, blocks
 from dlm_core.denoiser import Banned, Denoiser, Shifted
 from dlm_core.models.hub import ModelError, allowed, fetched, locate, read_config, sentence
 from dlm_core.models.memory import available
-from dlm_core.models.networks import BlockAttention, BlockCache, CanvasDecoder, FullAttention, MaskedEncoder, OwnCode
+from dlm_core.models.networks import (
+    BlockAttention,
+    BlockCache,
+    CanvasDecoder,
+    FullAttention,
+    MaskedEncoder,
+    OwnCode,
+    WindowCache,
+)
 from dlm_core.models.progress import Progress, Watch, reading, shards
 from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, Attention, Family, recognise
 from dlm_core.models.text import Message, Text
 from dlm_core.trace import Piece
 
 BUNDLED = Path(__file__).parents[2] / "assets" / "model"
+CACHES = ("prefix", "dual")  # approximate, and never on by themselves
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +47,7 @@ class LoadedModel:
     revision: str | None
     text: Text = field(repr=False)
     model: PreTrainedModel = field(repr=False)
-    build: Callable[[], Denoiser] = field(repr=False)
+    build: Callable[[str | None], Denoiser] = field(repr=False)  # given one of CACHES, or None
     mask_token_id: int | None
     stop_ids: tuple[int, ...]  # end of text: everything behind the first one is a tail
     context: int  # positions at most, prompt included
@@ -54,7 +63,17 @@ class LoadedModel:
     @property
     def denoiser(self) -> Denoiser:
         """A fresh denoiser: one that keeps a cache or its own last answer keeps them for one run."""
-        return self.build()
+        return self.build(None)
+
+    def cached(self, kind: str) -> "LoadedModel":
+        """This model with denoisers that approximate, by a prefix or a dual cache; ValueError where it cannot be."""
+        if kind not in CACHES:
+            raise ValueError(f"cache must be one of {', '.join(CACHES)}, got {kind!r}")
+        if self.attention not in ("full", "dual"):
+            raise ValueError(
+                f"an approximate cache is for decoders that see the whole canvas, and {self.name} is none: leave it out"
+            )
+        return replace(self, build=lambda _: self.build(kind))
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -324,17 +343,19 @@ def _assemble(
 
 def _builder(
     family: Family, model: PreTrainedModel, mask: int | None, block: int | None, banned: Sequence[int]
-) -> Callable[[], Denoiser]:
+) -> Callable[[str | None], Denoiser]:
     """How to make a denoiser for one run.  A process of random tokens has every token as noise, so none is banned."""
     if family.attention == "canvas":
-        return lambda: CanvasDecoder(model, block)
+        return lambda _: CanvasDecoder(model, block)
     if family.attention == "block":
         network = BlockAttention(model, mask, block)
     else:
         network = {"masked": MaskedEncoder, "own": OwnCode}.get(family.attention, FullAttention)(model, mask)
 
-    def build() -> Denoiser:
+    def build(cache: str | None) -> Denoiser:
         denoiser = BlockCache(network) if family.attention == "block" else network
+        if cache:
+            denoiser = WindowCache(network, suffix=cache == "dual")
         return Banned(Shifted(denoiser) if family.shifted else denoiser, banned)
 
     return build

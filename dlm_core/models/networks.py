@@ -1,4 +1,4 @@
-"""Networks of transformers as denoisers: what each position sees, the head only where asked, and exact caches.
+"""Networks of transformers as denoisers: what each position sees, the head only where asked, exact caches and others.
 
 Each takes ids on any device, computes where its weights are, and answers in float32 where the ids came from.
 """
@@ -34,6 +34,75 @@ class FullAttention(_Network):
         ids_there = ids.to(self.model.device)
         states = self.model.model(input_ids=ids_there, is_causal=False, use_cache=False).last_hidden_state
         return self.head(states[:, positions.to(states.device)], ids)
+
+
+class _Around(DynamicCache):
+    """Keys and values of a whole canvas, in which those from `lo` to `hi` give way to whatever is computed now."""
+
+    def __init__(self, whole: DynamicCache, lo: int, hi: int) -> None:
+        super().__init__()
+        self.whole, self.lo, self.hi = whole, lo, hi
+
+    def update(self, keys: Tensor, values: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        def around(kept: Tensor, new: Tensor) -> Tensor:
+            kept = kept.expand(len(new), -1, -1, -1)
+            return torch.cat([kept[:, :, : self.lo], new, kept[:, :, self.hi :]], dim=2)
+
+        layer = self.whole.layers[layer_idx]
+        return around(layer.keys, keys), around(layer.values, values)
+
+
+@dataclass(eq=False)
+class WindowCache:
+    """Fast-dLLM's caches around a network that sees everything (arXiv 2505.22618): an approximation.
+
+    The first forward of a window computes the whole canvas and keeps the keys and values; those that follow compute
+    from the window on (prefix cache) or, with `suffix`, the window alone (dual cache), as if all else stood still.  It
+    does not: in a bidirectional network every key moves with every token, so the answers are near the network's own
+    and not equal to them.  One run, one cache; without `focus` it keeps nothing.
+    """
+
+    network: FullAttention
+    suffix: bool = False
+    _window: tuple[int, int] | None = field(default=None, init=False)
+    _kept: DynamicCache | None = field(default=None, init=False)
+    _shape: tuple[int, int] = field(default=(0, 0), init=False)  # of the canvases that it was computed from
+
+    @property
+    def vocab_size(self) -> int:
+        return self.network.vocab_size
+
+    @property
+    def mask_token_id(self) -> int | None:
+        return self.network.mask_token_id
+
+    def focus(self, lo: int, hi: int) -> slice:
+        if (lo, hi) != self._window:
+            self._window, self._kept = (lo, hi), None
+        return slice(lo, hi if self.suffix else None)
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        rows, length = ids.shape
+        refresh = self._kept is None or self._shape not in ((1, length), (rows, length))
+        if refresh:
+            lo, hi, cache = 0, length, DynamicCache()
+        else:
+            lo, hi = self._window[0], self._window[1] if self.suffix else length
+            cache = _Around(self._kept, lo, hi)
+        states = self._states(ids, lo, hi, cache)
+        if refresh and self._window:
+            self._kept, self._shape = cache, (rows, length)
+        return self.network.head(states[:, positions.to(states.device) - lo], ids)
+
+    def _states(self, ids: Tensor, lo: int, hi: int, cache: DynamicCache) -> Tensor:
+        """Last hidden states of `ids[:, lo:hi]`, which see each other and all that the cache holds around them."""
+        model = self.network.model
+        here = torch.arange(lo, hi, device=model.device)
+        everything = torch.ones(1, 1, hi - lo, ids.shape[1], dtype=torch.bool, device=model.device)
+        return model.model(
+            input_ids=ids[:, lo:hi].to(model.device), past_key_values=cache, use_cache=True,
+            attention_mask=everything, position_ids=here[None],
+        ).last_hidden_state  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -89,6 +158,10 @@ class BlockAttention(_Network):
             attention_mask=block_mask(here[done:], here, self.block_length), position_ids=here[None, done:],
         ).last_hidden_state  # fmt: skip
 
+    def focus(self, lo: int, hi: int) -> slice:
+        """A block is settled before the next, which sees it, is computed."""
+        return slice(lo, hi)
+
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
         states = self.states(ids, 0, None)
         return self.head(states[:, positions.to(states.device)], ids)
@@ -115,6 +188,9 @@ class BlockCache:
     @property
     def mask_token_id(self) -> int | None:
         return self.network.mask_token_id
+
+    def focus(self, lo: int, hi: int) -> slice:
+        return self.network.focus(lo, hi)
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
         length = self.network.block_length
@@ -167,6 +243,10 @@ class CanvasDecoder:
     @property
     def vocab_size(self) -> int:
         return self.model.config.get_text_config().vocab_size
+
+    def focus(self, lo: int, hi: int) -> slice:
+        """A canvas is settled before the encoder reads it."""
+        return slice(lo, hi)
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
         first, last = int(positions.min()), int(positions.max())

@@ -160,7 +160,7 @@ def cache_rows() -> list[tuple[str, str, str]]:
 
     def run(denoiser: Denoiser) -> int:
         banned = Banned(denoiser, [model.mask_token_id])
-        return sum(1 for _ in sample(banned, canvas, policy, windows=windows, focused=True))
+        return sum(1 for _ in sample(banned, canvas, policy, windows=windows))
 
     forwards = run(network)
     ours, plain = side_by_side(lambda: run(BlockCache(network)), lambda: run(network), repeats=3)
