@@ -113,11 +113,10 @@ def site(folder: str) -> None:
     """Write a static site: the gallery and the player, and the header that makes it a static Space."""
     from dlm_core.gallery import cards, file_of
     from dlm_core.replay import site as site_page
-    from dlm_core.ui.words import RUNS
 
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
-    runs = [card | {"data": file_of(card["name"]).read_bytes()} for card in cards(RUNS)]
+    runs = [card | {"data": file_of(card["name"]).read_bytes()} for card in cards()]
     (out / "index.html").write_text(site_page(runs), encoding="utf-8")
     (out / "README.md").write_text("---\ntitle: Unmask, recorded runs\nsdk: static\n---\n", encoding="utf-8")
     print(f"{out / 'index.html'}: {len(runs)} runs", file=sys.stderr)

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 
 from dlm_core.comparison import Standing
 from dlm_core.trace import Trace
+from dlm_core.words import english
 
 Theme = Literal["light", "dark"]
 Measure = Literal["confidence", "entropy", "commit"]
@@ -82,9 +83,9 @@ def plot_heatmap(data: HeatmapData, measure: Measure, theme: Theme = "light") ->
         ]
     )  # fmt: skip
     return _styled(figure, theme).update_layout(
-        xaxis={"title": "step", "range": [-0.5, max(1, steps) - 0.5], "dtick": _whole(steps)},
+        xaxis={"title": english("figures.step"), "range": [-0.5, max(1, steps) - 0.5], "dtick": _whole(steps)},
         yaxis={
-            "title": "position",
+            "title": english("figures.position"),
             "range": [max(1, len(data.measured)) - 0.5, -0.5],
             "dtick": _whole(len(data.measured)),
         },
@@ -126,21 +127,30 @@ def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:
     colours = palette(theme)
     figure = go.Figure(
         [
-            go.Bar(y=data.tokens_per_forward, name="tokens per forward", marker_color=colours["r2"], yaxis="y2"),
+            go.Bar(
+                y=data.tokens_per_forward,
+                name=english("figures.tokens_per_forward"),
+                marker_color=colours["r2"],
+                yaxis="y2",
+            ),
             go.Scatter(
-                y=data.masks_left, name="masks left", mode="lines", line={"color": colours["accent"], "width": 2}
+                y=data.masks_left,
+                name=english("figures.masks_left"),
+                mode="lines",
+                line={"color": colours["accent"], "width": 2},
             ),
         ]
     )
     figure.update_traces(hoverinfo="none")
     return _styled(figure, theme).update_layout(
         xaxis={
-            "title": "step", "range": [-0.5, max(1, len(data.masks_left)) - 0.5], "dtick": _whole(len(data.masks_left)),
+            "title": english("figures.step"), "range": [-0.5, max(1, len(data.masks_left)) - 0.5],
+            "dtick": _whole(len(data.masks_left)),
         },
-        yaxis={"title": "masks", "rangemode": "tozero", "nticks": 4},
+        yaxis={"title": english("figures.masks"), "rangemode": "tozero", "nticks": 4},
         yaxis2={
-            "title": "per forward", "nticks": 4, "tickmode": "auto", "tickformat": ".2~f", "overlaying": "y",
-            "side": "right", "rangemode": "tozero", "showgrid": False,
+            "title": english("figures.per_forward"), "nticks": 4, "tickmode": "auto", "tickformat": ".2~f",
+            "overlaying": "y", "side": "right", "rangemode": "tozero", "showgrid": False,
             "automargin": True, "tickfont": {"size": 11}, "fixedrange": True, "zeroline": False,
         },
         bargap=0.15,
@@ -175,22 +185,23 @@ def _curve(sides: Sequence[Standing]) -> Curve:
 def plot_tradeoff(data: TradeoffData, theme: Theme = "light") -> go.Figure:
     """Tokens per second against nats per character, in both readings; points carry their forwards."""
     colours, figure = palette(theme), go.Figure()
-    for reading, words, colour in (("foresight", "left to right", "accent"), ("hindsight", "in hindsight", "revise")):
+    for reading, colour in (("foresight", "accent"), ("hindsight", "revise")):
         for writer, curve, symbol, size in (
             ("diffusion", data.diffusion, "circle", 8), ("autoregression", data.autoregression, "star", 14)
         ):  # fmt: skip
             figure.add_scatter(
                 x=curve.tokens_per_second, y=getattr(curve, reading), customdata=curve.forwards,
-                name=f"{writer}, read {words}", mode="lines+markers+text", textposition="top center", cliponaxis=False,
+                name=english(f"figures.{writer}_{reading}"), mode="lines+markers+text",
+                textposition="top center", cliponaxis=False,
                 text=curve.forwards if reading == "foresight" and writer == "diffusion" else None,
                 line={"color": colours[colour], "width": 2, "dash": "solid" if reading == "foresight" else "dot"},
                 marker={"symbol": symbol, "size": size, "color": colours[colour]},
-                hovertemplate="%{customdata} forwards: %{x:.0f} tokens per second, %{y:.3f} nats<extra></extra>",
+                hovertemplate=english("figures.point"),
             )  # fmt: skip
     figure = _styled(figure, theme).update_layout(
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        xaxis={"title": "tokens per second (more is faster)", "type": "log", "showgrid": True, "tickvals": _SPEEDS},
-        yaxis={"title": "nats per character (less is likelier)", "rangemode": "tozero", "showgrid": True},
+        xaxis={"title": english("figures.tokens_per_second"), "type": "log", "showgrid": True, "tickvals": _SPEEDS},
+        yaxis={"title": english("figures.nats_per_character"), "rangemode": "tozero", "showgrid": True},
     )  # fmt: skip
     return figure.update_xaxes(gridcolor=colours["line"]).update_yaxes(gridcolor=colours["line"])
 
@@ -213,9 +224,11 @@ def plot_schedule(data: ScheduleData, chosen: int = 0, theme: Theme = "light") -
     colours = palette(theme)
     figure = go.Figure(
         [
-            go.Scatter(x=data.t, y=data.alpha, name="alpha(t)", line={"color": colours["accent"], "width": 2}),
             go.Scatter(
-                x=data.t, y=data.loss, name="loss", yaxis="y2",
+                x=data.t, y=data.alpha, name=english("figures.alpha"), line={"color": colours["accent"], "width": 2},
+            ),
+            go.Scatter(
+                x=data.t, y=data.loss, name=english("figures.loss"), yaxis="y2",
                 line={"color": colours["revise"], "width": 2, "dash": "dot", "shape": "hv"},
             ),
         ]
@@ -228,12 +241,12 @@ def plot_schedule(data: ScheduleData, chosen: int = 0, theme: Theme = "light") -
             "type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper",
             "line": {"color": colours["now"], "width": 2},
         }],
-        xaxis={"title": "noise level t", "range": [0, 1]},
-        yaxis={"title": "alpha(t)", "range": [0, 1.02]},
+        xaxis={"title": english("figures.noise_level"), "range": [0, 1]},
+        yaxis={"title": english("figures.alpha"), "range": [0, 1.02]},
         yaxis2={
-            "title": "nats per token", "overlaying": "y", "side": "right", "rangemode": "tozero", "showgrid": False,
-            "automargin": True, "tickfont": {"size": 11}, "fixedrange": True, "zeroline": False, "nticks": 5,
-            "tickmode": "auto",
+            "title": english("figures.nats_per_token"), "overlaying": "y", "side": "right", "rangemode": "tozero",
+            "showgrid": False, "automargin": True, "tickfont": {"size": 11}, "fixedrange": True, "zeroline": False,
+            "nticks": 5, "tickmode": "auto",
         },
     )  # fmt: skip
 

@@ -91,13 +91,10 @@ def file_of(name: str, folder: Path = FOLDER) -> Path:
     return folder / f"{name}.run.jsonl.gz"
 
 
-def cards(told: Mapping[str, tuple[str, str]], folder: Path = FOLDER) -> list[dict[str, Any]]:
-    """What a gallery shows: name, title, sentence and numbers of every recorded run that `told` has words for."""
+def cards(folder: Path = FOLDER) -> list[dict[str, Any]]:
+    """What a gallery shows: name and numbers of every recorded run but the opening."""
     index = json.loads((folder / "index.json").read_text())
-    return [
-        {"name": name, "title": title, "sentence": sentence, "numbers": index[name]}
-        for name, (title, sentence) in told.items()
-    ]
+    return [{"name": name, "numbers": index[name]} for name in RECIPES if name != OPENING]
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from dlm_core.figures import (
     plot_progress,
 )
 from dlm_core.trace import Trace
+from dlm_core.words import english
+from dlm_core.words import script as words_script
 
 ASSETS = Path(__file__).parents[1] / "assets" / "player"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -74,12 +76,12 @@ def script(plotly_url: str | None) -> str:
 def page(trace: Trace) -> str:
     """One HTML file that replays the run: opens from disk, asks for nothing, and is safe whatever the text."""
     value = envelope("recorded", notice=f"{trace.notice}." if trace.notice else "")
-    return _document("A run recorded with Unmask", value + "".join(line + "\n" for line in trace.lines))
+    return _document("replay.title", value + "".join(line + "\n" for line in trace.lines))
 
 
 def shell() -> str:
     """The HTML file of `page` without a run, which the web page fills in itself (`replayOf` in keep.js)."""
-    return _document("A run recorded with Unmask", "")
+    return _document("replay.title", "")
 
 
 def site(runs: Sequence[Mapping[str, Any]]) -> str:
@@ -89,11 +91,12 @@ def site(runs: Sequence[Mapping[str, Any]]) -> str:
     """
     cards = [{**run, "data": base64.b64encode(run["data"]).decode()} for run in runs]
     gallery = f"""<div data-only="site">
-<header id="masthead"><h1>Unmask</h1><p>recorded runs of a diffusion language model</p></header>
+<header id="masthead"><h1 data-word="page.title"></h1><p data-word="replay.site_tagline"></p>
+<select id="language" data-word-label="language.choose"></select></header>
 <div id="runs">{markup("runs")}</div>
 <script type="application/json" id="cards">{_dumps(cards)}</script>
 </div>"""
-    return _document("Unmask: recorded runs", "", gallery)
+    return _document("replay.site_title", "", gallery)
 
 
 def _document(title: str, value: str, gallery: str = "") -> str:
@@ -102,7 +105,8 @@ def _document(title: str, value: str, gallery: str = "") -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>{title}</title>
+<title data-word="{title}">{english(title)}</title>
+<script>{words_script()}</script>
 <style>
 {css()}
 body {{ margin: 0; background: var(--paper); color: var(--ink); font-family: Inter, system-ui, sans-serif; }}
@@ -115,6 +119,7 @@ main {{ max-width: 1180px; margin: 0 auto; padding: 18px 20px; }}
 <script>{PLOTLY.read_text()}</script>
 <script>
 {{
+putWords(document);
 {script(None)}
 {(ASSETS / "runs.js").read_text()}
 const value = JSON.parse(document.getElementById("run").textContent), whole = shellOf(document);

@@ -1,10 +1,13 @@
-"""A small vocabulary with known answers, and runs recorded from it."""
+"""A small vocabulary with known answers, runs recorded from it, and what a handler says as a visitor reads it."""
+
+from typing import Any
 
 from dlm_core.canvas import Canvas
 from dlm_core.denoiser import Denoiser
 from dlm_core.policies import make_policy
 from dlm_core.sampler import sample
 from dlm_core.trace import Trace
+from dlm_core.words import english
 
 VOCAB, MASK, STOP = 48, 47, 46
 
@@ -29,3 +32,12 @@ def elastic(denoiser: Denoiser) -> Trace:
     trace = record(denoiser, canvas, "dreamon", expand_id=24, eos_id=25, temperature=0.0)
     trace.finish("finished")
     return trace
+
+
+def spoken(message: Any) -> str:
+    """What `told` of words.js makes of a message, in English."""
+    if isinstance(message, list):
+        return " ".join(map(spoken, message))
+    if isinstance(message, dict):
+        return english(message["phrase"]).format(**{name: spoken(value) for name, value in message["values"].items()})
+    return str(message)

@@ -24,7 +24,7 @@ TABLE = {
     "sampler": ({"step", "canvas", "beliefs", "denoiser", "policies"}, {"numpy", "torch"}),
     "autoregressive": ({"step", "canvas", "beliefs"}, {"numpy", "torch", "transformers"}),
     "trace": ({"step"}, {"numpy"}),
-    "figures": ({"comparison", "step", "trace"}, {"numpy", "plotly"}),
+    "figures": ({"comparison", "step", "trace", "words"}, {"numpy", "plotly"}),
     "comparison": ({"trace"}, {"numpy"}),
     "models": (
         {"models", "canvas", "denoiser", "trace"},
@@ -62,8 +62,9 @@ TABLE = {
         {"torch", "tqdm"},
     ),
     "training": ({"data", "noise"}, {"torch", "transformers", "tqdm"}),
-    "__main__": ({"policies", "engine", "gallery", "models", "replay", "trace", "ui"}, {"transformers"}),
-    "replay": ({"figures", "trace"}, {"plotly"}),
+    "__main__": ({"policies", "engine", "gallery", "models", "replay", "trace"}, {"transformers"}),
+    "replay": ({"figures", "trace", "words"}, {"plotly"}),
+    "words": (set(), set()),
     "ui": (
         {
             "ui",
@@ -79,8 +80,9 @@ TABLE = {
             "policies",
             "replay",
             "trace",
+            "words",
         },
-        {"gradio", "numpy"},
+        {"gradio", "numpy", "starlette"},
     ),
 }
 

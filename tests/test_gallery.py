@@ -4,7 +4,7 @@ import pytest
 
 from dlm_core.gallery import FOLDER, MOST_BYTES, RECIPES, cards, file_of, numbers
 from dlm_core.trace import Trace
-from dlm_core.ui.words import RUNS
+from dlm_core.words import english
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -19,7 +19,8 @@ def test_a_recorded_run_is_small_finished_and_has_its_own_numbers(name, bundled)
 
 
 def test_each_run_shows_what_it_is_there_to_teach():
-    told = {card["name"]: card["numbers"] for card in cards(RUNS)}
+    told = {card["name"]: card["numbers"] for card in cards()}
+    assert all(english(f"runs.recorded.{name}.{part}") for name in told for part in ("title", "about"))
     assert set(told["order"]["writes"]) == {1}
     assert max(told["bursts"]["writes"]) > 3 > min(told["bursts"]["writes"])
     assert told["remasking"]["revisions"] > 0

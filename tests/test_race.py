@@ -5,6 +5,7 @@ import threading
 from itertools import pairwise
 
 import pytest
+from stand_ins import spoken
 
 from dlm_core.comparison import Standing
 from dlm_core.engine import LocalEngine
@@ -85,7 +86,7 @@ def test_a_model_that_fails_ends_the_race_with_the_reason_and_no_verdict(bundled
     *_, value = race(LocalEngine(bundled), "A", 8, 8, 0.0, 0, threading.Event())
     assert "the model failed at step 2: out of memory" in value
     assert value.endswith('{"done": true}\n')
-    assert "won on" not in value
+    assert "race.won" not in value
 
 
 def side(speed, foresight, hindsight):
@@ -106,5 +107,5 @@ def side(speed, foresight, hindsight):
     ],
 )
 def test_the_verdict_says_who_won_on_time_and_on_quality_whoever_it_is(left, right, said):
-    sentence = verdict(side(*left), side(*right))
+    sentence = spoken(verdict(side(*left), side(*right)))
     assert all(part in sentence for part in said), sentence

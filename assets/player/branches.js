@@ -33,8 +33,8 @@ function wordsOf(run) {
 const sent = (cells) => cells.map(({ token, locked }) => [token, locked]);
 
 function mountBranches(host, options) {
-  const root = host.querySelector(".branches"), part = (name) => root.querySelector(`[data-slot="${name}"]`), words = options.words;
-  const fill = (sentence, about) => sentence.replace(/\{(\w+)\}/g, (_, name) => about[name]);
+  putWords(host);
+  const root = host.querySelector(".branches"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
   const tree = []; // every run in it: the run, its parent, and how deep it stands; children follow their parent
   let picked = [], shown = null, wanted = null, awaited = null;
 
@@ -116,7 +116,7 @@ function mountBranches(host, options) {
       const row = document.createElement("li"), { header } = node.run, { branch } = header, box = document.createElement("input"), label = text("label", "");
       box.type = "checkbox";
       box.checked = picked.includes(node);
-      box.setAttribute("aria-label", words.choose);
+      box.setAttribute("aria-label", phrase("branches.choose"));
       box.addEventListener("change", () => {
         picked = box.checked ? [...picked, node].slice(-2) : picked.filter((one) => one !== node);
         drawTree();
@@ -124,12 +124,12 @@ function mountBranches(host, options) {
       label.append(box);
       const open = text("button", header.policy.name, "title");
       open.type = "button";
-      open.title = words.show;
+      open.title = phrase("branches.show");
       open.addEventListener("click", () => options.promote(node.run.lines));
-      const about = [fill(words.seed, { seed: header.seed })];
+      const about = [phrase("player.seed", { seed: header.seed })];
       if (branch && node.parent) {
-        about.unshift(fill(words.from, branch));
-        if (branch.forced !== undefined) about.push(fill(words.forced, { word: wordOf(node.run, header.canvas[branch.forced]), position: branch.forced }));
+        about.unshift(phrase("branches.from", branch));
+        if (branch.forced !== undefined) about.push(phrase("branches.forced", { word: wordOf(node.run, header.canvas[branch.forced]), position: branch.forced }));
       }
       row.classList.toggle("shown", same(node.run, shown));
       row.style.setProperty("--depth", node.depth);
@@ -147,7 +147,7 @@ function mountBranches(host, options) {
       const pane = document.createElement("div"), body = text("p", "", "words");
       body.dir = "auto";
       lists[side].forEach((word, i) => body.append(only[side].has(i) ? text("mark", word) : word, " "));
-      pane.append(text("h3", `${run.header.policy.name}, ${fill(words.seed, { seed: run.header.seed })}`), body, text("small", fill(words.differs, { only: only[side].size })));
+      pane.append(text("h3", phrase("branches.pane", { policy: run.header.policy.name, seed: run.header.seed })), body, text("small", phrase("branches.differs", { only: only[side].size })));
       return pane;
     }));
   }
@@ -159,7 +159,5 @@ function mountBranches(host, options) {
   listen(options.branch, (detail) => (detail.edit ? options.edit() : detail.cells ? edited(detail) : resume(detail)));
   listen(options.begun, begun);
   part("diff").addEventListener("click", diff);
-  part("diff").title = words.choose;
-  for (const name of ["branches", "diff"]) part(name).textContent = words[name];
   drawTree();
 }

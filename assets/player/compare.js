@@ -14,8 +14,9 @@ function stepsAt(run, unit, value) {
 }
 
 function mountCompare(host, options) {
+  putWords(host);
   const root = host.querySelector(".compare"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const role = (name) => root.querySelector(`[data-role=${name}]`), words = options.words;
+  const role = (name) => root.querySelector(`[data-role=${name}]`), { section } = options;
   let panes = [], pane = null, envelope = null, read = 0, unit = options.unit, clock = 0, playing = false, live = false, dirty = true;
   let figure = null, sheet = null, pointed = -1;
 
@@ -32,7 +33,7 @@ function mountCompare(host, options) {
     if (opened.line !== envelope) {
       envelope = opened.line;
       read = opened.end;
-      say(opened.record.message || "");
+      say(told(opened.record.message || ""));
       if (opened.record.player === "error") return;
       panes = [];
       clock = 0;
@@ -64,9 +65,10 @@ function mountCompare(host, options) {
     if (pane.run.totals && pane.run.totals.message) say(pane.run.totals.message);
   }
 
-  function addPane({ title, place }) {
+  function addPane({ title: name, place }) {
+    const title = told(name);
     const card = text("div", "", "card pane"), head = text("div", "", "heading"), state = text("small", "");
-    const open = text("button", words.promote), tokens = text("div", "", "tokens"), run = emptyRun();
+    const open = text("button", phrase("compare.promote")), tokens = text("div", "", "tokens"), run = emptyRun();
     card.hidden = panes.some((other) => other.place === place);
     open.type = "button";
     open.addEventListener("click", () => options.promote(run.lines));
@@ -83,14 +85,14 @@ function mountCompare(host, options) {
 
   function addRow({ summary, of, verdict }) {
     const one = panes[of], row = document.createElement("tr");
-    const cells = [one.title, ...options.columns.map(({ field, places }) => (summary[field] === null ? "not measured" : summary[field].toFixed(places)))];
+    const cells = [one.title, ...options.columns.map(({ field, places }) => (summary[field] === null ? phrase("compare.unmeasured") : summary[field].toFixed(places)))];
     cells.forEach((content, i) => {
       const cell = text(i ? "td" : "th", content);
       if (!i) cell.scope = "row";
       row.append(cell);
     });
     one.row = row;
-    one.verdict = verdict || "";
+    one.verdict = told(verdict || "");
     // rows of one place stand from few forwards to many
     const rows = panes.filter((other) => other.row && other.place === one.place).sort((a, b) => end(a, "forwards") - end(b, "forwards"));
     const next = rows[rows.indexOf(one) + 1];
@@ -115,11 +117,11 @@ function mountCompare(host, options) {
       if (!run.header || card.hidden) continue;
       const at = stepsAt(run, unit, clock);
       canvas.draw(at, !run.totals, (i) => i === pointed);
-      state.textContent = `step ${at} of ${run.steps.length}`;
+      state.textContent = phrase("compare.step", { at, steps: run.steps.length });
     }
     slider.max = most;
     slider.value = clock;
-    part("reading").textContent = unit === "forwards" ? `${Math.floor(clock)} of ${most}` : `${clock.toFixed(2)} of ${most.toFixed(2)} s`;
+    part("reading").textContent = unit === "forwards" ? phrase("compare.at", { at: Math.floor(clock), steps: most }) : phrase("compare.at_seconds", { at: clock.toFixed(2), most: most.toFixed(2) });
     part("pace").hidden = unit !== "seconds";
     part("choice").hidden = !chosen;
     if (chosen) {
@@ -140,7 +142,7 @@ function mountCompare(host, options) {
     if (!sheet || !figure) return;
     part("figure-card").hidden = false;
     if (!part("figure").clientWidth) return;
-    const { data, layout } = structuredClone(figure[theme()]);
+    const { data, layout } = labelled(figure[theme()]);
     sheet.react(part("figure"), data, layout, { displayModeBar: false, responsive: true }).then((plot) => {
       plot.removeAllListeners("plotly_click");
       plot.on("plotly_click", ({ points }) => {
@@ -214,13 +216,14 @@ function mountCompare(host, options) {
     requestAnimationFrame(tick);
   }
 
-  part("empty").textContent = words.empty;
-  part("choice-label").textContent = words.choice || "";
-  part("figure-title").textContent = words.figure || "";
-  part("figure").setAttribute("aria-label", words.figure || "");
-  part("judge").textContent = words.judge || "";
-  part("judge").hidden = !words.judge;
-  part("columns").append(...[{ title: words.run, hint: "" }, ...options.columns].map(({ title, hint }) => {
+  part("empty").textContent = phrase(`${section}.empty`);
+  part("choice-label").textContent = phrase("race.choice");
+  part("figure-title").textContent = phrase("race.figure");
+  part("figure").setAttribute("aria-label", phrase("race.figure"));
+  part("judge").textContent = phrase("race.judge");
+  part("judge").hidden = section !== "race";
+  const columns = options.columns.map(({ field }) => [phrase(`${section}.columns.${field}.title`), phrase(`${section}.columns.${field}.hint`)]);
+  part("columns").append(...[[phrase(`${section}.run`), ""], ...columns].map(([title, hint]) => {
     const cell = text("th", title);
     cell.scope = "col";
     cell.title = hint;

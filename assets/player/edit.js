@@ -26,9 +26,9 @@ function typedWords(text, spaced) {
 }
 
 function mountEdit(host, options) {
-  const root = host.querySelector(".edit"), part = (name) => root.querySelector(`[data-slot="${name}"]`), words = options.words;
+  putWords(host);
+  const root = host.querySelector(".edit"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
   const button = (name) => root.querySelector(`[data-action=${name}]`), role = (name) => root.querySelector(`[data-role=${name}]`);
-  const fill = (sentence, about) => sentence.replace(/\{(\w+)\}/g, (_, name) => about[name]);
   let cells = [], names = null, origin = null, envelope = null, past = [], focused = 0, anchor = 0, dragging = false;
   let chosen = new Set(), nodes = [];
 
@@ -48,7 +48,7 @@ function mountEdit(host, options) {
     past = [];
     select([]);
     focused = anchor = 0;
-    say(mask() === null ? words.no_mask : "");
+    say(mask() === null ? phrase("edit.no_mask") : "");
     draw();
   }
 
@@ -56,7 +56,7 @@ function mountEdit(host, options) {
     const value = typeof options.value() === "string" ? options.value() : "", opened = value ? readEnvelope(value) : null;
     if (!opened || opened.line === envelope) return;
     envelope = opened.line;
-    if (opened.record.message) return say(opened.record.message);
+    if (opened.record.message) return say(told(opened.record.message));
     const run = emptyRun();
     addLine(run, value.slice(opened.end).trim());
     open(cellsOf(run, 0, true), run, null);
@@ -71,7 +71,7 @@ function mountEdit(host, options) {
 
   function take() {
     const shown = inPlayer();
-    if (!shown) return say(words.no_run);
+    if (!shown) return say(phrase("edit.no_run"));
     open(cellsOf(shown.run, shown.at, false), shown.run, shown);
   }
 
@@ -79,7 +79,8 @@ function mountEdit(host, options) {
     const stop = names.header.model.stop, texts = spell(cells.map(({ token }) => (typeof token === "string" ? token : token === mask() ? "" : pieceOf(names, token))));
     return cells.map(({ token, locked }, i) => {
       const masked = token === mask(), ends = stop.includes(token), shown = masked ? "" : ends ? "∎" : texts[i].replace(/\n/g, "↵");
-      return { masked, locked, shown, label: `${masked ? words.mask : ends ? words.end : shown.trim()}${locked ? `, ${words.locked}` : ""}` };
+      const word = masked ? phrase("token.mask") : ends ? phrase("token.end") : shown.trim();
+      return { masked, locked, shown, label: locked ? phrase("edit.locked", { word }) : word };
     });
   }
 
@@ -106,7 +107,7 @@ function mountEdit(host, options) {
     });
     const masks = cells.filter(({ token }) => token === mask()).length, locked = cells.filter((cell) => cell.locked).length;
     const about = { words: cells.length - masks, masks, locked, selected: chosen.size };
-    part("counts").textContent = cells.length ? fill(words.canvas, about) : "";
+    part("counts").textContent = cells.length ? phrase("edit.counts", about) : "";
     for (const name of ["lock", "unlock", "blank", "replace", "insert", "all"]) button(name).disabled = !cells.length;
     button("undo").disabled = !past.length;
     button("run").disabled = !masks || mask() === null;
@@ -120,7 +121,7 @@ function mountEdit(host, options) {
   const range = (a, b) => Array.from({ length: Math.abs(a - b) + 1 }, (_, n) => Math.min(a, b) + n).filter((i) => !nodes[i].hidden);
 
   function apply(name, value) {
-    if (!chosen.size) return say(words.nothing);
+    if (!chosen.size) return say(phrase("edit.nothing"));
     say("");
     past.push(cells);
     const before = cells.length;
@@ -144,12 +145,12 @@ function mountEdit(host, options) {
     take, run, lock: () => apply("lock"), unlock: () => apply("unlock"), blank: () => apply("blank"),
     replace: () => {
       const first = nodes[Math.min(...chosen)], typed = typedWords(role("words").value, first && (first.dataset.state === "masked" || /^\s/.test(first.textContent)));
-      if (!typed.length) return say(words.typed);
+      if (!typed.length) return say(phrase("edit.typed"));
       apply("replace", typed);
     },
     insert: () => {
       const count = Number(role("count").value);
-      if (!Number.isInteger(count) || count < 1 || count > 200) return say(words.count);
+      if (!Number.isInteger(count) || count < 1 || count > 200) return say(phrase("edit.count"));
       apply("insert", count);
     },
     all: () => { select(range(0, cells.length - 1)); mark(); },
@@ -205,8 +206,6 @@ function mountEdit(host, options) {
   });
   listen(options.branch, (detail) => { if (detail.edit) take(); });
 
-  for (const name of ["lock", "unlock", "blank", "replace", "insert", "undo", "take", "run", "all"]) button(name).textContent = words[name];
-  for (const [slot, word] of [["empty", "empty"], ["hint", "hint"]]) part(slot).textContent = words[word];
   new IntersectionObserver(([seen]) => { if (seen.isIntersecting && !cells.length && inPlayer()) take(); }).observe(root);
   names = emptyRun();
   names.header = { model: { mask: null, stop: [] } };

@@ -80,9 +80,9 @@ function filmPainter(run, host) {
     pen.textBaseline = "middle";
     pen.fillStyle = mute;
     pen.textAlign = "left";
-    pen.fillText(`step ${at} of ${steps}${masks === null ? "" : `, masks left ${masks}`}`, FILM_PAD, FILM_HEAD / 2);
+    pen.fillText(masks === null ? phrase("keep.film_step", { at, steps }) : phrase("keep.film_masks", { at, steps, masks }), FILM_PAD, FILM_HEAD / 2);
     pen.textAlign = "right";
-    pen.fillText(`${model.name} · ${policy.name} · seed ${seed}`, FILM_WIDTH - FILM_PAD, FILM_HEAD / 2);
+    pen.fillText(`${model.name} · ${policy.name} · ${phrase("player.seed", { seed })}`, FILM_WIDTH - FILM_PAD, FILM_HEAD / 2);
     for (const element of tokens.children) if (!element.hidden) paintToken(element, home);
     const room = FILM_WIDTH - 2 * FILM_PAD;
     pen.fillStyle = line;
@@ -98,7 +98,7 @@ function filmPainter(run, host) {
 // null when `stopped()`.  It takes as long as the film lasts: browsers record in real time.
 async function recordFilm(run, host, { rate, progress, stopped }) {
   const kind = filmKind(), steps = run.steps.length, pause = 1000 / Math.max(rate, steps / FILM_LONGEST), hold = Math.ceil(1500 / pause);
-  if (!kind) throw new Error("This browser cannot record a film.");
+  if (!kind) throw new Error(phrase("keep.no_recorder"));
   const { paint, picture, close } = filmPainter(run, host);
   try {
     paint(0);

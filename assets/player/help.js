@@ -1,7 +1,12 @@
 // The sheet of keys: "?" opens it anywhere but in a field, Escape closes it and gives the focus back.
 "use strict";
 
-function mountHelp({ title, keys, close }) {
+// what to press, and the key of what it does
+const HELP_KEYS = [
+  ["?", "help.sheet"], ["Ctrl Enter", "help.generate"], ["Tab", "help.tab"], [phrase("help.space"), "help.play"], ["← →", "help.arrows"], ["Home End", "help.ends"], ["L", "help.live"], ["Esc", "help.escape"],
+];
+
+function mountHelp() {
   const make = (tag, about, ...children) => {
     const element = Object.assign(document.createElement(tag), about);
     element.append(...children);
@@ -10,8 +15,8 @@ function mountHelp({ title, keys, close }) {
 
   function open() {
     if (document.getElementById("help")) return;
-    const rows = keys.map(([key, what]) => make("tr", {}, make("th", { scope: "row" }, make("kbd", { textContent: key })), make("td", { textContent: what })));
-    const sheet = make("dialog", { id: "help" }, make("h2", { id: "help-title", textContent: title }), make("table", {}, ...rows), make("button", { type: "button", textContent: close }));
+    const rows = HELP_KEYS.map(([key, what]) => make("tr", {}, make("th", { scope: "row" }, make("kbd", { textContent: key })), make("td", { textContent: phrase(what) })));
+    const sheet = make("dialog", { id: "help" }, make("h2", { id: "help-title", textContent: phrase("help.title") }), make("table", {}, ...rows), make("button", { type: "button", textContent: phrase("help.close") }));
     sheet.setAttribute("aria-labelledby", "help-title");
     sheet.querySelector("button").addEventListener("click", () => sheet.close());
     sheet.addEventListener("close", () => sheet.remove()); // the dialog itself gives the focus back

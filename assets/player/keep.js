@@ -55,17 +55,17 @@ function mountKeep(root, options, now) {
   }
 
   // Does one thing at a time and says how it went.
-  const job = (name, work) => async () => {
+  const job = (failed, work) => async () => {
     menu.open = false;
     menu.querySelector("summary").focus();
     try {
       tell((await work(now())) || "");
     } catch (error) {
-      tell(`${name} could not be made: ${error.message}`);
+      tell(phrase(failed, { reason: error.message }));
     }
   };
 
-  const image = (format) => job("The picture", async ({ run, sheet }) => {
+  const image = (format) => job("keep.picture_failed", async ({ run, sheet }) => {
     const plot = root.querySelector("#heatmap"), { width, height } = plot.getBoundingClientRect();
     const url = await sheet.toImage(plot, { format, width, height, scale: format === "png" ? 2 : 1 });
     const data = format === "svg" ? decodeURIComponent(url.slice(url.indexOf(",") + 1)) : bytesOf(url.slice(url.indexOf(",") + 1));
@@ -80,29 +80,29 @@ function mountKeep(root, options, now) {
   });
 
   return {
-    save: job("The run file", async ({ run }) => download(new Blob([await gzip(run.lines.join("\n") + "\n")]), `${fileStem(run.header)}.run.jsonl.gz`)),
-    "save-page": job("The page", async ({ run }) => {
-      tell("Making the page.");
+    save: job("keep.file_failed", async ({ run }) => download(new Blob([await gzip(run.lines.join("\n") + "\n")]), `${fileStem(run.header)}.run.jsonl.gz`)),
+    "save-page": job("keep.page_failed", async ({ run }) => {
+      tell(phrase("keep.making_page"));
       download(new Blob(replayOf(await options.shell(), run.lines), { type: "text/html" }), `${fileStem(run.header)}.html`);
     }),
     "save-png": image("png"), "save-svg": image("svg"),
-    "save-film": job("The film", async ({ run, speed }) => {
-      if (filming) return "A film is being made already.";
+    "save-film": job("keep.film_failed", async ({ run, speed }) => {
+      if (filming) return phrase("keep.filming");
       filming = true;
       stopped = false;
       try {
-        const film = await recordFilm(run, root.parentElement, { rate: STEPS_A_SECOND * speed, stopped: () => stopped, progress: (share) => tell("Recording the film; you can go on.", share) });
+        const film = await recordFilm(run, root.parentElement, { rate: STEPS_A_SECOND * speed, stopped: () => stopped, progress: (share) => tell(phrase("keep.recording"), share) });
         if (film) download(film, `${fileStem(run.header)}.${film.type.split("/")[1]}`);
       } finally {
         filming = false;
       }
     }),
     "stop-film": () => { stopped = true; },
-    "copy-link": job("The link", async ({ run }) => {
+    "copy-link": job("keep.link_failed", async ({ run }) => {
       const query = linkQuery(run.header);
-      if (query === null) return "A link carries a prompt and settings, and this canvas had more on it: keep the run file instead.";
+      if (query === null) return phrase("keep.no_link");
       await navigator.clipboard.writeText(`${options.link()}?${query}`);
-      return "Link copied: it repeats this run with the same model, settings and seed.";
+      return phrase("keep.copied");
     }),
   };
 }

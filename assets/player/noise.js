@@ -5,8 +5,9 @@
 const SWEEP = 6; // seconds in which noise falls from none to all
 
 function mountNoise(host, options) {
+  putWords(host);
   const root = host.querySelector(".noise"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const level = root.querySelector("[data-role=level]"), words = options.words, ruler = document.createElement("canvas").getContext("2d");
+  const level = root.querySelector("[data-role=level]"), ruler = document.createElement("canvas").getContext("2d");
   let lesson = null, figure = null, names = null, sheet = null, envelope = null, pairs = [], hovered = -1, playing = false, clock = 0, dirty = false, plotted = null;
 
   const at = () => Number(level.value);
@@ -16,7 +17,7 @@ function mountNoise(host, options) {
     const value = typeof options.value() === "string" ? options.value() : "", opened = value ? readEnvelope(value) : null;
     if (!opened || opened.line === envelope) return;
     envelope = opened.line;
-    part("message").textContent = opened.record.message || "";
+    part("message").textContent = told(opened.record.message || "");
     part("message").hidden = !opened.record.message;
     if (opened.record.player === "error") return;
     ({ lesson, figure } = JSON.parse(value.slice(opened.end)));
@@ -67,15 +68,15 @@ function mountNoise(host, options) {
       below.className = `guess${k < 0 ? "" : ` ${grade(now.probability[k])}`}${wrong ? " wrong" : ""}`;
       column.classList.toggle("lit", i === hovered);
       Object.assign(column.dataset, { state: masked ? "masked" : noisy ? "noise" : "clean", probability: k < 0 ? "" : now.probability[k].toFixed(4), tokenId: now.ids[i] });
-      const what = masked ? words.mask : `${noisy ? `${words.replaced}: ` : ""}${wordOf(names, now.ids[i])}`;
-      column.setAttribute("aria-label", `position ${i}, ${what}${k < 0 ? "" : `, ${words.believed}: ${wordOf(names, now.top_ids[k][0])}, true token ${now.probability[k].toFixed(2)}`}`);
+      const stands = wordOf(names, now.ids[i]), word = masked ? phrase("noise.mask") : noisy ? phrase("noise.replaced_by", { word: stands }) : stands;
+      column.setAttribute("aria-label", k < 0 ? phrase("noise.column", { position: i, word }) : phrase("noise.column_asked", { position: i, word, guess: wordOf(names, now.top_ids[k][0]), probability: now.probability[k].toFixed(2) }));
     });
     part("level").textContent = t.toFixed(2);
     part("alpha").textContent = lesson.alpha[at()].toFixed(2);
-    part("hits").textContent = `${now.hit.length} of ${lesson.clean.length - 1}`;
-    part("loss").textContent = now.loss === null ? words.none : `${now.loss.toFixed(2)} nats per token under noise`;
-    part("summary").textContent = playing ? "" : `noise level ${t.toFixed(2)}, ${now.hit.length} tokens under noise`;
-    level.setAttribute("aria-valuetext", `t ${t.toFixed(2)}, ${now.hit.length} tokens under noise`);
+    part("hits").textContent = phrase("noise.hits", { hits: now.hit.length, all: lesson.clean.length - 1 });
+    part("loss").textContent = now.loss === null ? phrase("noise.none") : phrase("noise.loss_value", { loss: now.loss.toFixed(2) });
+    part("summary").textContent = playing ? "" : phrase("noise.summary", { t: t.toFixed(2), hits: now.hit.length });
+    level.setAttribute("aria-valuetext", phrase("noise.scrubbed", { t: t.toFixed(2), hits: now.hit.length }));
     root.querySelector("[data-action=denoise]").disabled = !now.hit.length;
     root.querySelector("[data-action=less]").disabled = lesson.state[at()] === lesson.state[0];
     root.querySelector("[data-action=more]").disabled = lesson.state[at()] === lesson.states.length - 1;
@@ -86,16 +87,18 @@ function mountNoise(host, options) {
 
   function inspect(now, row) {
     const box = part("inspector"), i = hovered, k = row.has(i) ? row.get(i) : -1;
-    if (i < 0) return box.replaceChildren(text("h2", words.title), text("p", words.training, "lesson"), text("p", words.hint, "empty"));
-    const head = text("h2", `Position ${i} `);
-    head.append(text("small", `at t ${lesson.t[at()].toFixed(2)}`));
-    if (k < 0) return box.replaceChildren(head, text("p", words.visible, "why"));
+    if (i < 0) return box.replaceChildren(text("h2", phrase("noise.title")), text("p", phrase("noise.training"), "lesson"), text("p", phrase("noise.hint"), "empty"));
+    const head = text("h2", phrase("noise.position", { position: i }));
+    head.append(" ", text("small", phrase("noise.at_t", { t: lesson.t[at()].toFixed(2) })));
+    if (k < 0) return box.replaceChildren(head, text("p", phrase("noise.visible"), "why"));
     const p = now.probability[k], list = now.top_ids[k].map((id, r) => [id, now.top_probs[k][r]]);
     if (!list.some(([id]) => id === lesson.clean[i])) list.push([lesson.clean[i], p]);
-    const about = now.hit.includes(i) ? words.true.replace("{p}", p.toFixed(2)).replace("{nats}", (-Math.log(Math.max(p, 1e-4))).toFixed(2)) : words.visible;
-    const [before, after] = about.split("{word}"), why = text("p", before, "why");
-    if (after !== undefined) why.append(text("bdi", wordOf(names, lesson.clean[i])), after);
-    if (after !== undefined && lesson.kind === "replace") why.append(` ${words.half}`);
+    const hit = now.hit.includes(i), nats = (-Math.log(Math.max(p, 1e-4))).toFixed(2), why = text("p", "", "why");
+    // the word is set apart, for text that runs the other way
+    const [before, after] = phrase("noise.true", { probability: p.toFixed(2), nats }).split("{word}");
+    if (hit) why.append(before, text("bdi", wordOf(names, lesson.clean[i])), after);
+    else why.append(phrase("noise.visible"));
+    if (hit && lesson.kind === "replace") why.append(" ", phrase("noise.half"));
     box.replaceChildren(head, ...list.map(([id, share]) => alternative(wordOf(names, id), share, id === lesson.clean[i])), why);
   }
 
@@ -104,7 +107,7 @@ function mountNoise(host, options) {
     if (!sheet || !figure || !part("figure").clientWidth) return;
     if (plotted === `${envelope} ${theme()} ${part("figure").clientWidth}`) return;
     plotted = `${envelope} ${theme()} ${part("figure").clientWidth}`;
-    const { data, layout } = structuredClone(figure[theme()]);
+    const { data, layout } = labelled(figure[theme()]);
     sheet.newPlot(part("figure"), data, layout, { displayModeBar: false, responsive: true }).then(mark);
   }
 
@@ -174,8 +177,6 @@ function mountNoise(host, options) {
     requestAnimationFrame(tick);
   }
 
-  for (const name of ["seen", "believed", "replaced"]) part(name).textContent = words[name];
-  root.querySelector("[data-action=denoise]").textContent = words.denoise;
   inspect({ hit: [] }, new Map());
   loadPlotly(options.plotly).then((found) => { sheet = found; plot(); });
   options.watch(ingest);

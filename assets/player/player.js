@@ -1,6 +1,7 @@
 // The player: run-file lines in, a run on screen.  It keeps the run, plays it on its own clock, and never asks the
 // server to move.  Model and visitor text reaches the document through textContent or a canvas, and in no other way.
-// Part 1 is pure and unit-tested (run, spelling, why); part 2 draws; `mountPlayer` at the end is the only entry.
+// Part 1 is pure and unit-tested (run, spelling, why); part 2 draws; `mountPlayer` at the end is the only entry.  Sentences
+// come from words.js.
 "use strict";
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -211,23 +212,23 @@ const two = (x) => (Math.round(x * 100) / 100).toString();
 // One sentence: why position i is what it is after `at` steps.  Every number in it was measured.
 function why(run, at, i) {
   const step = run.steps[at - 1];
-  if (run.fixed[i]) return "Yours: it is fixed, and no policy may change it.";
-  if (!step) return "Nothing has been asked of the model yet.";
+  if (run.fixed[i]) return phrase("why.fixed");
+  if (!step) return phrase("why.nothing");
   const k = step.row[i], now = stateAfter(run, at), spliced = step.splice.find(([j]) => j === i);
-  if (spliced) return spliced[1] ? `The model asked for room: ${spliced[1]} masks stand here now.` : "The model closed the gap: this position is gone.";
-  if (!step.asked.includes(i)) return present(run, at, i) ? "New room: it was opened in this step." : "There is no such position at this step.";
-  if (k >= 0 && atWork(run, at, i)) return `${verdict(run, at, i)} ${standing(run, step, i)}; ${rule(run, step, i)}${runnerUp(run, step, k)}.`;
+  if (spliced) return spliced[1] ? phrase("why.room", { count: spliced[1] }) : phrase("why.closed");
+  if (!step.asked.includes(i)) return present(run, at, i) ? phrase("why.opened") : phrase("why.absent");
+  if (k >= 0 && atWork(run, at, i)) return phrase("why.whole", { verdict: verdict(run, at, i), standing: standing(run, step, i), rule: rule(run, step, i), runner: runnerUp(run, step, k) });
   if (k >= 0 || touched(step, i)) return verdict(run, at, i);
-  if (now.commit[i] >= 0) return `Written in step ${now.commit[i] + 1}${Number.isNaN(now.sure[i]) ? "" : ` with confidence ${two(now.sure[i])}`}, and kept since.`;
-  return "Not measured in this step.";
+  if (now.commit[i] < 0) return phrase("why.unmeasured");
+  return Number.isNaN(now.sure[i]) ? phrase("why.kept_since", { step: now.commit[i] + 1 }) : phrase("why.kept_since_sure", { step: now.commit[i] + 1, confidence: two(now.sure[i]) });
 }
 
 function verdict(run, at, i) {
   const step = run.steps[at - 1], now = stateAfter(run, at), stood = stateAfter(run, at - 1).ids[i], mask = run.header.model.mask;
-  if (step.blank.some(([j]) => j === i)) return mask === null ? "Noise again in this step." : `Taken back in this step: ${wordOf(run, stood)} is a mask again.`;
-  if (step.write.some(([j]) => j === i)) return stood === mask || stood === now.ids[i] || now.again[i] === 0 ? "Written in this step." : `Rewritten in this step: it was ${wordOf(run, stood)}.`;
-  if (!atWork(run, at, i)) return now.ids[i] === mask ? "Still a mask: its block is not at work." : "Its block is not at work.";
-  return now.ids[i] === mask ? "Still a mask." : now.commit[i] < 0 ? "Still noise." : `Kept: it was written in step ${now.commit[i] + 1}.`;
+  if (step.blank.some(([j]) => j === i)) return mask === null ? phrase("why.renoised") : phrase("why.blanked", { word: wordOf(run, stood) });
+  if (step.write.some(([j]) => j === i)) return stood === mask || stood === now.ids[i] || now.again[i] === 0 ? phrase("why.written") : phrase("why.rewritten", { word: wordOf(run, stood) });
+  if (!atWork(run, at, i)) return now.ids[i] === mask ? phrase("why.mask_outside") : phrase("why.outside");
+  return now.ids[i] === mask ? phrase("why.mask") : now.commit[i] < 0 ? phrase("why.noise") : phrase("why.kept", { step: now.commit[i] + 1 });
 }
 
 // Whether the rule could have touched position i: it stands in the window, or was touched.
@@ -244,31 +245,32 @@ function standing(run, step, i) {
   const k = step.row[i], byEntropy = "gamma" in step.info, score = byEntropy ? step.entropy : step.confidence, inside = [];
   for (const j of step.asked.slice(step.window[0], step.window[1])) if (step.row[j] >= 0) inside.push(score[step.row[j]]);
   const rank = inside.filter((other) => (byEntropy ? other < score[k] : other > score[k])).length + 1;
-  const what = byEntropy ? `entropy ${two(step.entropy[k])} nats` : `confidence ${two(step.confidence[k])}`;
-  const free = { left_to_right: "reading order decides", autoregressive: "reading order decides", random: "chance decides the order" };
-  const order = free[run.header.policy.name] || free[run.header.policy.remasking];
-  return order ? `Its ${what} was not asked: ${order}` : `Its ${what} ranks ${rank} of ${inside.length} in the block`;
+  const what = byEntropy ? phrase("why.entropy", { value: two(step.entropy[k]) }) : phrase("why.confidence", { value: two(step.confidence[k]) });
+  const { name, remasking } = run.header.policy;
+  if (name === "left_to_right" || name === "autoregressive") return phrase("why.reading_order", { score: what });
+  return remasking === "random" ? phrase("why.chance", { score: what }) : phrase("why.rank", { score: what, rank, all: inside.length });
 }
 
 // The numbers in force; the first rule whose numbers the policy told speaks.
 function rule(run, step, i) {
-  const info = step.info, floor = info.floor > info.passed ? ` (at least ${info.floor} had to be written)` : "";
-  if ("threshold_back" in info && step.blank.some(([j]) => j === i)) return `what has a probability below ${two(info.threshold_back)}, seen without itself, goes back`;
-  if ("quota" in info) return `this step's quota is ${info.quota}`;
-  if ("threshold" in info) return `the threshold is ${two(info.threshold)}, and ${info.passed} passed${floor}`;
-  if ("gamma" in info) return `${info.passed} fit under the entropy bound of ${two(info.gamma)} nats${floor}`;
-  if ("back" in info) return `the ${info.back} least sure of the block are masks after this step${(info.eta ?? 1) === 1 ? "" : `, where a written word's log-probability counts ${two(info.eta)} times`}`;
-  if ("keep" in info) return `the ${info.keep} surest of the block stay`;
-  if ("edits" in info) return `no mask is left in the block, and ${info.edits} tokens were rewritten`;
-  if ("t" in info) return info.t > 0 ? `at noise level ${two(info.t)} chance alone decides what opens` : "the last step fills what is left";
-  return `the policy's numbers: ${Object.entries(info).map(([name, value]) => `${name} ${two(value)}`).join(", ") || "none"}`;
+  const info = step.info, floor = info.floor > info.passed ? phrase("why.floor", { floor: info.floor }) : "";
+  if ("threshold_back" in info && step.blank.some(([j]) => j === i)) return phrase("why.unsupported", { threshold: two(info.threshold_back) });
+  if ("quota" in info) return phrase("why.quota", { quota: info.quota });
+  if ("threshold" in info) return phrase("why.threshold", { threshold: two(info.threshold), passed: info.passed, floor });
+  if ("gamma" in info) return phrase("why.bound", { passed: info.passed, gamma: two(info.gamma), floor });
+  if ("back" in info) return (info.eta ?? 1) === 1 ? phrase("why.back", { count: info.back }) : phrase("why.back_weighed", { count: info.back, eta: two(info.eta) });
+  if ("keep" in info) return phrase("why.keep", { keep: info.keep });
+  if ("edits" in info) return phrase("why.edits", { edits: info.edits });
+  if ("t" in info) return info.t > 0 ? phrase("why.by_chance", { t: two(info.t) }) : phrase("why.last");
+  const numbers = Object.entries(info).map(([name, value]) => `${name} ${two(value)}`).join(", ");
+  return numbers ? phrase("why.numbers", { numbers }) : phrase("why.no_numbers");
 }
 
 function runnerUp(run, step, k) {
   const size = run.header.top_k;
   for (let r = 0; r < size; r++) {
     const id = step.topIds[k * size + r];
-    if (id >= 0 && id !== step.predicted[k]) return `; next to ${wordOf(run, step.predicted[k])} the model thought most of ${wordOf(run, id)} (${two(step.topProbs[k * size + r])})`;
+    if (id >= 0 && id !== step.predicted[k]) return phrase("why.runner_up", { word: wordOf(run, step.predicted[k]), other: wordOf(run, id), probability: two(step.topProbs[k * size + r]) });
   }
   return "";
 }
@@ -287,8 +289,8 @@ function others(run, at) {
   for (const { entropy } of calmest) { if (sum > 0.1) break; sum += entropy; bound++; } // the largest is the newest, so the others' sum decides
   const name = (rule, chosen) => ({ rule, writes: new Set(chosen.map(({ i }) => i)) });
   return [
-    name(`the ${count} surest`, surest.slice(0, count)), name("all above 0.9", surest.slice(0, Math.max(1, passed))),
-    name("entropy bound 0.1", calmest.slice(0, Math.max(1, bound))), name(`the ${count} leftmost`, rows.slice(0, count)),
+    name(phrase("inspector.rule_surest", { count }), surest.slice(0, count)), name(phrase("inspector.rule_above", { bound: 0.9 }), surest.slice(0, Math.max(1, passed))),
+    name(phrase("inspector.rule_entropy", { bound: 0.1 }), calmest.slice(0, Math.max(1, bound))), name(phrase("inspector.rule_leftmost", { count }), rows.slice(0, count)),
   ];
 }
 
@@ -305,10 +307,10 @@ function pieceOf(run, id) {
 // A token as a word for people: control tokens and half characters have no text to show.
 function wordOf(run, id) {
   const text = pieceOf(run, id);
-  if (text instanceof Uint8Array) return `byte ${Array.from(text, (b) => b.toString(16).padStart(2, "0")).join(" ")}`;
-  if (run.header.model.stop.includes(id)) return "end of text";
-  if (id === run.header.model.mask) return "mask";
-  return text === "" ? `token ${id}` : `“${text.replace(/\n/g, "↵")}”`;
+  if (text instanceof Uint8Array) return phrase("token.byte", { bytes: Array.from(text, (b) => b.toString(16).padStart(2, "0")).join(" ") });
+  if (run.header.model.stop.includes(id)) return phrase("token.end");
+  if (id === run.header.model.mask) return phrase("token.mask");
+  return text === "" ? phrase("token.unnamed", { id }) : phrase("token.quoted", { text: text.replace(/\n/g, "↵") });
 }
 
 // The class of a confidence on the six-step ramp, which is even in its square root.
@@ -318,9 +320,10 @@ function grade(confidence) {
 
 // The place in line, and how long the turns ahead should take if any was measured lately.
 function waitingWords({ waiting, seconds }) {
-  const minutes = Math.round(seconds / 60), whole = Math.max(1, Math.round(seconds));
-  const told = seconds >= 90 ? `${minutes} minutes` : `${whole} second${whole > 1 ? "s" : ""}`;
-  return `Waiting for the model: ${waiting} ahead of you${seconds === undefined ? "" : `, about ${told}`}.`;
+  const whole = Math.max(1, Math.round(seconds));
+  if (seconds === undefined) return phrase("player.waiting", { waiting });
+  if (seconds >= 90) return phrase("player.waiting_minutes", { waiting, minutes: Math.round(seconds / 60) });
+  return whole === 1 ? phrase("player.waiting_second", { waiting }) : phrase("player.waiting_seconds", { waiting, seconds: whole });
 }
 
 // The stream the page receives: an envelope line, then run-file lines, with notices about waiting in between.
@@ -455,8 +458,9 @@ function tokenCanvas(container) {
 }
 
 function mountPlayer(host, options) {
+  putWords(host);
   const root = host.querySelector(".player"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const config = options.config, still = matchMedia("(prefers-reduced-motion: reduce)");
+  const config = options.config, figures = labelled(config.figures), still = matchMedia("(prefers-reduced-motion: reduce)");
   const canvas = tokenCanvas(part("tokens"));
   let run = emptyRun(), envelope = null, read = 0, mode = "recorded", following = false;
   let at = 0, clock = 0, playing = false, speed = 1, measure = "confidence", hovered = -1, selected = -1;
@@ -473,7 +477,7 @@ function mountPlayer(host, options) {
     if (opened.line !== envelope) {
       envelope = opened.line;
       read = opened.end;
-      if (opened.record.message) return say(opened.record.message, opened.record.player === "error" ? "error" : null);
+      if (opened.record.message) return say(told(opened.record.message), opened.record.player === "error" ? "error" : null);
       pending = true; // what is on screen stays, in its mode, until the first line of the new run
     }
     const end = value.lastIndexOf("\n");
@@ -520,7 +524,7 @@ function mountPlayer(host, options) {
     mode = sent.player;
     following = false;
     playing = !(still.matches && mode === "recorded");
-    say(sent.notice || "", null);
+    say(told(sent.notice || ""), null);
     if (!playing) clock = Infinity;
   }
 
@@ -538,22 +542,24 @@ function mountPlayer(host, options) {
     const masks = now ? now.masks : Array.from(run.first.ids).filter((id, i) => id === run.header.model.mask && !run.fixed[i]).length;
     let tokens = 0;
     for (let s = 0; s < at; s++) tokens += run.steps[s].write.length;
-    part("mode").textContent = mode;
+    part("mode").textContent = modeWords();
     part("step").textContent = `${at} / ${total()}`;
     part("masks").textContent = masks;
     part("rate").textContent = now ? (tokens / now.forwards).toFixed(1) : "0";
     part("seconds").textContent = now ? now.seconds.toFixed(2) : "0.00";
     const policy = run.header.policy;
-    part("source").textContent = [run.header.model.name, policy.name, policy.temperature === undefined ? "" : `T ${policy.temperature}`, `seed ${run.header.seed}`].filter(Boolean).join(" · ");
+    part("source").textContent = [run.header.model.name, policy.name, policy.temperature === undefined ? "" : `T ${policy.temperature}`, phrase("player.seed", { seed: run.header.seed })].filter(Boolean).join(" · ");
     for (const target of [root, host]) Object.assign(target.dataset, { mode, playing: String(playing), step: String(at), steps: String(run.steps.length) });
     const scrubber = root.querySelector("[data-role=scrubber]");
     scrubber.max = total();
     scrubber.value = at;
-    scrubber.setAttribute("aria-valuetext", `step ${at} of ${run.steps.length}, ${masks} masks left`);
+    scrubber.setAttribute("aria-valuetext", phrase("player.scrubbed", { at, steps: run.steps.length, masks }));
     root.querySelector("[data-action=live]").disabled = at >= run.steps.length && (following || mode !== "live");
     const second = Math.floor(performance.now() / 1000);
-    if (second !== spoken) { spoken = second; part("summary").textContent = `${mode}, step ${at} of ${run.steps.length}, ${masks} masks left.`; }
+    if (second !== spoken) { spoken = second; part("summary").textContent = phrase("player.summary", { mode: modeWords(), at, steps: run.steps.length, masks }); }
   }
+
+  const modeWords = () => phrase(`player.modes.${mode}`);
 
   // how many steps the run has, or while it lasts, how many its policy means to take
   const total = () => Math.max(run.steps.length, mode === "live" ? run.header.policy.steps || 0 : 0);
@@ -594,21 +600,22 @@ function mountPlayer(host, options) {
   function drawInspector() {
     const box = part("inspector"), i = hovered >= 0 ? hovered : selected;
     if (i < 0 || i >= run.order.length) {
-      const busiest = text("p", "Point at a word or at a cell of the heatmap: here stands what the model thought of writing there, and why it did or did not. A click keeps the position.", "empty");
-      box.replaceChildren(text("h2", "A position"), busiest);
+      box.replaceChildren(text("h2", phrase("inspector.title")), text("p", phrase("inspector.empty"), "empty"));
       return;
     }
-    const head = text("h2", `Position ${run.rank[i]} `);
-    head.append(text("small", `after step ${at}`));
+    const head = text("h2", phrase("inspector.position", { position: run.rank[i] }));
+    head.append(" ", text("small", phrase("inspector.after", { step: at })));
     const s = lastMeasured(run, at, i), nodes = [head];
     if (s >= 0) {
-      if (s < at - 1) nodes.push(text("p", `What the model believed in step ${s + 1}, when it was last asked:`, "empty"));
+      if (s < at - 1) nodes.push(text("p", phrase("inspector.earlier", { step: s + 1 }), "empty"));
       nodes.push(...alternatives(run.steps[s], i).map((line) => (mayBranch(i) ? forcing(line, i, s) : line)));
     }
-    nodes.push(text("p", why(run, at, i) + (s >= 0 && s === at - 1 ? ` Entropy ${run.steps[s].entropy[run.steps[s].row[i]].toFixed(2)} nats.` : ""), "why"));
+    const reasons = [why(run, at, i)];
+    if (s >= 0 && s === at - 1) reasons.push(phrase("inspector.entropy", { value: run.steps[s].entropy[run.steps[s].row[i]].toFixed(2) }));
+    nodes.push(text("p", reasons.join(" "), "why"));
     const rules = s >= 0 && s === at - 1 ? others(run, at) : [];
-    if (rules.length && stateAfter(run, s).ids[i] === run.header.model.mask && atWork(run, at, i)) nodes.push(text("h3", "Other rules, on the same beliefs"), ...rules.map((other) => otherRule(other, i)));
-    if (s >= 0) nodes.push(text("h3", "Its confidence so far"), sparkline(i));
+    if (rules.length && stateAfter(run, s).ids[i] === run.header.model.mask && atWork(run, at, i)) nodes.push(text("h3", phrase("inspector.others")), ...rules.map((other) => otherRule(other, i)));
+    if (s >= 0) nodes.push(text("h3", phrase("inspector.confidence_so_far")), sparkline(i));
     box.replaceChildren(...nodes);
   }
 
@@ -620,7 +627,7 @@ function mountPlayer(host, options) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = `${line.className} force`;
-    button.title = "Put it here, and continue from this step as a branch";
+    button.title = phrase("inspector.force");
     Object.assign(button.dataset, { force: line.dataset.id, track: i, step: s });
     button.append(...line.childNodes);
     return button;
@@ -628,7 +635,7 @@ function mountPlayer(host, options) {
 
   function otherRule({ rule, writes }, i) {
     const line = text("div", "", `other${writes.has(i) ? " writes" : ""}`);
-    line.append(text("span", rule), text("span", writes.has(i) ? "would write it" : "would wait"), text("span", `${writes.size} in all`));
+    line.append(text("span", rule), text("span", writes.has(i) ? phrase("inspector.would_write") : phrase("inspector.would_wait")), text("span", phrase("inspector.in_all", { count: writes.size })));
     return line;
   }
 
@@ -660,14 +667,14 @@ function mountPlayer(host, options) {
     plotDirty = false;
     drawing = true;
     const began = performance.now(), steps = Math.max(total(), 1), length = run.order.length;
-    const figure = structuredClone(config.figures[theme()][measure]), grid = run.grids[measure];
+    const figure = structuredClone(figures[theme()][measure]), grid = run.grids[measure];
     figure.data.forEach((trace) => { trace.z = trace.name === "written" && measure === "commit" ? [] : run.order.map((i) => grid[trace.name][i]); });
     if (measure === "commit") figure.data.forEach((trace) => { if (trace.name !== "written") trace.zmax = Math.max(1, steps - 1); });
     figure.layout.xaxis.range = [-0.5, steps - 0.5];
     figure.layout.yaxis.range = [length - 0.5, -0.5];
     figure.layout.xaxis.dtick = steps <= 10 ? 1 : null; // as figures.py does
     figure.layout.yaxis.dtick = length <= 10 ? 1 : null;
-    const progress = structuredClone(config.figures[theme()].progress);
+    const progress = structuredClone(figures[theme()].progress);
     progress.data[0].y = run.steps.map((step, s) => step.write.length / Math.max(1, step.forwards - (s ? run.steps[s - 1].forwards : 0)));
     progress.data[1].y = run.steps.map((step) => step.masks);
     progress.layout.xaxis.range = [-0.5, steps - 0.5];
@@ -682,7 +689,7 @@ function mountPlayer(host, options) {
       part("heatmap").dataset.steps = run.steps.length;
       plotAt = performance.now();
       plotCost = plotAt - began;
-      part("scale").textContent = { confidence: "Colour: confidence, 0 to 1 on a square-root ramp. Paler: already written, with the confidence it had. Orange: written in that step.", entropy: `Colour: entropy, 0 (sure, dark) to ${config.maxEntropy} nats. Paler: already written. Orange: written in that step.`, commit: "Colour: the step in which the token was written; early is pale, late is strong." }[measure];
+      part("scale").textContent = phrase(`heatmap.scale_${measure}`, { most: config.maxEntropy });
       drawPlayhead();
     });
   }
@@ -717,13 +724,22 @@ function mountPlayer(host, options) {
     if (!cell) return;
     const { s, i } = cell, step = run.steps[s], k = step.row[i] ?? -1, after = step.ids[i] ?? -1, nodes = [];
     const shown = k >= 0 ? step.predicted[k] : after;
-    nodes.push(text("b", wordOf(run, shown)), text("div", `position ${run.rank[i]}, step ${s + 1}`));
-    if (k >= 0) nodes.push(text("div", `confidence ${step.confidence[k].toFixed(3)}, entropy ${step.entropy[k].toFixed(2)} nats`), ...alternatives(step, i));
-    else nodes.push(text("div", run.fixed[i] ? "fixed: yours" : after < 0 ? "not in the text at this step" : step.commit[i] >= 0 ? `written in step ${step.commit[i] + 1}${Number.isNaN(step.sure[i]) ? "" : `, confidence ${step.sure[i].toFixed(3)}`}` : "not measured"));
+    nodes.push(text("b", wordOf(run, shown)), text("div", phrase("heatmap.cell", { position: run.rank[i], step: s + 1 })));
+    if (k >= 0) nodes.push(text("div", phrase("heatmap.measured", { confidence: step.confidence[k].toFixed(3), entropy: step.entropy[k].toFixed(2) })), ...alternatives(step, i));
+    else nodes.push(text("div", unasked(step, i, after)));
     tip.replaceChildren(...nodes);
     const frame = tip.parentElement.getBoundingClientRect(), x = event.clientX - frame.left, y = event.clientY - frame.top;
     tip.style.left = `${x + 250 > frame.width ? Math.max(0, x - 246) : x + 16}px`;
     tip.style.top = `${Math.max(0, Math.min(y + 12, frame.height - tip.offsetHeight - 4))}px`;
+  }
+
+  // Why a cell has no belief to show.
+  function unasked(step, i, after) {
+    if (run.fixed[i]) return phrase("heatmap.fixed");
+    if (after < 0) return phrase("heatmap.absent");
+    if (step.commit[i] < 0) return phrase("heatmap.unmeasured");
+    const written = { step: step.commit[i] + 1, confidence: step.sure[i].toFixed(3) };
+    return Number.isNaN(step.sure[i]) ? phrase("heatmap.written", written) : phrase("heatmap.written_sure", written);
   }
 
   // -- controls --
@@ -831,7 +847,7 @@ function mountPlayer(host, options) {
       if (dirty) {
         dirty = false;
         const tail = canvas.draw(at, mode === "live", (i) => i === hovered || i === selected);
-        part("tail").textContent = tail ? `The text ends here; ${tail} ${tail === 1 ? "position" : "positions"} behind it stay silent.` : "";
+        part("tail").textContent = tail ? (tail === 1 ? phrase("player.tail_one") : phrase("player.tail", { count: tail })) : "";
         drawStatus();
         drawBars();
         drawInspector();

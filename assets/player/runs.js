@@ -1,5 +1,5 @@
 // The Runs tab: recorded runs that teach one thing each, files by drop, and this browser's own runs.  A card is
-// { name, title, sentence, numbers } with numbers computed from the run; text of runs goes in by textContent.
+// { name, numbers } with numbers computed from the run; text of runs goes in by textContent.
 "use strict";
 
 const RUN_BYTES = 64 * 2 ** 20, RUN_POSITIONS = 8192, COMPARED = 4; // a hostile file must not take the page down
@@ -9,11 +9,11 @@ async function gunzip(bytes) {
   const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")).getReader(), parts = [];
   let size = 0;
   for (;;) {
-    const { done, value } = await reader.read().catch(() => { throw new Error("its compression is damaged"); });
+    const { done, value } = await reader.read().catch(() => { throw new Error(phrase("runs.compression")); });
     if (done) break;
     parts.push(value);
     size += value.length;
-    if (size > RUN_BYTES) throw new Error(`it is larger than ${RUN_BYTES >> 20} MB of text, which is the limit`);
+    if (size > RUN_BYTES) throw new Error(phrase("runs.too_large", { most: RUN_BYTES >> 20 }));
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
@@ -22,16 +22,16 @@ async function gunzip(bytes) {
 function checkLine(run, record) {
   const whole = (value, below) => Number.isInteger(value) && value >= 0 && value < below;
   if (!run.header) {
-    if (record.unmask !== 1) throw new Error("this is no Unmask run file of schema 1");
+    if (record.unmask !== 1) throw new Error(phrase("runs.schema"));
     const { canvas, model, fixed, windows, top_k, policy, prompt, seed } = record, length = canvas.length;
     const ranges = [...fixed, ...windows].every(([lo, hi]) => whole(lo, hi) && whole(hi, length + 1));
     const named = typeof policy.name === "string" && typeof model.name === "string" && typeof prompt === "string" && Number.isInteger(seed) && Array.isArray(model.stop);
-    if (!whole(length - 1, RUN_POSITIONS) || !canvas.every((id) => whole(id, model.vocab_size)) || !ranges || !whole(top_k, 101) || !named) throw new Error("its header breaks the format");
+    if (!whole(length - 1, RUN_POSITIONS) || !canvas.every((id) => whole(id, model.vocab_size)) || !ranges || !whole(top_k, 101) || !named) throw new Error(phrase("runs.header"));
   } else if (!record.end) {
     const before = stateAfter(run, run.steps.length).place.length;
     const pairs = [...record.write, ...(record.blank || [])].every(([position, id]) => whole(position, before) && whole(id, run.header.model.vocab_size));
     const grown = (record.splice || []).reduce((sum, [position, count]) => (whole(position, before) && whole(count, RUN_POSITIONS) ? sum + count - 1 : NaN), before);
-    if (record.step !== run.steps.length || !pairs || !(grown <= RUN_POSITIONS) || !whole(record.forwards, 2 ** 53) || !Number.isFinite(record.seconds)) throw new Error("it breaks the format");
+    if (record.step !== run.steps.length || !pairs || !(grown <= RUN_POSITIONS) || !whole(record.forwards, 2 ** 53) || !Number.isFinite(record.seconds)) throw new Error(); // readRun names the line
   }
 }
 
@@ -39,19 +39,20 @@ function checkLine(run, record) {
 async function readRun(bytes) {
   const lines = new TextDecoder().decode(await gunzip(bytes)).split("\n"), run = emptyRun();
   lines.pop();
-  if (!lines.length) throw new Error("it has no whole first line");
+  if (!lines.length) throw new Error(phrase("runs.no_line"));
   lines.forEach((line, n) => {
     try {
       checkLine(run, JSON.parse(line));
       addLine(run, line);
     } catch (error) {
-      throw new Error(n ? `line ${n + 1} is damaged` : error instanceof SyntaxError ? "its first line is not JSON" : error.message);
+      throw new Error(n ? phrase("runs.damaged", { line: n + 1 }) : error instanceof SyntaxError ? phrase("runs.not_json") : error.message);
     }
   });
   return run;
 }
 
 function mountRuns(host, options) {
+  putWords(host);
   const root = host.querySelector(".runs"), part = (name) => root.querySelector(`[data-slot="${name}"]`), file = root.querySelector("[data-role=file]");
   const chosen = new Map(); // key of a card: how to get its bytes
 
@@ -67,11 +68,11 @@ function mountRuns(host, options) {
     part("message").hidden = !text;
   }
 
-  function told({ forwards, tokens_per_forward, writes, kendall_tau, revisions, hindsight }) {
-    const parts = [`${forwards} forwards`, `${tokens_per_forward.toFixed(1)} tokens per forward, at most ${Math.max(0, ...writes)}`];
-    if (typeof kendall_tau === "number") parts.push(`order (tau) ${kendall_tau.toFixed(2)}`);
-    if (revisions) parts.push(`${revisions} taken back or rewritten`);
-    if (typeof hindsight === "number") parts.push(`${hindsight.toFixed(2)} confident in hindsight`);
+  function counted({ forwards, tokens_per_forward, writes, kendall_tau, revisions, hindsight }) {
+    const parts = [phrase("runs.forwards", { forwards }), phrase("runs.rate", { rate: tokens_per_forward.toFixed(1), most: Math.max(0, ...writes) })];
+    if (typeof kendall_tau === "number") parts.push(phrase("runs.order", { tau: kendall_tau.toFixed(2) }));
+    if (revisions) parts.push(phrase("runs.revisions", { revisions }));
+    if (typeof hindsight === "number") parts.push(phrase("runs.hindsight", { hindsight: hindsight.toFixed(2) }));
     return parts.join(" · ");
   }
 
@@ -83,7 +84,7 @@ function mountRuns(host, options) {
     svg.setAttribute("viewBox", "0 0 300 46");
     svg.setAttribute("preserveAspectRatio", "none");
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", `Tokens written by each of ${writes.length} steps, at most ${most}`);
+    svg.setAttribute("aria-label", phrase("runs.bars", { steps: writes.length, most }));
     path.setAttribute("d", writes.map(box).join(""));
     path.setAttribute("fill", "var(--r4)");
     svg.append(path);
@@ -91,7 +92,7 @@ function mountRuns(host, options) {
   }
 
   function chooser(key, bytes) {
-    const label = element("label", "choose", "compare"), box = element("input");
+    const label = element("label", "choose", phrase("runs.choose")), box = element("input");
     box.type = "checkbox";
     box.checked = chosen.has(key);
     box.addEventListener("change", () => {
@@ -108,8 +109,7 @@ function mountRuns(host, options) {
     const button = root.querySelector("[data-action=compare]");
     button.hidden = !options.compare;
     button.disabled = chosen.size < 2 || chosen.size > COMPARED;
-    button.textContent = chosen.size > COMPARED ? `Compare takes at most ${COMPARED}` : chosen.size ? `Compare ${chosen.size} chosen` : "Compare";
-    button.title = "Choose two to four runs";
+    button.textContent = chosen.size > COMPARED ? phrase("runs.compare_most", { most: COMPARED }) : chosen.size ? phrase("runs.compare_count", { count: chosen.size }) : phrase("runs.compare");
   }
 
   const opener = (title, bytes) => {
@@ -126,29 +126,29 @@ function mountRuns(host, options) {
       hand(run.lines);
       return run;
     } catch (error) {
-      say(`The run file could not be opened: ${error.message}.`);
+      say(phrase("runs.not_opened", { reason: error.message }));
     }
   }
 
   for (const card of options.cards) {
     const box = element("article", "card"), foot = element("div", "foot"), bytes = () => options.bytes(card);
-    foot.append(element("span", "numbers", told(card.numbers)), chooser(card.name, bytes));
-    box.append(opener(card.title, bytes), element("p", "", card.sentence), bars(card.numbers.writes), foot);
+    foot.append(element("span", "numbers", counted(card.numbers)), chooser(card.name, bytes));
+    box.append(opener(phrase(`runs.recorded.${card.name}.title`), bytes), element("p", "", phrase(`runs.recorded.${card.name}.about`)), bars(card.numbers.writes), foot);
     part("gallery").append(box);
   }
 
   async function drawKept() {
     const runs = await keptRuns().catch(() => null), rows = (runs || []).map((kept) => {
-      const row = element("li"), remove = element("button", "", "Delete"), bytes = async () => kept.bytes;
+      const row = element("li"), remove = element("button", "", phrase("runs.delete")), bytes = async () => kept.bytes;
       remove.type = "button";
       remove.addEventListener("click", () => { chosen.delete(kept.id); forgetRun(kept.id); });
-      const title = opener(`${kept.policy}, seed ${kept.seed}${kept.prompt ? `: ${kept.prompt}` : ""}`, bytes);
-      row.append(title, element("span", "numbers", `${told(kept.numbers)} · ${new Date(kept.when).toLocaleString()}`), chooser(kept.id, bytes), remove);
+      const title = opener(kept.prompt ? phrase("runs.title_prompt", kept) : phrase("runs.title", kept), bytes);
+      row.append(title, element("span", "numbers", `${counted(kept.numbers)} · ${new Date(kept.when).toLocaleString(LANGUAGE)}`), chooser(kept.id, bytes), remove);
       return row;
     });
-    if (!rows.length) rows.push(element("li", "empty", runs ? "Runs you make, and files you drop, are kept here: on this machine, in this browser." : "This browser keeps nothing for this page."));
+    if (!rows.length) rows.push(element("li", "empty", runs ? phrase("runs.empty") : phrase("runs.no_store")));
     part("kept").replaceChildren(...rows);
-    part("count").textContent = runs && runs.length ? `the newest ${RUNS_KEPT} stay` : "";
+    part("count").textContent = runs && runs.length ? phrase("runs.kept_count", { count: RUNS_KEPT }) : "";
     root.querySelector("[data-action=forget]").hidden = !(runs && runs.length);
     drawCompare();
   }
@@ -171,7 +171,7 @@ function mountRuns(host, options) {
         const runs = await Promise.all(Array.from(chosen.values(), async (bytes) => readRun(await bytes())));
         options.compare(runs.map((run) => run.lines.join("\n") + "\n"));
       } catch (error) {
-        say(`The runs could not be compared: ${error.message}.`);
+        say(phrase("runs.not_compared", { reason: error.message }));
       }
     },
   };

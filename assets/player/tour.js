@@ -3,7 +3,17 @@
 
 const TOUR_PATIENCE = 15000; // milliseconds for a control to be there and ready
 
-function mountTour({ stops, words }) {
+// A stop: its name, its tab, the part of the page it points at, and the controls it works: a click, or a slider put to a
+// share of its range.
+const TOUR_STOPS = [
+  { name: "text", tab: "tab-denoise", target: "#player .stage", steps: [["#player [data-action=restart]", null], ["#player [data-action=play]", null]] },
+  { name: "heatmap", tab: "tab-denoise", target: "#player #heatmap", steps: [["#player [data-role=scrubber]", 0.5]] },
+  { name: "generate", tab: "tab-denoise", target: "#generate", steps: [["#generate", null]] },
+  { name: "noise", tab: "tab-noise", target: "#noise .stage", steps: [["#noise [data-mode=lesson] [data-role=level]", 0], ["#noise [data-action=play]", null]] },
+  { name: "race", tab: "tab-race", target: "#race .clock", steps: [["#race-run", null]] },
+];
+
+function mountTour() {
   let card = null, at = -1, lit = null;
 
   const make = (tag, about, ...children) => {
@@ -13,8 +23,8 @@ function mountTour({ stops, words }) {
   };
 
   // A tab by its button, or by its line in the menu of a narrow page.
-  function openTab({ tab, tabTitle }) {
-    const hidden = [...document.querySelectorAll("#tabs .overflow-dropdown button")].find((one) => one.textContent.trim() === tabTitle);
+  function openTab(tab) {
+    const hidden = [...document.querySelectorAll("#tabs .overflow-dropdown button")].find((one) => one.textContent.trim() === phrase(`tabs.${tab}`));
     (document.getElementById(`${tab}-button`) || hidden)?.click();
   }
 
@@ -34,16 +44,16 @@ function mountTour({ stops, words }) {
 
   async function go(next) {
     if (next < 0) return;
-    if (next >= stops.length) return leave();
-    const { title, text, target, steps } = stops[(at = next)], stop = next;
-    card.querySelector("h2").textContent = title;
-    card.querySelector("p").textContent = text;
-    card.querySelector("small").textContent = words.count.replace("{n}", at + 1).replace("{all}", stops.length);
+    if (next >= TOUR_STOPS.length) return leave();
+    const { name, tab, target, steps } = TOUR_STOPS[(at = next)], stop = next;
+    card.querySelector("h2").textContent = phrase(`tour.stops.${name}.title`);
+    card.querySelector("p").textContent = phrase(`tour.stops.${name}.about`);
+    card.querySelector("small").textContent = phrase("tour.count", { n: at + 1, all: TOUR_STOPS.length });
     card.querySelector("[data-tour=back]").disabled = at === 0;
-    card.querySelector("[data-tour=next]").textContent = at === stops.length - 1 ? words.done : words.next;
+    card.querySelector("[data-tour=next]").textContent = at === TOUR_STOPS.length - 1 ? phrase("tour.done") : phrase("tour.next");
     card.dataset.stop = at + 1;
     card.querySelector("[data-tour=next]").focus({ preventScroll: true });
-    openTab(stops[at]);
+    openTab(tab);
     const place = await ready(target, stop);
     if (!place) return;
     lit?.classList.remove("toured");
@@ -75,7 +85,7 @@ function mountTour({ stops, words }) {
     };
     card = make("section", { id: "tour", className: "player", tabIndex: -1 },
       make("small", {}), make("h2", { id: "tour-title" }), make("p", { id: "tour-text" }),
-      make("div", { className: "buttons" }, button("back", words.back), button("next", words.next), button("skip", words.skip)));
+      make("div", { className: "buttons" }, button("back", phrase("tour.back")), button("next", phrase("tour.next")), button("skip", phrase("tour.skip"))));
     for (const [name, value] of Object.entries({ role: "dialog", "aria-labelledby": "tour-title", "aria-describedby": "tour-text", "aria-live": "polite" })) card.setAttribute(name, value);
     card.addEventListener("click", (event) => {
       const name = event.target.dataset.tour;

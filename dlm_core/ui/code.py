@@ -63,8 +63,8 @@ def snippets(url: str, request: Request) -> list[str]:
 
 def build(controls: Sequence[gr.components.Component]) -> None:
     """Lay the disclosure out inside the current Blocks; `controls` are the prompt, the policy and every setting."""
-    with gr.Accordion(words.CODE, open=False, elem_id="code") as panel:
-        gr.Markdown(words.CODE_ABOUT)
+    with gr.Accordion(words.label("code.title"), open=False, elem_id="code") as panel:
+        gr.Markdown(words.label("code.about"))
         with gr.Tabs():
             shown = []
             for title, language in words.LANGUAGES.items():

@@ -17,7 +17,12 @@ from dlm_core.ui import denoise, words
 from dlm_core.ui.player import comparison, envelope, record
 
 PANES = 4
+NONE = "none"  # in place of a policy
 STARTING = ("llada", "p2", "mdlm", "left_to_right")
+COLUMNS = {
+    "forwards": 0, "seconds": 2, "tokens_per_forward": 2, "kendall_tau": 2, "revisions": 0, "commit_confidence": 3,
+    "hindsight": 3,
+}  # fmt: skip
 
 
 def panes(engine: Engine, requests: Sequence[Request], stop: threading.Event) -> Iterator[str]:
@@ -27,7 +32,7 @@ def panes(engine: Engine, requests: Sequence[Request], stop: threading.Event) ->
 
 def _pieces(engine: Engine, requests: Sequence[Request], stop: threading.Event) -> Iterator[str]:
     if not 2 <= len(requests) <= PANES:
-        yield envelope("error", message=f"a comparison takes 2 to {PANES} policies, got {len(requests)}.")
+        yield envelope("error", message=words.said("compare.policies", most=PANES, count=len(requests)))
         return
     try:  # every request is checked before the first one runs
         streams = [engine.run(request, stop) for request in requests]
@@ -36,14 +41,16 @@ def _pieces(engine: Engine, requests: Sequence[Request], stop: threading.Event) 
         return
     yield envelope("live")
     for number, (request, lines) in enumerate(zip(requests, streams)):
-        trace = yield from pane(number, words.POLICIES[request.policy][0], lines)
+        trace = yield from pane(number, words.said(f"policies.{request.policy}.title"), lines)
         yield record(summary=summarise(trace, engine.hindsight(trace))._asdict(), of=number)
         if stop.is_set():
             break
     yield record(done=True)
 
 
-def pane(number: int, title: str, lines: Iterator[str], place: int | None = None) -> Generator[str, None, Trace]:
+def pane(
+    number: int, title: dict[str, Any], lines: Iterator[str], place: int | None = None
+) -> Generator[str, None, Trace]:
     """The lines of one run behind the line that titles its pane; returns the run."""
     yield record(pane=number, title=title, place=number if place is None else place)
     kept = []
@@ -57,14 +64,14 @@ def pane(number: int, title: str, lines: Iterator[str], place: int | None = None
 def opened(files: Sequence[Any] | None, read: Callable[[Any], Trace] = Trace.load) -> str:
     """The tab's value for run files, each in the form that `read` takes, or the sentence that says what is wrong."""
     if not files or not 2 <= len(files) <= PANES:
-        return envelope("error", message=f"a comparison takes 2 to {PANES} run files, got {len(files or ())}.")
+        return envelope("error", message=words.said("compare.files", most=PANES, count=len(files or ())))
     value = envelope("live")
     for number, file in enumerate(files):
         try:
             trace = read(file)
         except RunFileError as error:
-            return envelope("error", message=f"file {number + 1}: {error}.")
-        title = f"{trace.header['policy']['name']}, seed {trace.header['seed']}"
+            return envelope("error", message=words.said("compare.damaged", number=number + 1, reason=f"{error}."))
+        title = words.said("compare.file", policy=trace.header["policy"]["name"], seed=trace.header["seed"])
         value += record(pane=number, title=title, place=number)
         value += "".join(line + "\n" for line in trace.lines)
         value += record(summary=summarise(trace)._asdict(), of=number)
@@ -74,26 +81,30 @@ def opened(files: Sequence[Any] | None, read: Callable[[Any], Trace] = Trace.loa
 def build(engine: Engine) -> gr.HTML:
     """Lay the tab out inside the current Blocks and wire it; returns where runs are shown."""
     stops = denoise.Stops()
-    prompt, run, stop = denoise.ask(words.COMPARE, ("compare-prompt", "compare-run", "compare-stop"))
+    prompt, run, stop = denoise.ask(words.label("page.compare"), ("compare-prompt", "compare-run", "compare-stop"))
     with gr.Row(elem_classes="settings"):
         titles = [(title, name) for name, (title, _) in words.POLICIES.items()]
         chosen = [
             gr.Dropdown(
-                titles if number < 2 else [(words.NONE, words.NONE), *titles], value=STARTING[number],
-                label=f"{words.POLICY} {number + 1}", elem_id=f"compare-policy-{number + 1}", filterable=False,
-                min_width=120,
+                titles if number < 2 else [(words.label("page.none"), NONE), *titles], value=STARTING[number],
+                label=f"{words.label('page.policy')} {number + 1}", elem_id=f"compare-policy-{number + 1}",
+                filterable=False, min_width=120,
             )
             for number in range(PANES)
         ]  # fmt: skip
         steps, temperature = (denoise.parameter("llada", name, prefix="compare-") for name in ("steps", "temperature"))
         length, block, seed = (denoise.plain(name, prefix="compare-") for name in ("length", "block_length", "seed"))
         upload = gr.UploadButton(
-            words.OPEN_RUNS, elem_id="compare-open", elem_classes="quiet", size="sm", file_count="multiple"
+            words.label("page.open_runs"),
+            elem_id="compare-open",
+            elem_classes="quiet",
+            size="sm",
+            file_count="multiple",
         )
-    screen = comparison("", "compare", words.COMPARE_COLUMNS, words.COMPARE_WORDS, unit="forwards")
+    screen = comparison("", "compare", COLUMNS, unit="forwards")
 
     def on_compare(visitor: gr.Request, text: str, *values: Any) -> Iterator[str]:
-        policies, (n, t, size, blocks, number) = [name for name in values[:PANES] if name != words.NONE], values[PANES:]
+        policies, (n, t, size, blocks, number) = [name for name in values[:PANES] if name != NONE], values[PANES:]
         signal = stops.start(visitor.session_hash)
         settings = {"steps": n, "num_steps": n, "temperature": t, "tau": t}
         try:

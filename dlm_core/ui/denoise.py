@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.i18n import I18nData
 
 from dlm_core.engine import Request
 from dlm_core.library import Engine
@@ -69,12 +70,12 @@ def paced(values: Iterator[str]) -> Iterator[str]:
 def opened(path: str | Path | None) -> str:
     """The player's value for a run file, or the sentence that says what is wrong with it."""
     if path is None:
-        return envelope("error", message="No file was chosen.")
+        return envelope("error", message=words.said("page.no_file"))
     try:
         trace = Trace.load(path)
     except RunFileError as error:
         return envelope("error", message=f"{error}.")
-    notice = f"{trace.notice}." if trace.notice else words.OPENED
+    notice = f"{trace.notice}." if trace.notice else words.said("page.opened")
     return envelope("recorded", notice=notice) + "".join(line + "\n" for line in trace.lines)
 
 
@@ -85,17 +86,17 @@ def request_of(prompt: str, policy: str, length: Any, block_length: Any, seed: A
     return Request(prompt or "", policy, length, block_length or None, seed, given)
 
 
-def ask(go: str, ids: tuple[str, str, str]) -> tuple[gr.Textbox, gr.Button, gr.Button]:
+def ask(go: I18nData, ids: tuple[str, str, str]) -> tuple[gr.Textbox, gr.Button, gr.Button]:
     """The row of a prompt, the button `go` that runs it, and Stop, with their `ids`."""
     prompt, run, stop = ids
     with gr.Row(elem_classes="ask"):
         return (
             gr.Textbox(
-                words.PROMPT_HINT, label=words.PROMPT, show_label=False, container=False, lines=1, max_lines=5,
-                placeholder=words.PROMPT, elem_id=prompt, elem_classes="prompt",
+                words.PROMPT_HINT, label=words.label("page.prompt"), show_label=False, container=False, lines=1,
+                max_lines=5, placeholder=words.label("page.prompt"), elem_id=prompt, elem_classes="prompt",
             ),
             gr.Button(go, elem_id=run, elem_classes="go", variant="primary", scale=0),
-            gr.Button(words.STOP, elem_id=stop, elem_classes="quiet", scale=0),
+            gr.Button(words.label("page.stop"), elem_id=stop, elem_classes="quiet", scale=0),
         )  # fmt: skip
 
 
@@ -108,12 +109,12 @@ def build(
     and every control.
     """
     with gr.Column(elem_classes="denoise"):
-        prompt, generate, stop = ask(words.GENERATE, ("prompt", "generate", "stop"))
+        prompt, generate, stop = ask(words.label("page.generate"), ("prompt", "generate", "stop"))
         with gr.Row(elem_classes="settings"):
             controls = _settings()
-            reseed = gr.Button(words.NEW_SEED, elem_id="new-seed", elem_classes="quiet", size="sm")
+            reseed = gr.Button(words.label("page.new_seed"), elem_id="new-seed", elem_classes="quiet", size="sm")
             upload = gr.UploadButton(
-                words.OPEN, elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
+                words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
             )
         value = envelope("recorded") + "".join(line + "\n" for line in Trace.load(recorded).lines)
         screen = player(value, elem_id="player")
@@ -197,8 +198,8 @@ def plain(name: str, prefix: str = "") -> gr.Number:
 def _settings() -> dict[str, gr.components.Component]:
     titles = [(title, name) for name, (title, _) in words.POLICIES.items()]
     policy = gr.Dropdown(
-        titles, value=POLICY, elem_id="policy", label=words.POLICY, info=words.POLICIES[POLICY][1], filterable=False,
-        min_width=120,
+        titles, value=POLICY, elem_id="policy", label=words.label("page.policy"), info=words.POLICIES[POLICY][1],
+        filterable=False, min_width=120,
     )  # fmt: skip
     # in the order a visitor sees them: what to do, how long, how bold, from which seed
     bold = [name for name in words.PARAMETERS if name in ("temperature", "tau")]

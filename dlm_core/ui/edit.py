@@ -11,6 +11,7 @@ from dlm_core.library import Engine
 from dlm_core.ui import compare, denoise, words
 from dlm_core.ui.player import editor, envelope
 
+PINS_HINT = "0:Once 5:upon"
 _MOST = 2**31  # of any count or id that the page sends
 
 
@@ -80,22 +81,24 @@ def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops) 
     """Lay the tab out inside the current Blocks and wire it; `tree` asks for runs, which play in `player`."""
     with gr.Row(elem_classes="ask"):
         text = gr.Textbox(
-            words.PROMPT_HINT, label=words.EDIT_TEXT, show_label=False, container=False, lines=1, max_lines=5,
-            placeholder=words.EDIT_TEXT, elem_id="edit-text", elem_classes="prompt",
+            words.PROMPT_HINT, label=words.label("edit.text"), show_label=False, container=False, lines=1, max_lines=5,
+            placeholder=words.label("edit.text"), elem_id="edit-text", elem_classes="prompt",
         )  # fmt: skip
-        make = gr.Button(words.EDIT_MAKE, elem_id="edit-make", elem_classes="quiet", scale=0)
+        make = gr.Button(words.label("edit.make"), elem_id="edit-make", elem_classes="quiet", scale=0)
     with gr.Row(elem_classes="settings"):
-        label, info, hint = words.EDIT_PINS
-        pins = gr.Textbox("", label=label, info=info, placeholder=hint, elem_id="edit-pins", max_lines=1, min_width=120)
+        pins = gr.Textbox(
+            "", label=words.label("edit.pins"), info=words.label("edit.pins_info"), placeholder=PINS_HINT,
+            elem_id="edit-pins", max_lines=1, min_width=120,
+        )  # fmt: skip
         length = denoise.plain("length", prefix="edit-")
         titles = [(title, name) for name, (title, _) in words.POLICIES.items()]
         policy = gr.Dropdown(
-            titles, value=denoise.POLICY, label=words.POLICY, info=words.EDIT_POLICY, elem_id="edit-policy",
-            filterable=False, min_width=120,
+            titles, value=denoise.POLICY, label=words.label("page.policy"), info=words.label("edit.policy_info"),
+            elem_id="edit-policy", filterable=False, min_width=120,
         )  # fmt: skip
         steps, temperature = (denoise.parameter("llada", name, prefix="edit-") for name in ("steps", "temperature"))
         seed = denoise.plain("seed", prefix="edit-")
-    screen = editor("", "edit", words.EDIT_WORDS)
+    screen = editor("", "edit")
 
     def on_make(*values: Any) -> str:
         return made(engine, *values)

@@ -20,7 +20,7 @@ class Link(NamedTuple):
 
     policy: str
     values: dict[str, Any]
-    complaints: list[str]
+    complaints: list[str | dict[str, Any]]
     run: bool
 
 
@@ -31,7 +31,7 @@ def read(query: Mapping[str, str], engine: Engine) -> Link:
     """
     policy, complaints = query.get("policy", denoise.POLICY), []
     if policy not in words.POLICIES:
-        complaints.append(words.LINK_WRONG.format(name="policy", value=policy[:40]))
+        complaints.append(words.said("link.wrong", name="policy", value=policy[:40]))
         policy = denoise.POLICY
     known, values = parameters(policy), {}
 
@@ -56,7 +56,7 @@ def read(query: Mapping[str, str], engine: Engine) -> Link:
             continue
         value = given[:MAX_PROMPT] if name == "prompt" else _typed(own, given)
         if value is None:
-            complaints.append(words.LINK_WRONG.format(name=name, value=given[:40]))
+            complaints.append(words.said("link.wrong", name=name, value=given[:40]))
         elif wrong := refusal({own: value}):
             complaints.append(f"{wrong}.")
         else:
@@ -66,7 +66,7 @@ def read(query: Mapping[str, str], engine: Engine) -> Link:
         values |= {name: steps for name, steps in fewer.items() if name in known}
     complaints += _out_of_reach(query, policy)
     if (theirs := query.get("revision")) and theirs != (ours := engine.about().revision):
-        complaints.append(words.LINK_MODEL.format(theirs=theirs[:40], ours=ours))
+        complaints.append(words.said("link.model", theirs=theirs[:40], ours=ours))
     return Link(policy, values, complaints, query.get("run") == "1" and not complaints)
 
 
@@ -78,7 +78,7 @@ def opening(query: Mapping[str, str], engine: Engine) -> list[Any]:
     policy, values, complaints, run = read(query, engine)
     about, *shown = denoise.show_parameters(policy)
     updates = dict(zip(words.PARAMETERS, shown)) | {name: gr.update() for name in denoise.PLAIN}
-    told = envelope("notice", message=" ".join(complaints)) if complaints else gr.skip()
+    told = envelope("notice", message=complaints) if complaints else gr.skip()
     prompt = gr.update(**({"value": values["prompt"]} if "prompt" in values else {}))
     filled = [updates[name] | ({"value": values[name]} if name in values else {}) for name in names]
     return [run, told, prompt, about | {"value": policy}, *filled]
@@ -102,15 +102,15 @@ def _typed(name: str, text: str) -> Any:
     return int(number) if isinstance(kind, int) and number.is_integer() else number
 
 
-def _out_of_reach(query: Mapping[str, str], policy: str) -> list[str]:
+def _out_of_reach(query: Mapping[str, str], policy: str) -> list[dict[str, Any]]:
     """Sentences about parameters of some policy that this one lacks, or that the page does not offer."""
     known, some = parameters(policy), {name for each in words.POLICIES for name in parameters(each)}
     told = []
     for name in sorted(set(query) & some - set(_SAME)):
         if name not in known:
-            told.append(words.LINK_UNKNOWN.format(name=name, policy=policy))
+            told.append(words.said("link.unknown", name=name, policy=policy))
         elif name not in words.PARAMETERS and _plain(query[name]) != (default := known[name].default):
-            told.append(words.LINK_FIXED.format(name=name, value=query[name][:40], default=default))
+            told.append(words.said("link.fixed", name=name, value=query[name][:40], default=str(default)))
     return told
 
 

@@ -21,6 +21,12 @@ UNDO: dict[Kind, dict[str, Any]] = {
     "replace": {"policy": "llada21", "params": {"editing_threshold": 0.5}},
 }
 
+# id, label, hint and choices of a control
+KIND = ("noise-noise", "noise.kind", "noise.kind_info", {"mask": "noise.to_mask", "replace": "noise.to_random"})
+SCHEDULE = (
+    "noise-schedule", "noise.schedule", "noise.schedule_info", {"linear": "noise.linear", "cosine": "noise.cosine"},
+)  # fmt: skip
+
 
 def shown(engine: Engine, text: str, kind: Kind, schedule: str, seed: Any) -> str:
     """The tab's value for a sentence, or the sentence that says what is wrong with it."""
@@ -64,24 +70,24 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops) ->
     """Lay the tab out inside the current Blocks and wire it; the run it begins plays in `player`."""
     with gr.Row(elem_classes="ask"):
         sentence = gr.Textbox(
-            words.EXAMPLES[0], label=words.SENTENCE, show_label=False, container=False, lines=1, max_lines=4,
-            placeholder=words.SENTENCE, elem_id="noise-text", elem_classes="prompt",
+            words.EXAMPLES[0], label=words.label("noise.sentence"), show_label=False, container=False, lines=1,
+            max_lines=4, placeholder=words.label("noise.sentence"), elem_id="noise-text", elem_classes="prompt",
         )  # fmt: skip
     with gr.Row(elem_classes="settings"):
         example = gr.Dropdown(
-            list(words.EXAMPLES), value=words.EXAMPLES[0], label=words.EXAMPLE[0], info=words.EXAMPLE[1],
-            elem_id="noise-example", filterable=False, min_width=120,
+            list(words.EXAMPLES), value=words.EXAMPLES[0], label=words.label("noise.example"),
+            info=words.label("noise.example_info"), elem_id="noise-example", filterable=False, min_width=120,
         )  # fmt: skip
         kind, schedule = (
             gr.Dropdown(
-                [(title, name) for name, title in choices.items()], value=next(iter(choices)), label=label, info=info,
-                elem_id=f"noise-{label}", filterable=False, min_width=120,
+                [(words.label(title), value) for value, title in choices.items()], value=next(iter(choices)),
+                label=words.label(label), info=words.label(info), elem_id=elem_id, filterable=False, min_width=120,
             )
-            for label, info, choices in (words.NOISE_KIND, words.NOISE_SCHEDULE)
+            for elem_id, label, info, choices in (KIND, SCHEDULE)
         )  # fmt: skip
         seed = denoise.plain("seed", prefix="noise-")
-        reseed = gr.Button(words.NEW_NOISE, elem_id="noise-new", elem_classes="quiet", size="sm")
-    screen = lesson("", "noise", words.LESSON_WORDS)
+        reseed = gr.Button(words.label("noise.new"), elem_id="noise-new", elem_classes="quiet", size="sm")
+    screen = lesson("", "noise")
 
     def on_change(*values: Any) -> str:
         return shown(engine, *values)

@@ -1,6 +1,5 @@
 """The whole page as a `gr.Blocks`, and what `launch()` needs to show it."""
 
-import json
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from dlm_core.gallery import OPENING, file_of
 from dlm_core.library import Engine
@@ -17,13 +17,14 @@ from dlm_core.line import is_notice
 from dlm_core.replay import ASSETS, css
 from dlm_core.trace import Trace
 from dlm_core.ui import code, compare, denoise, edit, link, noise, race, runs, words
+from dlm_core.ui.early import Early
 from dlm_core.ui.player import branches
+from dlm_core.words import english, script
 
-MASTHEAD = (
-    f"<header id='masthead'><h1>{words.TITLE}</h1><p>{words.TAGLINE}</p>"
-    f"<button type='button' id='tour-start'>{words.TOUR}</button>"
-    f"<button type='button' id='help-open' aria-keyshortcuts='?'>{words.HELP}</button></header>"
-)
+MASTHEAD = """<header id="masthead"><h1 data-word="page.title"></h1><p data-word="page.tagline"></p>
+<button type="button" id="tour-start" data-word="tour.start"></button>
+<button type="button" id="help-open" aria-keyshortcuts="?" data-word="help.title"></button>
+<select id="language" data-word-label="language.choose"></select></header>"""
 RECORDED = file_of(OPENING)
 SPARE_THREADS = 40  # who waits holds a thread; these are for everything else
 
@@ -35,35 +36,23 @@ addEventListener("keydown", (event) => {
 </script>"""
 
 
-def tour() -> str:
-    """The guided tour as a script, with its stops."""
-    stops = [
-        {"tab": tab, "tabTitle": words.TABS[tab], "target": target, "title": title, "text": text, "steps": steps}
-        for tab, target, title, text, steps in words.TOUR_STOPS
-    ]
-    return _script("tour.js", "mountTour", {"stops": stops, "words": words.TOUR_WORDS})
-
-
-def sheet() -> str:
-    """The sheet of keys as a script."""
-    return _script("help.js", "mountHelp", words.HELP_SHEET)
-
-
-def _script(file: str, mount: str, about: dict[str, Any]) -> str:
-    return f"<script>{{\n{(ASSETS / file).read_text()}\n{mount}({json.dumps(about)});\n}}</script>"
+def _script(file: str, mount: str) -> str:
+    return f"<script>{{\n{(ASSETS / file).read_text()}\n{mount}();\n}}</script>"
 
 
 def build_page(engine: Engine, models: list[str], recorded: Path = RECORDED) -> gr.Blocks:
     """The page over an engine; `models` are the names in its menu."""
     stops = denoise.Stops()  # of what plays in the player, whichever tab began it
-    with gr.Blocks(title=words.TITLE, analytics_enabled=False) as page:
+    with gr.Blocks(title=english("page.title"), analytics_enabled=False) as page:
         with gr.Row(elem_id="top"):
-            gr.HTML(MASTHEAD, apply_default_css=False)
-            gr.Dropdown(models, value=models[0], elem_id="model", label=words.MODEL, filterable=False, scale=0)
+            gr.HTML(html_template=MASTHEAD, js_on_load="putWords(element);", apply_default_css=False)
+            gr.Dropdown(
+                models, value=models[0], elem_id="model", label=words.label("page.model"), filterable=False, scale=0
+            )
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(words.TABS["tab-denoise"], elem_id="tab-denoise"):
                 player, controls = denoise.build(engine, recorded, stops, page, partial(link.opening, engine=engine))
-                tree = branches("branches", words.BRANCH_WORDS)
+                tree = branches("branches")
                 code.build(controls)
             with gr.Tab(words.TABS["tab-edit"], elem_id="tab-edit"):
                 edit.build(engine, player, tree, stops)
@@ -168,7 +157,9 @@ def launch_options(limits: Limits) -> dict[str, Any]:
     system = ["Inter", "system-ui", "sans-serif"]
     return {
         "css": css(),
-        "head": HEAD + tour() + sheet(),
+        "head": HEAD + _script("tour.js", "mountTour") + _script("help.js", "mountHelp"),
+        "i18n": words.translations(),
+        "app_kwargs": {"middleware": [Middleware(Early, script=script())]},
         "theme": gr.themes.Base(font=system, font_mono=["ui-monospace", "monospace"]),
         "footer_links": ["api"],
         "enable_monitoring": False,

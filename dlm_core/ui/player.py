@@ -24,7 +24,7 @@ TO_PLAYER = "document.getElementById('tab-denoise-button')?.click();"
 _serial = count(1)
 
 
-def envelope(kind: str, **about: str) -> str:
+def envelope(kind: str, **about: Any) -> str:
     """The line that opens a stream, never the same twice."""
     return replay.envelope(kind, next(_serial), **about)
 
@@ -72,43 +72,37 @@ def _promote() -> str:
     return f"promote: (lines) => {{ {hand} {TO_PLAYER} }}"
 
 
-def comparison(
-    value: str, elem_id: str, columns: Mapping[str, tuple[str, str, int]], sentences: Mapping[str, str], unit: str
-) -> gr.HTML:
+def comparison(value: str, elem_id: str, columns: Mapping[str, int], unit: str) -> gr.HTML:
     """Runs side by side; `value` is `envelope(...)`, then for each run a pane line, run-file lines, a summary line.
 
-    `columns` are the summary's fields in the table: title, hint and decimals; `unit` is what the clock counts at first.
+    `columns` are the summary's fields in the table, with their decimals; `unit` is what the clock counts at first.
+    Their words stand in the section `elem_id`.
     """
-    about = {
-        "columns": [
-            {"field": field, "title": title, "hint": hint, "places": places}
-            for field, (title, hint, places) in columns.items()
-        ],
-        "words": sentences, "unit": unit, "plotly": PLOTLY_URL,
-    }  # fmt: skip
+    fields = [{"field": field, "places": places} for field, places in columns.items()]
+    about = {"columns": fields, "section": elem_id, "unit": unit, "plotly": PLOTLY_URL}
     options = f"...{json.dumps(about)}, {_promote()}"
     return _component(value, elem_id, "compare", _scripts("player.js", "compare.js"), "mountCompare", options)
 
 
-def lesson(value: str, elem_id: str, sentences: Mapping[str, str]) -> gr.HTML:
+def lesson(value: str, elem_id: str) -> gr.HTML:
     """A sentence under noise; `value` is `envelope(...)` and a lesson line.  `apply` asks for it to be denoised."""
-    about = json.dumps({"words": sentences, "plotly": PLOTLY_URL})
+    about = json.dumps({"plotly": PLOTLY_URL})
     options = f"...{about}, denoise: (t) => {{ trigger('apply', {{ t }}); {TO_PLAYER} }}"
     return _component(value, elem_id, "noise", _scripts("player.js", "noise.js"), "mountNoise", options)
 
 
-def editor(value: str, elem_id: str, sentences: Mapping[str, str]) -> gr.HTML:
+def editor(value: str, elem_id: str) -> gr.HTML:
     """A canvas to work on; `value` is `envelope(...)` and the first line of a run."""
-    options = f"...{json.dumps({'words': sentences, 'shown': SHOWN, 'branch': BRANCH})}"
+    options = f"...{json.dumps({'shown': SHOWN, 'branch': BRANCH})}"
     return _component(value, elem_id, "edit", _scripts("player.js", "branches.js", "edit.js"), "mountEdit", options)
 
 
-def branches(elem_id: str, sentences: Mapping[str, str]) -> gr.HTML:
+def branches(elem_id: str) -> gr.HTML:
     """The tree of runs that continue others.
 
     `apply` asks for one: its `cells` are pairs of a token id or typed text and whether it is fixed.
     """
-    about = json.dumps({"words": sentences, "shown": SHOWN, "begun": BEGUN, "branch": BRANCH})
+    about = json.dumps({"shown": SHOWN, "begun": BEGUN, "branch": BRANCH})
     options = (
         f"...{about}, {_promote()}, stop: () => document.getElementById('stop')?.click(),"
         f" player: () => {{ {TO_PLAYER} }}, edit: () => document.getElementById('tab-edit-button')?.click(),"

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import Any, get_args
 
 import gradio as gr
@@ -18,6 +18,7 @@ from dlm_core.ui.compare import pane
 from dlm_core.ui.player import comparison, envelope, record
 
 FORWARDS = (4, 8, 16, 32, 64)
+COLUMNS = {"forwards": 0, "seconds": 3, "tokens_per_second": 0, "readable": 3, "foresight": 3, "hindsight": 3}
 TIE = 0.03  # two numbers this close, as a share, have no winner
 
 
@@ -35,10 +36,10 @@ def _pieces(
         return engine.run(Request(prompt, policy, size, None, seed, params | {"temperature": temperature}), stop)
 
     try:  # every request is checked before the first one runs
-        runs = [(words.AUTOREGRESSIVE, ask(AUTOREGRESSIVE))]
+        runs = [(words.said("race.autoregressive"), ask(AUTOREGRESSIVE))]
         steps = whole("steps", steps, 1, length)
         forwards = [steps, *(n for n in FORWARDS if n <= length and n != steps)]
-        runs += [(words.DIFFUSION.format(n), ask("llada", steps=n)) for n in forwards]
+        runs += [(words.said("race.diffusion", forwards=n), ask("llada", steps=n)) for n in forwards]
         # the first forward of either kind pays for memory that all later ones find ready
         warm = [ask(AUTOREGRESSIVE, min(length, 2)), ask("llada", steps=1)]
     except ValueError as error:
@@ -55,7 +56,7 @@ def _pieces(
         if number == 1:
             yield record(rewind=True)
         sides.append(standing(trace, engine.foresight(trace), engine.hindsight(trace)))
-        said = verdict(sides[0], sides[number]) if number else ""
+        said = verdict(sides[0], sides[number]) if number else []
         yield record(summary=sides[number]._asdict(), of=number, verdict=said)
         if number:
             yield record(figure=figure(sides[0], sides[1:]))
@@ -70,27 +71,35 @@ def figure(left: Standing, right: list[Standing]) -> dict[str, Any]:
     return {theme: json.loads(plot_tradeoff(data, theme).to_json()) for theme in get_args(Theme)}
 
 
-def verdict(left: Standing, right: Standing) -> str:
+def verdict(left: Standing, right: Standing) -> list[dict[str, Any]]:
     """Who won on time and on quality, in plain words; left is autoregression."""
-    return f"{_on_time(left.tokens_per_second, right.tokens_per_second)} {_on_quality(left, right)}"
+    return [_on_time(left.tokens_per_second, right.tokens_per_second), _on_quality(left, right)]
 
 
-def _on_time(left: float, right: float) -> str:
+def _on_time(left: float, right: float) -> dict[str, Any]:
     if _close(left, right):
-        return words.TIED_TIME.format(left, right)
+        return words.said("race.tied_time", left=f"{left:.0f}", right=f"{right:.0f}")
     fast, slow = max(left, right), min(left, right)
-    return words.WON_TIME.format(words.SIDES[right > left], fast, slow, fast / slow if slow else float("inf"))
+    times = f"{fast / slow if slow else float('inf'):.1f}"
+    return words.said("race.won_time", winner=_side(right > left), fast=f"{fast:.0f}", slow=f"{slow:.0f}", times=times)
 
 
-def _on_quality(left: Standing, right: Standing) -> str:
+def _on_quality(left: Standing, right: Standing) -> dict[str, Any]:
     numbers = (left.foresight, right.foresight, left.hindsight, right.hindsight)
     if None in numbers:
-        return words.NO_QUALITY
+        return words.said("race.no_quality")
     readings = list(zip(numbers[::2], numbers[1::2]))
     winners = {None if _close(*reading) else reading[1] < reading[0] for reading in readings}
     if winners in ({True}, {False}):
-        return words.WON_QUALITY.format(words.SIDES[winners.pop()], *chain.from_iterable(map(sorted, readings)))
-    return words.SPLIT_QUALITY.format(*numbers)
+        told = [f"{value:.2f}" for reading in readings for value in sorted(reading)]
+        names = ("foresight", "other_foresight", "hindsight", "other_hindsight")
+        return words.said("race.won_quality", winner=_side(winners.pop()), **dict(zip(names, told)))
+    names = ("left_foresight", "right_foresight", "left_hindsight", "right_hindsight")
+    return words.said("race.split_quality", **{name: f"{value:.2f}" for name, value in zip(names, numbers)})
+
+
+def _side(right: bool) -> dict[str, Any]:
+    return words.said("race.right" if right else "race.left")
 
 
 def _close(left: float, right: float) -> bool:
@@ -100,11 +109,11 @@ def _close(left: float, right: float) -> bool:
 def build(engine: Engine) -> None:
     """Lay the tab out inside the current Blocks and wire it."""
     stops = denoise.Stops()
-    prompt, run, stop = denoise.ask(words.RACE, ("race-prompt", "race-run", "race-stop"))
+    prompt, run, stop = denoise.ask(words.label("page.race"), ("race-prompt", "race-run", "race-stop"))
     with gr.Row(elem_classes="settings"):
         steps, temperature = (denoise.parameter("llada", name, prefix="race-") for name in ("steps", "temperature"))
         length, seed = (denoise.plain(name, prefix="race-") for name in ("length", "seed"))
-    screen = comparison("", "race", words.RACE_COLUMNS, words.RACE_WORDS, unit="seconds")
+    screen = comparison("", "race", COLUMNS, unit="seconds")
 
     def on_race(visitor: gr.Request, *values: Any) -> Iterator[str]:
         signal = stops.start(visitor.session_hash)

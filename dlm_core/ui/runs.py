@@ -13,13 +13,13 @@ from dlm_core.ui.player import envelope, runs
 def side_by_side(files: Sequence[str]) -> str:
     """The comparison's value for the texts of run files; what is wrong with them is a sentence."""
     if not isinstance(files, list) or not all(isinstance(text, str) for text in files):
-        return envelope("error", message="a comparison takes the texts of run files.")
+        return envelope("error", message=words.said("compare.no_files"))
     return compare.opened([text.encode() for text in files], Trace.parse)
 
 
 def build(compared: gr.HTML) -> None:
     """Lay the tab out inside the current Blocks; `compared` shows the runs that are chosen here."""
-    screen = runs(cards(words.RUNS), FOLDER, elem_id="runs")
+    screen = runs(cards(), FOLDER, elem_id="runs")
 
     def on_compare(event: gr.EventData) -> str:
         return side_by_side(event._data.get("runs"))

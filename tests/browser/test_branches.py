@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dlm_core.replay import ASSETS
+from dlm_core.words import script
 
 CELLS = "#edit [data-cell]:not([hidden])"
 
@@ -12,6 +13,7 @@ CELLS = "#edit [data-cell]:not([hidden])"
 def js(browser):
     context = browser.new_context()
     page = context.new_page()
+    page.add_script_tag(content=script())
     for name in ("player", "branches", "edit"):
         page.add_script_tag(content=(ASSETS / f"{name}.js").read_text())
     yield page.evaluate

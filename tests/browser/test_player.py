@@ -8,12 +8,14 @@ from stand_ins import MASK, record
 from dlm_core.canvas import Canvas
 from dlm_core.figures import heatmap_data, progress_data
 from dlm_core.replay import ASSETS
+from dlm_core.words import script
 
 
 @pytest.fixture(scope="module")
 def js(browser):
     context = browser.new_context()
     page = context.new_page()
+    page.add_script_tag(content=script())
     page.add_script_tag(content=(ASSETS / "player.js").read_text())
     yield page.evaluate
     context.close()

@@ -1,0 +1,166 @@
+"""The words of the page: every language has them, every one is used, and none is written anywhere else."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from gradio.i18n import I18nData
+
+from dlm_core.figures import (
+    HeatmapData,
+    ProgressData,
+    plot_heatmap,
+    plot_progress,
+    plot_schedule,
+    plot_tradeoff,
+    schedule_data,
+    tradeoff_data,
+)  # fmt: skip
+from dlm_core.gallery import cards
+from dlm_core.ui import words
+from dlm_core.words import english, languages, script
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted((ROOT / "assets/player").glob("*.js"))
+MARKUP = sorted((ROOT / "assets/player").glob("*.html"))
+MODULES = sorted((ROOT / "dlm_core").rglob("*.py"))
+KEY = r"[a-z]+(?:\.[\w-]+)+"
+OTHERS = [code for code in languages() if code != "en"]
+
+
+def filled(sentence):
+    return sorted(re.findall(r"%?\{[\w:.]+\}", sentence))
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_translation_has_the_same_keys_and_fills_in_the_same_names(code):
+    translation, original = languages()[code], languages()["en"]
+    assert list(translation) == list(original), "the same keys in the same order"
+    assert all(filled(translation[key]) == filled(original[key]) for key in original), [
+        key for key in original if filled(translation[key]) != filled(original[key])
+    ]
+    assert [key for key in original if bool(original[key]) != bool(translation[key].strip())] == []
+
+
+def test_no_sentence_would_be_taken_for_a_pattern_by_gradio():
+    """Gradio reads labels as ICU messages, in which braces, angles and lone quotes before them are syntax."""
+    for code, sentences in languages().items():
+        for key in labels():
+            assert not re.search(r"[{}<>]", sentences[key]), (code, key)
+
+
+def labels():
+    """The keys that Gradio's components show."""
+    found = set()
+
+    def look(value):
+        if isinstance(value, I18nData):
+            found.add(value.key)
+        elif isinstance(value, dict):
+            for one in value.values():
+                look(one)
+        elif isinstance(value, tuple):
+            for one in value:
+                look(one)
+
+    for name in ("POLICIES", "TABS", "SETTINGS", "PARAMETERS"):
+        look(getattr(words, name))
+    for module in MODULES:
+        found |= set(re.findall(rf"[\"']({KEY})[\"']", module.read_text())) & set(languages()["en"])
+    return {key for key in found if not key.startswith(("figures.", "link.", "race.", "compare."))}
+
+
+def patterns():
+    """Every key that the sources name; what is filled in while the page runs stands for one name of a key."""
+    told = set()
+    for file in [*SCRIPTS, *MARKUP, *MODULES]:
+        text = file.read_text()
+        told |= set(re.findall(rf"[\"']({KEY})[\"']", text))
+        for template in re.findall(r"`([^`\n]*)`|f\"([^\"\n]*)\"", text):
+            literal = re.sub(r"\$?\{[^{}]*\}", "\0", "".join(template))
+            if re.fullmatch(r"[\w\0-]+(?:\.[\w\0-]+)+", literal) and literal.replace("\0", "").strip("._"):
+                told.add(literal)
+    return [re.compile(r"[\w-]+".join(map(re.escape, one.split("\0")))) for one in told]
+
+
+def test_no_key_is_unused():
+    known, shown = patterns(), labels()
+    assert [key for key in languages()["en"] if key not in shown and not any(one.fullmatch(key) for one in known)] == []
+
+
+def test_no_script_or_markup_asks_for_a_key_that_is_not_there():
+    asked = set()
+    for file in SCRIPTS:
+        asked |= set(re.findall(rf"phrase\(\"({KEY})\"", file.read_text()))
+        asked |= set(re.findall(rf"\? \"({KEY})\" : \"", file.read_text()))
+    for file in MARKUP:
+        asked |= set(re.findall(r"data-word(?:-label|-title)?=\"([^\"]+)\"", file.read_text()))
+    assert asked - set(languages()["en"]) == set()
+    assert len(asked) > 200
+
+
+class Visible(HTMLParser):
+    """The text and the accessible names of markup."""
+
+    def __init__(self):
+        super().__init__()
+        self.said = []
+
+    def handle_starttag(self, tag, attrs):
+        self.said += [value for name, value in attrs if name in ("title", "aria-label", "placeholder", "alt")]
+
+    def handle_data(self, data):
+        self.said.append(data)
+
+
+@pytest.mark.parametrize("file", MARKUP, ids=lambda file: file.name)
+def test_markup_has_no_words_of_its_own(file):
+    reader = Visible()
+    reader.feed(file.read_text())
+    said = [text.strip() for text in reader.said if re.search(r"[^\W\d_]{2,}", text)]
+    assert [text for text in said if not text.startswith(".")] == [], "only the endings of files"
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)
+def test_scripts_have_no_sentences_of_their_own(file):
+    """A literal with two words in a row, or one put where people read it, belongs into the files of words."""
+    code = re.sub(r"^\s*//.*$|(?<=\s)// .*$", "", file.read_text(), flags=re.M)
+    literals = re.findall(r"\"((?:[^\"\\\n]|\\.)*)\"", code)
+    literals += [re.sub(r"\$\{[^`]*?\}", " ", text) for text in re.findall(r"`((?:[^`\\]|\\.)*)`", code)]
+    sentences = [text for text in literals if re.search(r"[a-zA-Z]{2,} [a-z]{2,} [a-z]{2,}|^[A-Z][a-z]+ [a-z]+", text)]
+    assert [text for text in sentences if "prefers-" not in text] == []
+    shown = re.findall(r"(?:textContent|title|ariaLabel|aria-label\") ?[=,] \"([^\"]*[a-z]{2,}[^\"]*)\"", code)
+    shown += re.findall(r"\btext\(\"\w+\", \"([^\"]+)\"", code)
+    assert shown == []
+
+
+def test_every_visible_word_of_a_figure_is_one_the_page_can_translate():
+    standing = {"forwards": 1, "tokens_per_second": 2.0, "foresight": 0.1, "hindsight": 0.1}
+    side = type("Side", (), standing)()
+    figures = [
+        plot_heatmap(HeatmapData([], [], []), "confidence"), plot_progress(ProgressData([1], [1.0])),
+        plot_schedule(schedule_data([0.0], [1.0], [None])), plot_tradeoff(tradeoff_data([side], side)),
+    ]  # fmt: skip
+    known = {sentence for key, sentence in languages()["en"].items() if key.startswith("figures.")}
+    told = set()
+    for figure in (json.loads(figure.to_json()) for figure in figures):
+        told |= {trace.get("name") for trace in figure["data"] if figure["layout"]["showlegend"]}
+        told |= {trace["hovertemplate"] for trace in figure["data"] if "hovertemplate" in trace}
+        told |= {axis["title"]["text"] for name, axis in figure["layout"].items() if "axis" in name}
+    assert told <= known, told - known
+
+
+def test_every_recorded_run_and_every_control_has_words():
+    for card in cards():
+        assert english(f"runs.recorded.{card['name']}.title")
+    assert all(control.kind for control in words.PARAMETERS.values())
+    with pytest.raises(KeyError):
+        words.label("page.nothing")
+    with pytest.raises(KeyError):
+        words.said("page.nothing")
+
+
+def test_words_cannot_end_the_script_they_stand_in():
+    assert "<" not in script().split("\n", 1)[0]
