@@ -20,7 +20,7 @@ NAMES = re.compile(
     r"|alpha|tau|log|gamma|p2|mdlm|llada|left_to_right|threshold|run|jsonl|gz|html|webm|png|svg"
 )
 # text of the model, of the visitor, of programs, and of Gradio itself
-SAID = ".tokens, .cells, .pairs, textarea, input, .cm-editor, .alternative, #model, footer"
+SAID = ".tokens, .cells, .pairs, textarea, input, .cm-editor, .alternative, #model, footer, [data-testid^=status]"
 LATIN = """said => {
   const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
