@@ -6,8 +6,9 @@ import pytest
 
 from dlm_core.edit import Cell, edited, parse_pins
 from dlm_core.engine import LocalEngine, Request
+from dlm_core.models import load_model
 from dlm_core.trace import Trace
-from dlm_core.ui.edit import made, request
+from dlm_core.ui.edit import elastic, made, request
 
 MASK = 1
 
@@ -75,6 +76,28 @@ def test_pins_that_do_not_fit_say_why(engine, pins, sentence):
     value = made(engine, "A dog", pins, 6)
     assert '"player": "error"' in value
     assert sentence in value
+
+
+def test_an_elastic_gap_changes_its_length_and_nothing_around_it(saved):
+    engine = LocalEngine(load_model(saved("DreamOn")))
+    head, tail = ([token, False] for token in engine.model.encode_prompt("the")[:1] * 2)
+    mask, lengths = engine.model.mask_token_id, set()
+    for seed in range(8):  # a random model asks for room, or closes a gap, now and then
+        name, params = elastic(engine.about(), 3.0)
+        asked = request({"cells": [head, *[[mask, False]] * 12, tail]}, name, seed, params | {"top_p": 1.0})
+        trace = Trace.parse("".join(engine.run(asked)).encode())
+        assert trace.totals["end"] == "finished"
+        assert trace.header["model"]["expand"] == engine.model.settings["expand_id"]
+        now = trace.canvas(len(trace.steps))
+        assert (now[0], now[-1]) == (head[0], tail[0])
+        lengths.add(len(now))
+    assert len(lengths) > 1, "no gap changed its length"
+
+
+def test_a_model_that_cannot_ask_for_room_has_no_elastic_gaps(engine):
+    assert "expand" not in engine.model.describe()
+    with pytest.raises(ValueError, match="bundled has no token that asks for room"):
+        elastic(engine.about(), 0.7)
 
 
 def asked(engine, step, **more):

@@ -63,8 +63,8 @@ function mountBranches(host, options) {
   const sourceOf = (run, step) => ({ step, policy: String(run.header.policy.name), seed: Number(run.header.seed) });
 
   // an edited canvas, by the controls of its tab; without an origin it is a run of its own
-  function edited({ cells, origin }) {
-    ask({ cells: sent(cells), windows: null, policy: null, branch: origin ? sourceOf(origin.run, origin.at) : null, prompt: origin ? origin.run.header.prompt : "" }, origin);
+  function edited({ cells, origin, elastic }) {
+    ask({ cells: sent(cells), elastic, windows: null, policy: null, branch: origin ? sourceOf(origin.run, origin.at) : null, prompt: origin ? origin.run.header.prompt : "" }, origin);
   }
 
   // from a step of a run on, with its own policy and seed; `forced` is a token that is put at a track

@@ -111,6 +111,10 @@ function mountEdit(host, options) {
     for (const name of ["lock", "unlock", "blank", "replace", "insert", "all"]) button(name).disabled = !cells.length;
     button("undo").disabled = !past.length;
     button("run").disabled = !masks || mask() === null;
+    const grows = names.header.model.expand !== undefined;
+    role("elastic").disabled = !grows;
+    role("elastic").checked &&= grows;
+    part("elastic").textContent = grows || !cells.length ? phrase("edit.elastic") : phrase("edit.not_elastic");
     Object.assign(root.dataset, { mode: cells.length ? "canvas" : "empty", ...about });
   }
 
@@ -136,7 +140,7 @@ function mountEdit(host, options) {
   const range0 = (from, count) => Array.from({ length: count }, (_, n) => from + n);
 
   function run() {
-    document.dispatchEvent(new CustomEvent(options.branch, { detail: { cells, origin } }));
+    document.dispatchEvent(new CustomEvent(options.branch, { detail: { cells, origin, elastic: role("elastic").checked } }));
   }
 
   // -- controls --

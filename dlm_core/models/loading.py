@@ -118,13 +118,14 @@ class LoadedModel:
 
     def describe(self) -> dict[str, Any]:
         """What a run file says of the model."""
+        room = self.settings.get("expand_id")
         return {
             "name": self.name,
             "revision": self.revision,
             "vocab_size": self.denoiser.vocab_size,
             "mask": self.mask_token_id,
             "stop": list(self.stop_ids),
-        }
+        } | ({} if room is None else {"expand": room})
 
 
 def load_model(

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from dlm_core.edit import Cell, parse_pins
-from dlm_core.engine import Request, whole
+from dlm_core.engine import About, Request, whole
 from dlm_core.library import Engine
 from dlm_core.ui import compare, denoise, words
 from dlm_core.ui.player import editor, envelope
@@ -55,6 +55,13 @@ def request(asked: Mapping[str, Any], policy: str, seed: Any, params: Mapping[st
         str(asked.get("prompt", ""))[:2000], policy, seed=seed, params={**params, **left}, cells=cells, branch=origin,
         windows=None if windows is None else [_window(*pair) for pair in _pairs(windows, "windows")],
     )  # fmt: skip
+
+
+def elastic(about: About, temperature: Any) -> tuple[str, dict[str, Any]]:
+    """The policy under which gaps grow and close, as the model's authors set it; ValueError for a model without one."""
+    if "expand_id" not in about.settings:
+        raise ValueError(f"the model {about.name} has no token that asks for room, so its gaps keep their length")
+    return about.policy, {**about.settings, "temperature": temperature, "max_tokens": about.context}
 
 
 def _fields(asked: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -107,7 +114,9 @@ def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops) 
         signal = stops.start(visitor.session_hash)
         try:
             settings = {"steps": n, "num_steps": n, "temperature": t, "tau": t}
-            asked = request(event._data, name, number, compare.own(name, settings))
+            grows = event._data.get("elastic") is True
+            name, params = elastic(engine.about(), t) if grows else (name, compare.own(name, settings))
+            asked = request(event._data, name, number, params)
             engine.opening(asked)
             for value in denoise.stream(engine, asked, signal):
                 yield gr.skip(), value

@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.sync_api import expect
+from visitor import Server, Visitor
 
 from dlm_core.replay import ASSETS
 from dlm_core.words import script
@@ -135,3 +136,25 @@ def test_a_forced_word_stands_in_a_branch_of_a_run_that_was_live(visitor):
     page.locator("#branches .tree input").nth(1).check()
     page.click("#branches [data-slot=diff]")
     expect(page.locator("#branches .panes mark").first).to_be_visible()
+
+
+def test_gaps_are_elastic_only_where_the_model_can_ask_for_room(visitor, browser, saved):
+    visitor.page.click("#tab-edit-button")
+    expect(visitor.page.locator(CELLS).first).to_be_visible()
+    expect(visitor.page.locator("#edit [data-role=elastic]")).to_be_disabled()
+    expect(visitor.page.locator("#edit [data-slot=elastic]")).to_contain_text("this model cannot")
+    server = Server(UNMASK_MODEL=str(saved("DreamOn")))
+    other = Visitor(browser, server.url)
+    try:
+        page = other.open()
+        page.click("#tab-edit-button")
+        other.set(edit_text="the the", edit_length=12)
+        page.click("#edit-make")
+        page.locator("#edit [data-role=elastic]").check()
+        page.click("#edit [data-action=run]")
+        other.wait("mode === 'finished'")
+        expect(page.locator("#player [data-slot=source]")).to_contain_text("dreamon")
+        assert other.complaints == []
+    finally:
+        other.context.close()
+        server.close()
