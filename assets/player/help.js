@@ -3,7 +3,7 @@
 
 // what to press, and the key of what it does
 const HELP_KEYS = [
-  ["?", "help.sheet"], ["Ctrl Enter", "help.generate"], ["Tab", "help.tab"], [phrase("help.space"), "help.play"], ["← →", "help.arrows"], ["Home End", "help.ends"], ["L", "help.live"], ["Esc", "help.escape"],
+  ["?", "help.sheet"], ["Ctrl Enter", "help.generate"], ["Tab", "help.tab"], [phrase("help.space"), "help.play"], ["← →", "help.arrows"], ["Home End", "help.ends"], ["← →", "help.positions"], ["L", "help.live"], ["Esc", "help.escape"],
 ];
 
 function mountHelp() {

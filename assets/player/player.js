@@ -597,7 +597,14 @@ function mountPlayer(host, options) {
     });
   }
 
+  // Draws the inspector anew, and leaves the focus where it was.
   function drawInspector() {
+    const held = part("inspector").contains(document.activeElement) && document.activeElement.dataset.force;
+    fillInspector();
+    if (held) part("inspector").querySelector(`[data-force="${held}"]`)?.focus();
+  }
+
+  function fillInspector() {
     const box = part("inspector"), i = hovered >= 0 ? hovered : selected;
     if (i < 0 || i >= run.order.length) {
       box.replaceChildren(text("h2", phrase("inspector.title")), text("p", phrase("inspector.empty"), "empty"));
@@ -780,6 +787,20 @@ function mountPlayer(host, options) {
     selected = selected === i ? -1 : i;
     dirty = true;
   }
+
+  // From one position to the next, beginning with the first that is not fixed; Tab then leads to its likeliest tokens.
+  part("tokens").addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!by || !run.header || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const here = run.order.filter((i) => present(run, at, i)), place = here.indexOf(selected);
+    selected = here[place < 0 ? Math.max(0, here.findIndex((i) => !run.fixed[i])) : Math.max(0, Math.min(here.length - 1, place + by))];
+    hovered = -1;
+    dirty = true;
+    spoken = Math.floor(performance.now() / 1000);
+    part("summary").textContent = phrase("player.chosen", { position: run.rank[selected], word: wordOf(run, tokenAt(run, at, selected, firstStopAt(run, at)).shown) });
+  });
 
   // while a run plays the inspector is drawn anew between press and release, so the press counts
   let pressed = null;
