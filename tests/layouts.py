@@ -100,15 +100,26 @@ QWENS = {
     "A2D Qwen2": (
         Qwen2Config, "A2DQwen2LMHeadModel", "a2d-qwen2", "<|mask|>", "Qwen2.5-Coder-diffusion", {}, False, None
     ),
+    "A2D Qwen2, blocks": (
+        Qwen2Config, "A2DQwen2LMHeadModel", "a2d-qwen2", "<|mask|>",
+        "Qwen2.5-Coder-0.5B-Instruct-diffusion-bd3lm-v0.1", {}, False, 32,
+    ),
     "Fast-dLLM v2": (
         Qwen2Config, "Fast_dLLM_QwenForCausalLM", "Fast_dLLM_Qwen", "|<MASK>|", "Fast_dLLM_v2_1.5B",
         {"bd_size": 8}, True, 8,
     ),
     "SDAR": (Qwen3Config, "SDARForCausalLM", "sdar", "<|MASK|>", "SDAR-1.7B-Chat", QWEN3, False, 4),
+    "SDAR, longer blocks": (
+        Qwen3Config, "SDARForCausalLM", "sdar", "<|MASK|>", "SDAR-1.7B-Chat-b16", QWEN3 | {"block_size": 16}, False, 16
+    ),
+    "TraDo": (Qwen3Config, "SDARForCausalLM", "sdar", "<|MASK|>", "TraDo-8B-Instruct", QWEN3, False, 4),
     "SDAR MoE": (
         Qwen3MoeConfig, "SDARMoeForCausalLM", "sdar_moe", "<|MASK|>", "SDAR-30B-A3B-Chat", QWEN3 | EXPERTS, False, 4
     ),
     "OPDLM": (Qwen3Config, "Qwen3ForCausalLM", "qwen3", "<|MASK|>", "opdlm-0.6B", QWEN3 | {"block_size": 8}, False, 8),
+    "OPDLM, as A2D": (
+        Qwen3Config, "A2DQwen3LMHeadModel", "a2d-qwen3", "<|mask|>", "OPDLM-0.6B", QWEN3 | {"block_length": 8}, False, 8
+    ),
     "RND1": (Qwen3MoeConfig, "RND1LM", "rnd1", "<|MASK|>", "RND1-Base-0910", QWEN3 | EXPERTS, False, None),
 }  # fmt: skip
 FAMILIES = {"LLaDA": (False, None)} | {family: tuple(layout[-2:]) for family, layout in QWENS.items()}

@@ -44,6 +44,16 @@ def test_the_block_cache_changes_no_run_and_never_computes_a_finished_block_agai
         assert until <= now.window[1]
 
 
+@pytest.mark.parametrize("family", BLOCKS)
+def test_the_block_cache_changes_no_run_in_windows_finer_than_its_blocks(saved, family):
+    cached = load_model(saved(family))
+    plain = replace(cached, build=lambda _: without_cache(cached.denoiser))
+    request = dict(prompt="the cat sat", policy="threshold", length=21, params={"threshold": 0.02})
+    request |= {"block_length": cached.block_length // 2 if cached.block_length < 32 else 8}
+    with_cache, without = run(cached, **request), run(plain, **request)
+    assert [step.after.tolist() for step in with_cache.steps] == [step.after.tolist() for step in without.steps]
+
+
 def without_cache(denoiser):
     """The same composition around the network itself."""
     return (

@@ -9,9 +9,12 @@ import pytest
 import torch
 import transformers
 from huggingface_hub import constants, errors
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from dlm_core.models import ModelError, load_model
+from dlm_core.engine import LocalEngine, Request
+from dlm_core.models import PINS, ModelError, load_model
 from dlm_core.models.hub import sentence
+from dlm_core.trace import Trace
 
 COMMIT = "0123456789" * 4
 
@@ -220,3 +223,105 @@ def test_the_code_of_a_folder_or_a_repository_that_is_not_listed_never_runs(own_
     for name in (own_code, "someone/iLLaDA-8B-Instruct"):
         with pytest.raises(ModelError, match=r"of a kind \(illada\) that is not known"):
             load_model(name)
+
+
+OTHER_CODE = """
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+from transformers.utils.import_utils import is_torch_fx_available
+from transformers.modeling_outputs import MaskedLMOutput
+import torch
+class Config(PreTrainedConfig):
+    model_type = "standin"
+    vocab_size: int = 0
+    block_size: int = 0
+    model_length: int = 64
+    attn_backend: str = "flex"
+class Model(PreTrainedModel):
+    config_class = Config
+    def __init__(self, config):
+        super().__init__(config)
+        self.table = torch.nn.Linear(4, config.vocab_size)
+        config.hidden_size, config.num_attention_heads, config.rope_theta = 8, 2, 100.0
+        frequencies, scale = ROPE_INIT_FUNCTIONS["default"](config, "cpu")
+        assert torch.allclose(frequencies, torch.tensor([1.0, 0.1], device="cpu")) and scale == 1
+    def tie_weights(self):
+        pass
+    def seen(self, input_ids, seen):
+        rows = torch.stack([input_ids.float().sin() ** n for n in range(4)], -1)
+        return MaskedLMOutput(logits=self.table(seen.float() @ rows))
+"""
+# how LLaDA2, MDLM and BD3-LM are called, and the bool mask (length, length) that each computes with
+FORWARDS = {
+    "inclusionAI/LLaDA2.1-mini": """
+    def forward(self, input_ids, attention_mask, position_ids):
+        assert attention_mask.shape == (len(input_ids), 1, *[input_ids.shape[1]] * 2)
+        assert attention_mask.dtype == self.dtype and position_ids.tolist() == [list(range(input_ids.shape[1]))]
+        return self.seen(input_ids, attention_mask[0, 0].exp())
+""",
+    "kuleshov-group/mdlm-no_flashattn-fp32-owt": """
+    def forward(self, input_ids, timesteps, return_dict):
+        assert timesteps.shape == (len(input_ids),) and not timesteps.any() and return_dict
+        return self.seen(input_ids, torch.ones(input_ids.shape[1], input_ids.shape[1]))
+""",
+    "kuleshov-group/bd3lm-owt-block_size4": """
+    def forward(self, input_ids, timesteps, sample_mode, return_dict):
+        assert sample_mode and self.config.attn_backend == "sdpa" and timesteps.shape == (len(input_ids),)
+        block = torch.arange(input_ids.shape[1]) // self.config.block_size
+        return self.seen(input_ids, block[None] <= block[:, None])
+""",
+}
+BLOCK = {"inclusionAI/LLaDA2.1-mini": 32, "kuleshov-group/bd3lm-owt-block_size4": 4}
+
+
+@pytest.mark.parametrize("name", FORWARDS)
+def test_code_of_its_own_is_called_as_its_authors_call_it_at_the_commit_the_operator_names(
+    name, tmp_path, hub, monkeypatch
+):
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    family, folder = PINS[name].family, tmp_path / "snapshots" / COMMIT
+    special = ["<|endoftext|>", "<|role_end|>", "<|mask|>"]
+    size = checkpoints.byte_level(folder, special, bos_token=special[0], eos_token=special[0])
+    vocab = size if family.mask else family.mask_id + 1
+    (folder / "modeling.py").write_text(OTHER_CODE + FORWARDS[name])
+    checkpoints.rewrite_config(
+        folder, architectures=["Model"], model_type="standin", vocab_size=vocab, block_size=4,
+        auto_map={"AutoConfig": "modeling.Config", family.model: "modeling.Model"},
+    )  # fmt: skip
+    weight, bias = torch.randn(vocab, 4), torch.randn(vocab)
+    checkpoints.save_file(
+        {"table.weight": weight, "table.bias": bias}, folder / "model.safetensors", metadata={"format": "pt"}
+    )
+    asked = hub(folder)
+    monkeypatch.setenv("UNMASK_REMOTE_CODE", "1")
+    with pytest.raises(ModelError, match=f"start with UNMASK_REMOTE_CODE={name}@ and its 40 digits"):
+        load_model(name)
+    assert not asked
+    monkeypatch.setenv("UNMASK_REMOTE_CODE", f"1, {name}@{COMMIT}")
+    model = load_model(name)
+    assert asked[0][1]["revision"] == COMMIT
+    assert [each for each, _ in asked[1:]] == ([family.tokenizer] if family.tokenizer else [])
+    assert all("*.py" not in options["allow_patterns"] for _, options in asked[1:])
+    assert (model.policy, model.block_length) == (family.policy, BLOCK.get(name))
+    ids = torch.randint(200, (2, 40), generator=torch.Generator().manual_seed(1))
+    ids[:, 9:] = model.mask_token_id
+    block, at = torch.arange(40) // BLOCK.get(name, 40), torch.tensor([3, 9, 35])
+    rows = torch.stack([ids.float().sin() ** n for n in range(4)], -1)
+    expected = ((block[None] <= block[:, None]).float() @ rows @ weight.T + bias)[:, at]
+    with torch.inference_mode():
+        said = model.denoiser(ids, at)
+    finite = torch.isfinite(said)
+    assert torch.allclose(said[finite], expected[finite], atol=1e-4)
+    assert not finite[..., model.mask_token_id].any()
+    lines = "".join(LocalEngine(model).run(Request("the cat", model.policy, 10, params=model.settings)))
+    assert Trace.parse(lines.encode()).totals["end"] == "finished"
+    assert "default" not in ROPE_INIT_FUNCTIONS, "what older code needs stayed behind"
+
+
+@pytest.mark.parametrize("said", ["yes", "GSAI-ML/iLLaDA-8B-Instruct@main", f"{ILLADA}@{PINNED[:10]}", "evil/x@1"])
+def test_what_allows_code_names_a_whole_commit_or_is_refused(said, hub, monkeypatch):
+    asked = hub(AssertionError("the hub was asked"))
+    monkeypatch.setenv("UNMASK_REMOTE_CODE", said)
+    with pytest.raises(ModelError, match="UNMASK_REMOTE_CODE must be 1, or owner/name@ and the 40 digits"):
+        load_model(ILLADA)
+    assert not asked

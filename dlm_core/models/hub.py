@@ -26,11 +26,13 @@ class ModelError(ValueError):
     """A model that cannot be loaded; the message says which, why, and what to do."""
 
 
-def locate(name: str, revision: str | None = None, *, code: bool = False, watch: Watch | None = None) -> Path:
+def locate(
+    name: str, revision: str | None = None, *, code: bool = False, weights: bool = True, watch: Watch | None = None
+) -> Path:
     """A folder, or a repository of the hub brought here; raises `ModelError`."""
     if is_folder(name, revision):
         return Path(name)
-    patterns = [*TEXTS, WEIGHTS] + [CODE] * code
+    patterns = TEXTS + [WEIGHTS] * weights + [CODE] * code
     try:
         return Path(
             huggingface_hub.snapshot_download(
@@ -85,28 +87,43 @@ def is_folder(name: str, revision: str | None = None) -> bool:
     return False
 
 
-def permit(name: str, pin: Pin, revision: str | None) -> None:
-    """Raise `ModelError` unless a repository's code may run: if the operator said so, at the commit that was read.
+def permit(name: str, pin: Pin, revision: str | None) -> str:
+    """The one commit at which a repository's code may run; raises `ModelError` unless the operator said so.
 
-    UNMASK_REMOTE_CODE=1 is how an operator says so.  A name never gets here from a visitor.
+    UNMASK_REMOTE_CODE says so: "1" for the commits that stand in the registry, or owner/name@ and all 40 digits of a
+    commit that the operator has read, several with spaces or commas between them.  Only what the registry lists can be
+    allowed, and a name never gets here from a visitor.
     """
-    where = f"the model {name!r}"
-    if pin.commit is None:
-        raise ModelError(f"{where} runs code of its own, and no commit of it has been read and pinned: it is refused")
-    if os.environ.get("UNMASK_REMOTE_CODE") != "1":
+    where, said = f"the model {name!r}", os.environ.get("UNMASK_REMOTE_CODE", "").replace(",", " ").split()
+    for word in said:
+        if word not in ("0", "1") and not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", word):
+            raise ModelError(
+                "UNMASK_REMOTE_CODE must be 1, or owner/name@ and the 40 digits of a commit, in small letters, "
+                f"got {word[:80]!r}"
+            )
+    named = dict(word.split("@") for word in said if "@" in word)
+    commit = named.get(name) or (pin.commit if "1" in said else None)
+    if commit is None and pin.commit is None:
+        raise ModelError(
+            f"{where} runs code of its own, and no commit of it has been read and pinned: to allow one that you have "
+            f"read, start with UNMASK_REMOTE_CODE={name}@ and its 40 digits"
+        )
+    if commit is None:
         raise ModelError(f"{where} runs code of its own: to allow commit {pin.commit}, start with UNMASK_REMOTE_CODE=1")
-    if revision is not None and not revision.startswith(pin.commit):
-        raise ModelError(f"{where} may run only at commit {pin.commit}, got revision {revision!r}: leave revision out")
+    if revision is not None and not revision.startswith(commit):
+        raise ModelError(f"{where} may run only at commit {commit}, got revision {revision!r}: leave revision out")
+    return commit
 
 
 def allowed(name: str, pin: Pin, revision: str | None, watch: Watch | None = None) -> Path:
     """The folder of a repository whose code may run; raises `ModelError`."""
-    permit(name, pin, revision)
-    where = f"the model {name!r}"
+    commit = permit(name, pin, revision)
     # never a folder that happens to have this name: it has no commits
-    folder = locate(name, pin.commit, code=True, watch=watch)
-    if not folder.name.startswith(pin.commit):
-        raise ModelError(f"{where} was brought at {folder.name!r} instead of the pinned {pin.commit}: it is refused")
+    folder = locate(name, commit, code=True, watch=watch)
+    if not folder.name.startswith(commit):
+        raise ModelError(
+            f"the model {name!r} was brought at {folder.name!r} instead of the pinned {commit}: it is refused"
+        )
     return folder
 
 

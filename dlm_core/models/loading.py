@@ -7,6 +7,7 @@ damaged becomes one `ModelError` sentence that says what to do.
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -27,9 +28,13 @@ from dlm_core.models.networks import (
     CanvasDecoder,
     FullAttention,
     MaskedEncoder,
+    OwnBlocks,
     OwnCode,
+    OwnTime,
+    OwnTimeBlocks,
     WindowCache,
 )
+from dlm_core.models.older import as_before
 from dlm_core.models.progress import Progress, Watch, reading, shards
 from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, Attention, Family, recognise
 from dlm_core.models.text import Message, Text
@@ -153,13 +158,15 @@ def load_model(
     kind = _dtype(dtype, place, weights := _weights(folder, where))
     _fits(weights * kind.itemsize, where)
     try:
-        config = _config(family, said, folder)
-        tokenizer = _tokenizer(family, folder)
-        with reading(folder, watch):
+        with as_before() if family.attention == "own" else nullcontext(), reading(folder, watch):
+            config = _config(family, said, folder)
+            tokenizer = _tokenizer(family, folder)
             model, report = getattr(transformers, family.model).from_pretrained(
                 folder, config=config, dtype=kind, key_mapping=dict(family.weight_names) or None, use_safetensors=True,
                 local_files_only=True, output_loading_info=True, trust_remote_code=family.attention == "own",
             )  # fmt: skip
+    except ModelError:
+        raise
     except Exception as error:  # transformers and safetensors raise many kinds; a visitor needs one sentence
         raise ModelError(sentence(where, error)) from error
     _whole(family, report, where)
@@ -262,7 +269,9 @@ def _config(family: Family, said: Mapping[str, Any], folder: Path) -> Pretrained
     """The checkpoint's own config, or, for one that is mapped onto another class, that class's with its fields."""
     if family.attention in _AS_SAVED:
         own = family.attention == "own"
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=own)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=own)
+        config.update(dict(family.config_values))
+        return config
     names = family.config_names or {field: field for field in said if field not in _NOT_CONFIG}
     fields = {ours: said[theirs] for theirs, ours in names.items() if said.get(theirs) is not None}
     fields |= {name: None for name in ("rope_scaling", "sliding_window") if not fields.get(name)}  # some say false
@@ -273,7 +282,10 @@ def _config(family: Family, said: Mapping[str, Any], folder: Path) -> Pretrained
 
 def _tokenizer(family: Family, folder: Path) -> PreTrainedTokenizerBase:
     """Of a mapped checkpoint, the tokenizer file as it is, or else Qwen's from its vocabulary and merges."""
-    if family.attention in _AS_SAVED:
+    if family.tokenizer:
+        folder = locate(family.tokenizer, weights=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    elif family.attention in _AS_SAVED:
         own = family.attention == "own"
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=own)
     elif (folder / "tokenizer.json").exists():
@@ -336,7 +348,7 @@ def _assemble(
         build=_builder(family, model, mask, block, banned), context=_context(model, tokenizer),
         ar_logits=_next_token(model) if family.attention == "dual" else None,
         closing=tuple(t for t in closing if t is not None), attention=family.attention,
-        block_length=block if family.attention in ("block", "canvas") else None, length=family.length,
+        block_length=block if family.attention in ("block", "canvas", "own") else None, length=family.length,
         starts=family.starts, policy=family.policy,
         settings={name: meant.get(value, value) for name, value in family.settings.items()},
     )  # fmt: skip
@@ -350,8 +362,13 @@ def _builder(
         return lambda _: CanvasDecoder(model, block)
     if family.attention == "block":
         network = BlockAttention(model, mask, block)
+    elif family.attention == "own":
+        network = (
+            {"blocks": OwnBlocks, "time, blocks": OwnTimeBlocks}[family.calls](model, mask, block)
+            if block else {"ids": OwnCode, "time": OwnTime}[family.calls](model, mask)
+        )  # fmt: skip
     else:
-        network = {"masked": MaskedEncoder, "own": OwnCode}.get(family.attention, FullAttention)(model, mask)
+        network = (MaskedEncoder if family.attention == "masked" else FullAttention)(model, mask)
 
     def build(cache: str | None) -> Denoiser:
         denoiser = BlockCache(network) if family.attention == "block" else network
@@ -374,7 +391,8 @@ def _next_token(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
 
 def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """Positions at most: what config and tokenizer say, less those that learned positions keep for padding."""
-    told = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 512
+    config = model.config.get_text_config()
+    told = getattr(config, "max_position_embeddings", None) or getattr(config, "model_length", None) or 512
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             told = module.num_embeddings - module.padding_idx - 1

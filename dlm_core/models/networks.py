@@ -110,8 +110,49 @@ class OwnCode(_Network):
     """A model whose code came with its weights: ids in, logits at every position out."""
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
-        logits = self.model(input_ids=ids.to(self.model.device)).logits
+        logits = self.call(ids.to(self.model.device))
         return logits[:, positions.to(logits.device)].float().to(ids.device)
+
+    def call(self, ids: Tensor) -> Tensor:
+        return self.model(input_ids=ids).logits
+
+
+@dataclass(eq=False)
+class OwnTime(OwnCode):
+    """MDLM's: it takes a time, which a model that is not conditioned on time puts aside."""
+
+    def call(self, ids: Tensor) -> Tensor:
+        return self.model(input_ids=ids, timesteps=torch.zeros(len(ids), device=ids.device), return_dict=True).logits
+
+
+@dataclass(eq=False)
+class OwnBlocks(OwnCode):
+    """LLaDA2's: it takes the mask of its blocks, added to the scores, one for each row; later blocks stay away."""
+
+    block_length: int
+
+    def focus(self, lo: int, hi: int) -> slice:
+        """A block is settled before the next."""
+        return slice(lo, hi)
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        last = int(positions.max()) // self.block_length if len(positions) else 0
+        return super().__call__(ids[:, : (last + 1) * self.block_length], positions)
+
+    def call(self, ids: Tensor) -> Tensor:
+        here = torch.arange(ids.shape[1], device=ids.device)
+        added = torch.zeros((), dtype=self.model.dtype, device=ids.device)
+        added = added.where(block_mask(here, here, self.block_length), float("-inf")).expand(len(ids), -1, -1, -1)
+        return self.model(input_ids=ids, attention_mask=added, position_ids=here[None]).logits
+
+
+@dataclass(eq=False)
+class OwnTimeBlocks(OwnBlocks):
+    """BD3-LM's: it takes a time, and masks its blocks itself where it is asked to sample."""
+
+    def call(self, ids: Tensor) -> Tensor:
+        time = torch.zeros(len(ids), device=ids.device)
+        return self.model(input_ids=ids, timesteps=time, sample_mode=True, return_dict=True).logits
 
 
 _ASKED: ContextVar[Tensor | None] = ContextVar("_ASKED", default=None)

@@ -18,6 +18,8 @@ BLOCK, EXPAND, END = object(), object(), object()  # in settings: the length of 
 # block: its own block and all before it · canvas: an encoder for the past, a decoder for the canvas, no mask token
 # own: as the code that comes with it says
 Attention = Literal["masked", "dual", "full", "block", "canvas", "own"]
+# what code of its own wants: token ids alone · a mask of blocks and positions · a time · a time, blocks being its own
+Calls = Literal["ids", "blocks", "time", "time, blocks"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Family:
     settings: Mapping[str, Any] = field(default_factory=dict)  # of that policy, where not its own defaults
     length: int = 96  # positions to fill unless asked otherwise
     starts: Mapping[str, Any] = field(default_factory=dict)  # what a page begins with, where not a policy's defaults
+    calls: Calls = "ids"  # how code of its own is called
+    tokenizer: str | None = None  # the repository that has its tokenizer, where its own has none
+    config_values: Mapping[str, Any] = field(default_factory=dict)  # fields that must not stay as they were published
 
 
 CHATML = (
@@ -179,14 +184,30 @@ _NOT_PLAIN = {"bart", "mbart", "mvp", "perceiver", "tapas", "layoutlm", "modernv
 class Pin:
     """A repository whose own code may run, if the operator allows it, at one commit and no other."""
 
-    commit: str | None  # the beginning of it; None: nobody has read one yet, so it does not run
+    commit: str | None  # the beginning of it; None: none is known here, so the operator has to name one
     family: Family
 
 
-_LLADA_MOE = Family("LLaDA-MoE", "AutoModel", "own", mask="<|mask|>", mask_id=156895, stop=("<|role_end|>",))
+_LING = {"mask": "<|mask|>", "mask_id": 156895, "stop": ("<|role_end|>",)}
+_LLADA2 = _LING | {"calls": "blocks", "block_length": 32}
+_GPT2 = {"mask_id": 50257, "tokenizer": "openai-community/gpt2"}
+_MDLM = Family("MDLM", "AutoModelForMaskedLM", "own", calls="time", policy="mdlm", **_GPT2)
+_BD3LM = Family(
+    "BD3-LM", "AutoModelForMaskedLM", "own", calls="time, blocks", block_fields=("block_size",), policy="bd3lm",
+    config_values={"attn_backend": "sdpa"}, **_GPT2,
+)  # fmt: skip
 PINS: Mapping[str, Pin] = {
     "GSAI-ML/iLLaDA-8B-Instruct": Pin("5769f04922", Family("iLLaDA", "AutoModelForCausalLM", "own", mask_id=5)),
-    "inclusionAI/LLaDA-MoE-7B-A1B-Instruct": Pin(None, _LLADA_MOE),
+    "inclusionAI/LLaDA-MoE-7B-A1B-Instruct": Pin(None, Family("LLaDA-MoE", "AutoModel", "own", **_LING)),
+    **{
+        f"inclusionAI/LLaDA{kind}-{size}": Pin(
+            None, Family(f"LLaDA{kind}", "AutoModelForCausalLM", "own", policy=policy, **_LLADA2)
+        )
+        for kind, policy in (("2.0", "llada2"), ("2.1", "llada21"))
+        for size in ("mini", "flash")
+    },
+    "kuleshov-group/mdlm-no_flashattn-fp32-owt": Pin(None, _MDLM),
+    **{f"kuleshov-group/bd3lm-owt-block_size{n}": Pin(None, _BD3LM) for n in (4, 8, 16)},
 }
 
 
