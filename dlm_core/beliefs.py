@@ -1,17 +1,21 @@
 """Logits to what a reader can look at, in one pass: confidence, entropy and the likeliest tokens.
 
 Logits over a large vocabulary are the dearest thing in a step (128 positions of 126,464 tokens are 65 MB), so they
-are read a few rows at a time, while the rows are still in the processor's cache, and never copied as a whole.
+are read a few rows at a time, while the rows are still in the processor's cache, and never copied as a whole.  What is
+kept of a row is one number for every `_WIDTH` tokens; only the few groups that matter are looked at again, in float64.
 Knows nothing of canvases or policies.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy import ndarray
 from torch import Tensor
 
-_CACHE_FLOATS = 1 << 18  # rows worked on at once: one megabyte of float32
+_CACHE_FLOATS = 1 << 19  # rows worked on at once: two megabytes of float32
 _WIDTH = 64  # vocabulary entries per group in the two-level searches
 _NUCLEUS = 256  # the best tokens in which a nucleus is looked for first
 
@@ -25,7 +29,7 @@ class Beliefs:
     """
 
     logits: Tensor  # (n, vocab)
-    highest: Tensor  # (n,) float32, the largest logit
+    highest: Tensor  # (n,) float64, the largest logit
     rest: Tensor  # (n,) float64, sum of exp(l - highest) over all other tokens
     entropy: Tensor  # (n,) float64, nats
     top_ids: Tensor  # (n, k), best first
@@ -33,8 +37,26 @@ class Beliefs:
 
     def probability(self, ids: Tensor) -> Tensor:
         """Clean softmax probability `(n,)` float64 of one token id per row."""
-        chosen = self.logits.gather(1, ids[:, None])[:, 0].float()
-        return (chosen - self.highest).double().exp() / (1.0 + self.rest)
+        chosen = self.logits.gather(1, ids[:, None])[:, 0].double().numpy()
+        return torch.from_numpy(np.exp(chosen - self.highest.numpy()) / (1 + self.rest.numpy()))
+
+
+# --- rows and groups --------------------------------------------------------------------------------------------------
+
+
+class _Spare(threading.local):
+    """Memory that every chunk of every step is worked on in: fresh memory costs more than the arithmetic."""
+
+    floats: Tensor | None = None
+
+    def like(self, values: Tensor) -> Tensor:
+        if self.floats is None or self.floats.numel() < values.numel():
+            with torch.inference_mode(False):  # else it could not be used outside of inference mode
+                self.floats = torch.empty(max(values.numel(), _CACHE_FLOATS))
+        return self.floats[: values.numel()].view(values.shape)
+
+
+_SPARE = _Spare()
 
 
 def _rows(vocab: int) -> int:
@@ -47,45 +69,79 @@ def _chunks(logits: Tensor) -> Iterator[tuple[slice, Tensor]]:
         yield slice(start, start + rows), logits[start : start + rows].float()
 
 
-def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def _groups(vocab: int) -> int:
+    """How many groups of `_WIDTH` there are; the last one may be smaller."""
+    return -(-vocab // _WIDTH)
+
+
+def _by_group(reduce: Callable[..., Tensor], values: Tensor, out: Tensor) -> None:
+    """`values (n, vocab)` reduced to `out (n, groups)`."""
+    whole = values.shape[1] // _WIDTH
+    reduce(values[:, : whole * _WIDTH].unflatten(1, (whole, _WIDTH)), 2, out=out[:, :whole])
+    if whole < out.shape[1]:
+        reduce(values[:, whole * _WIDTH :], 1, out=out[:, whole])
+
+
+def _members(logits: Tensor, group: ndarray) -> tuple[ndarray, ndarray]:
+    """The ids `(n, _WIDTH)` of one group per row and their logits in float64, -inf behind the end of the vocabulary."""
+    ids = group[:, None] * _WIDTH + np.arange(_WIDTH)
+    vocab = logits.shape[1]
+    if vocab % _WIDTH == 0:
+        return ids, logits.gather(1, torch.from_numpy(ids)).double().numpy()
+    values = logits.gather(1, torch.from_numpy(ids.clip(max=vocab - 1))).double().numpy()
+    return ids, np.where(ids < vocab, values, -np.inf)
+
+
+def top(values: Tensor, k: int, highest: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The `k` largest of each row `(n, vocab)` with their ids, best first.
 
     The k largest lie in the k groups with the largest maxima, so only those groups are sorted: a plain topk over
-    126,464 entries costs more than the rest of a step.
+    126,464 entries costs more than the rest of a step.  `highest (n, groups)` are those maxima, where they are known.
     """
     groups = values.shape[1] // _WIDTH
     if groups <= k:
         return values.topk(k, dim=1)
     grouped = groups * _WIDTH
-    best = values[:, :grouped].unflatten(1, (groups, _WIDTH)).amax(2).topk(k, dim=1).indices
+    maxima = values[:, :grouped].unflatten(1, (groups, _WIDTH)).amax(2) if highest is None else highest[:, :groups]
+    best = top(maxima, k)[1]
     ids = (best[:, :, None] * _WIDTH + torch.arange(_WIDTH)).flatten(1)
-    tail = torch.arange(grouped, values.shape[1]).expand(len(values), -1)
-    ids = torch.cat([ids, tail], 1)
+    if grouped < values.shape[1]:
+        ids = torch.cat([ids, torch.arange(grouped, values.shape[1]).expand(len(values), -1)], 1)
     found, where = values.gather(1, ids).topk(k, dim=1)
     return found, ids.gather(1, where)
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
 
 
 def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     """Measure the clean softmax of `logits (n, vocab)`."""
     n, vocab = logits.shape
-    k = min(top_k, vocab)
-    highest, rest, entropy = torch.empty(n), torch.empty(n, dtype=torch.float64), torch.empty(n, dtype=torch.float64)
-    top_ids, top_logits = torch.empty(n, k, dtype=torch.long), torch.empty(n, k)
-    # fresh memory for every chunk would cost more than the arithmetic
-    spare = torch.empty(2, min(n, _rows(vocab)), vocab, device=logits.device)
+    highest, mass, weighted = torch.empty(3, n, _groups(vocab))
     for rows, values in _chunks(logits):
-        top_logits[rows], top_ids[rows] = top(values, k)
-        highest[rows], best = top_logits[rows, 0], top_ids[rows, :1]
-        below = torch.sub(values, highest[rows, None], out=spare[0, : len(values)])
-        below.clamp_(min=-1e4)  # a banned token's -inf would make 0 * inf
-        p = torch.softmax(below, 1, out=spare[1, : len(values)])  # fused: twice as fast as a plain exp
-        largest = p.gather(1, best)[:, 0].double()
-        rest[rows] = p.scatter_(1, best, 0.0).sum(1).double() / largest
-        entropy[rows] = torch.linalg.vecdot(p, below).double()
+        p = _SPARE.like(values)
+        _by_group(torch.amax, values, highest[rows])
+        torch.softmax(values, 1, out=p)  # fused: twice as fast as a plain exp
+        _by_group(torch.sum, p, mass[rows])
+        _by_group(torch.nansum, p.mul_(values), weighted[rows])  # a banned token's 0 * -inf is not a number
+    top_logits, top_ids = top(logits, min(top_k, vocab), highest)
+    # 1 - p would lose a small p's digits, so the best token's group is summed again, without that token
+    scores, row = top_logits.double().numpy(), np.arange(n)
+    best, group = scores[:, 0], top_ids[:, 0].numpy() // _WIDTH
+    ids, near = _members(logits, group)
+    near = np.maximum(near - best[:, None], -1e4)
+    e = np.exp(near)
+    e[ids == top_ids[:, :1].numpy()] = 0.0
+    inside = e.sum(1)
+    z = (1 + inside) / mass.numpy()[row, group]  # the softmax divided by this
+    mass[row, group] = weighted[row, group] = 0.0
+    outside = mass.sum(1).double().numpy() * z
+    rest = inside + outside
     # H = log Z - sum p (l - highest), and the largest token adds nothing to the sum
-    entropy = rest.log1p() - entropy
-    top_probs = (top_logits - highest[:, None]).double().exp() / (1.0 + rest)[:, None]
-    return Beliefs(logits, highest, rest, entropy, top_ids, top_probs)
+    below = (e * near).sum(1) + weighted.sum(1).double().numpy() * z - best * outside
+    entropy = np.log1p(rest) - below / (1 + rest)
+    top_probs = np.exp(scores - best[:, None]) / (1 + rest)[:, None]
+    return Beliefs(logits, *map(torch.from_numpy, (best, rest, entropy)), top_ids, torch.from_numpy(top_probs))
 
 
 def divergence(now: Tensor, before: Tensor, rows: Tensor, rows_before: Tensor, floor: float) -> Tensor:
@@ -130,32 +186,41 @@ def nucleus_edge(logits: Tensor, p: float) -> tuple[Tensor, Tensor]:
 def draw(logits: Tensor, temperature: float, generator: torch.Generator, edge: Tensor | None = None) -> Tensor:
     """One exact sample `(n,)` per row from softmax(logits / temperature), with a single uniform number per row.
 
-    With `edge (n,)`, from the tokens of at least that logit alone.  Inverts the cumulative distribution in two levels,
-    group sums first, in float64.  Equal in distribution to the Gumbel race over every entry of the vocabulary, which is
-    where published samplers spend most of their time.
+    With `edge (n,)`, from the tokens of at least that logit alone.  Equal in distribution to the Gumbel race over every
+    entry of the vocabulary, which is where published samplers spend most of their time.
+    """
+    return inverse(logits, temperature, uniforms(len(logits), generator), edge)
+
+
+def uniforms(n: int, generator: torch.Generator) -> Tensor:
+    """What `draw` spends on `n` rows, `(n,)` float64."""
+    return torch.rand(n, dtype=torch.float64, generator=generator)
+
+
+def inverse(logits: Tensor, temperature: float, uniform: Tensor, edge: Tensor | None = None) -> Tensor:
+    """Tokens `(n,)` at which the cumulative distribution of softmax(logits / temperature) passes `uniform (n,)`.
+
+    Found in two levels, the group by the sums of groups, then the token inside it, in float64.
     """
     n, vocab = logits.shape
-    chosen = torch.empty(n, dtype=torch.long)
-    uniform = torch.rand(n, dtype=torch.float64, generator=generator)
-    groups = -(-vocab // _WIDTH)
-    whole = vocab // _WIDTH * _WIDTH
-    spare = torch.empty(min(n, _rows(vocab)), vocab, device=logits.device)
+    mass, row = torch.empty(n, _groups(vocab)), np.arange(n)
     for rows, values in _chunks(logits):
-        weight = torch.div(values, temperature, out=spare[: len(values)])
-        weight = torch.softmax(weight, 1, out=weight)
+        weight = torch.mul(values, 1 / temperature, out=_SPARE.like(values))
+        torch.softmax(weight, 1, out=weight)
         if edge is not None:
             weight.masked_fill_(values < edge[rows, None], 0.0)
-        mass = weight[:, :whole].unflatten(1, (-1, _WIDTH)).sum(2).double()
-        if whole < vocab:
-            mass = torch.cat([mass, weight[:, whole:].sum(1, keepdim=True).double()], 1)
-        level = mass.cumsum(1)
-        target = uniform[rows, None] * level[:, -1:]
-        group = torch.searchsorted(level, target, right=True).clamp_(max=groups - 1)
-        ids = group * _WIDTH + torch.arange(_WIDTH)
-        inside = weight.gather(1, ids.clamp(max=vocab - 1)).double() * (ids < vocab)
-        left = target - (level.gather(1, group) - mass.gather(1, group))
-        at = torch.searchsorted(inside.cumsum(1), left, right=True)
-        # float32 group sums and float64 running sums differ in the last bits: stay on a token that has weight
-        last = (inside > 0).long().mul(torch.arange(_WIDTH)).amax(1, keepdim=True)
-        chosen[rows] = ids.gather(1, at.minimum(last))[:, 0]
-    return chosen
+        _by_group(torch.sum, weight, mass[rows])
+    level = mass.numpy().cumsum(1, dtype=np.float64)
+    whole = level[:, -1]
+    target = np.minimum(uniform.numpy() * whole, np.nextafter(whole, 0))  # so that the group has weight
+    group = torch.searchsorted(torch.from_numpy(level), torch.from_numpy(target[:, None]), right=True)[:, 0]
+    group = group.clamp_(max=level.shape[1] - 1).numpy()  # logits that are no numbers
+    here = mass.numpy()[row, group]
+    part = 1 - (level[row, group] - target) / here
+    ids, values = _members(logits, group)
+    if edge is not None:
+        values = np.where(values < edge.numpy()[:, None], -np.inf, values)
+    running = np.exp((values - values.max(1, keepdims=True)) / temperature).cumsum(1)
+    total = running[:, -1:]
+    at = np.minimum((running <= part[:, None] * total).sum(1), (running < total).sum(1))
+    return torch.from_numpy(ids[row, at])

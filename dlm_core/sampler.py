@@ -81,7 +81,7 @@ def _steps(policy: Policy, view: View, top_k: int) -> Iterator[Step]:
             copies = _apply(update, view)
             view.step += 1
             seconds += time.perf_counter() - began
-            yield _record(view, update, before, window, copies, top_k, done, seconds)
+            yield _record(view, update, before, window, copies, done, seconds)
             done += 1
             if update.done:
                 return
@@ -113,30 +113,29 @@ def _apply(update: Update, view: View) -> Tensor:
 
 
 def _record(
-    view: View, update: Update, before: Tensor, window: tuple[int, int], copies: Tensor, top_k: int, index: int,
-    seconds: float,
-) -> Step:  # fmt: skip
+    view: View, update: Update, before: Tensor, window: tuple[int, int], copies: Tensor, index: int, seconds: float
+) -> Step:
     """The step as read-only NumPy over the whole canvas; NaN and -1 where the denoiser was not asked."""
     length, where = len(before), view.positions.numpy()
 
-    def spread(values: Tensor, shape: tuple[int, ...], missing: float, dtype: type) -> np.ndarray:
-        array = np.full(shape, missing, dtype=dtype)
-        array[where] = values.numpy()
+    def spread(values: np.ndarray, missing: float) -> np.ndarray:
+        array = np.full((length, *values.shape[1:]), missing, dtype=values.dtype)
+        array[where] = values
         return array
 
     def flags(rows: Tensor | None) -> np.ndarray:
-        return spread(torch.zeros(len(where), dtype=torch.bool) if rows is None else rows, (length,), False, bool)
+        return np.zeros(length, dtype=bool) if rows is None else spread(rows.numpy(), False)
 
     return Step(
         index=index,
         window=window,
         before=before.numpy().copy(),
         after=view.ids.numpy().copy(),
-        predicted=spread(update.tokens, (length,), -1, np.int64),
-        confidence=spread(view.beliefs.probability(update.tokens), (length,), np.nan, np.float64),
-        entropy=spread(view.beliefs.entropy, (length,), np.nan, np.float64),
-        top_ids=spread(view.beliefs.top_ids, (length, top_k), -1, np.int64),
-        top_probs=spread(view.beliefs.top_probs, (length, top_k), np.nan, np.float64),
+        predicted=spread(update.tokens.numpy(), -1),
+        confidence=spread(view.beliefs.probability(update.tokens).numpy(), np.nan),
+        entropy=spread(view.beliefs.entropy.numpy(), np.nan),
+        top_ids=spread(view.beliefs.top_ids.numpy(), -1),
+        top_probs=spread(view.beliefs.top_probs.numpy(), np.nan),
         written=flags(update.write),
         blanked=flags(update.blank),
         copies=copies.numpy(),

@@ -39,6 +39,8 @@ class Step:
     @property
     def left(self) -> ndarray:
         """(length,) token that each position was left with; -1 where it was removed."""
+        if len(self.after) == len(self.before) and (self.copies == 1).all():
+            return self.after
         return np.where(self.copies > 0, np.append(self.after, -1)[self.copies.cumsum() - self.copies], -1)
 
     @property

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy import ndarray
@@ -48,7 +48,8 @@ def _id_type(vocab_size: int) -> str:
 
 def _quantised(values: ndarray, scale: float, kind: str) -> ndarray:
     none = np.iinfo(kind).max
-    return np.where(np.isnan(values), none, np.clip(np.rint(np.nan_to_num(values) * scale), 0, none - 1)).astype(kind)
+    codes = np.minimum(np.maximum(np.rint(values * scale), 0), none - 1)
+    return np.where(np.isnan(codes), none, codes).astype(kind)
 
 
 def _restored(codes: ndarray, scale: float) -> ndarray:
@@ -59,56 +60,77 @@ def _bits(flags: ndarray) -> str:
     return base64.b64encode(np.packbits(flags, bitorder="little").tobytes()).decode()
 
 
-def _pack(step: Step, where: ndarray, vocab_size: int) -> str:
-    ids = _id_type(vocab_size)
-    none = np.iinfo(ids).max
-    columns = (
-        np.where(step.predicted[where] < 0, none, step.predicted[where]).astype(ids),
-        _quantised(step.confidence[where], 65534, "<u2"),
-        _quantised(step.entropy[where], 1000, "<u2"),
-        np.where(step.top_ids[where] < 0, none, step.top_ids[where]).astype(ids),
-        _quantised(np.sqrt(step.top_probs[where]), 254, "u1"),
-    )
-    return base64.b64encode(b"".join(column.tobytes() for column in columns)).decode()
+class _Columns(NamedTuple):
+    """Beliefs as the file keeps them, over the measured positions."""
 
+    predicted: ndarray  # (n,)
+    confidence: ndarray  # (n,)
+    entropy: ndarray  # (n,)
+    top_ids: ndarray  # (n, k)
+    top_probs: ndarray  # (n, k)
 
-def _unpack(packed: str, length: int, where: ndarray, top_k: int, vocab_size: int) -> dict[str, ndarray]:
-    ids, n = np.dtype(_id_type(vocab_size)), len(where)
-    data = base64.b64decode(packed, validate=True)
-    sizes = (n * ids.itemsize, 2 * n, 2 * n, n * top_k * ids.itemsize, n * top_k)
-    if len(data) != sum(sizes):
-        raise ValueError(f"beliefs about {n} positions take {sum(sizes)} bytes, got {len(data)}")
-    kinds, columns, at = (ids, "<u2", "<u2", ids, "u1"), [], 0
-    for kind, size in zip(kinds, sizes):
-        columns.append(np.frombuffer(data, kind, count=size // np.dtype(kind).itemsize, offset=at))
-        at += size
+    @classmethod
+    def of(cls, step: Step, where: ndarray, vocab_size: int) -> Self:
+        ids = _id_type(vocab_size)
+        return cls(
+            step.predicted[where].astype(ids),  # -1 becomes the type's largest value
+            _quantised(step.confidence[where], 65534, "<u2"),
+            _quantised(step.entropy[where], 1000, "<u2"),
+            step.top_ids[where].astype(ids),
+            _quantised(np.sqrt(step.top_probs[where]), 254, "u1"),
+        )
 
-    def identity(codes: ndarray) -> ndarray:
-        values = np.where(codes == np.iinfo(ids).max, -1, codes.astype(np.int64))
-        if values.size and values.max() >= vocab_size:
-            raise ValueError(f"token ids must be below {vocab_size}, got {values.max()}")
-        return values
+    @classmethod
+    def unpacked(cls, packed: str, n: int, top_k: int, vocab_size: int) -> Self:
+        ids = _id_type(vocab_size)
+        data = base64.b64decode(packed, validate=True)
+        kinds = [np.dtype(kind) for kind in (ids, "<u2", "<u2", ids, "u1")]
+        counts = (n, n, n, n * top_k, n * top_k)
+        size = sum(kind.itemsize * count for kind, count in zip(kinds, counts))
+        if len(data) != size:
+            raise ValueError(f"beliefs about {n} positions take {size} bytes, got {len(data)}")
+        columns, at = [], 0
+        for kind, count in zip(kinds, counts):
+            columns.append(np.frombuffer(data, kind, count=count, offset=at))
+            at += kind.itemsize * count
+        return cls(*columns[:3], *(column.reshape(n, top_k) for column in columns[3:]))
 
-    def spread(values: ndarray, missing: float) -> ndarray:
-        array = np.full((length, *values.shape[1:]), missing, dtype=values.dtype)
-        array[where] = values
-        return array
+    def packed(self) -> str:
+        return base64.b64encode(b"".join(column.tobytes() for column in self)).decode()
 
-    return {
-        "predicted": spread(identity(columns[0]), -1),
-        "confidence": spread(_restored(columns[1], 65534), np.nan),
-        "entropy": spread(_restored(columns[2], 1000), np.nan),
-        "top_ids": spread(identity(columns[3]).reshape(n, top_k), -1),
-        "top_probs": spread(_restored(columns[4], 254).reshape(n, top_k) ** 2, np.nan),
-    }
+    def restored(self, length: int, where: ndarray, vocab_size: int) -> dict[str, ndarray]:
+        """The beliefs of a `Step` over `length` positions."""
+
+        def identity(codes: ndarray) -> ndarray:
+            values = codes.astype(np.int64)
+            values[values == np.iinfo(codes.dtype).max] = -1
+            if values.size and values.max() >= vocab_size:
+                raise ValueError(f"token ids must be below {vocab_size}, got {values.max()}")
+            return values
+
+        def spread(values: ndarray, missing: float) -> ndarray:
+            array = np.full((length, *values.shape[1:]), missing, dtype=values.dtype)
+            array[where] = values
+            return array
+
+        return {
+            "predicted": spread(identity(self.predicted), -1),
+            "confidence": spread(_restored(self.confidence, 65534), np.nan),
+            "entropy": spread(_restored(self.entropy, 1000), np.nan),
+            "top_ids": spread(identity(self.top_ids), -1),
+            "top_probs": spread(_restored(self.top_probs, 254) ** 2, np.nan),
+        }
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def _dumps(record: Mapping[str, Any]) -> str:
     # "<" is spelled out so that a line can stand inside a script element without ending it
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return _ENCODER.encode(record).replace("<", "\\u003c")
 
 
 def _ranges(flags: ndarray) -> list[list[int]]:
@@ -152,8 +174,8 @@ def _record(line: bytes) -> dict[str, Any]:
     return record
 
 
-def _pairs(record: Mapping[str, Any], key: str) -> list[list[int]]:
-    """A field that is a list of pairs of whole numbers; empty where it is missing."""
+def _pairs(record: Mapping[str, Any], key: str) -> ndarray:
+    """A field that is a list of pairs of whole numbers, `(n, 2)`; empty where it is missing."""
     pairs = record.get(key, [])
     if not isinstance(pairs, list) or not all(
         isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair) for pair in pairs
@@ -161,7 +183,20 @@ def _pairs(record: Mapping[str, Any], key: str) -> list[list[int]]:
         raise ValueError(f"the field {key!r} must be a list of pairs of whole numbers")
     if len(pairs) > MAX_LENGTH:
         raise ValueError(f"the field {key!r} has at most {MAX_LENGTH} pairs, got {len(pairs)}")
-    return pairs
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _check(pairs: ndarray, length: int, limit: int, sentence: str) -> None:
+    """Refuse pairs whose position is not below `length`, or whose second number is not below `limit`."""
+    wrong = ((pairs < 0) | (pairs >= (length, limit))).any(1)
+    if wrong.any():
+        raise ValueError(sentence.format(pairs[wrong][0].tolist()))
+
+
+def _listed(flags: ndarray, values: ndarray) -> ndarray:
+    """Where the flags are set, the position and its value: pairs `(n, 2)`."""
+    at = np.flatnonzero(flags)
+    return np.stack([at, values[at]], 1)
 
 
 @contextmanager
@@ -255,36 +290,35 @@ class Trace:
 
     def _write(self, record: dict[str, Any], tokens: Sequence[int] | ndarray) -> str:
         """Add a line, with the text of every token that occurs here first."""
-        new = {
-            int(t): self._piece(int(t)) for t in np.unique(np.asarray(tokens)) if t >= 0 and int(t) not in self.pieces
-        }
-        self.pieces |= new
+        new = {t: self._piece(t) for t in set(np.asarray(tokens).tolist()).difference(self.pieces) if t >= 0}
+        self.pieces |= (new := dict(sorted(new.items())))
         line = _dumps(record | ({"pieces": texts_of(new)} if new else {}))
         self.lines.append(line)
         return line
 
     def append(self, step: Step) -> str:
         """Record a step; returns its line."""
-        where, left = np.flatnonzero(step.measured), step.left
-        vocab = self.header["model"]["vocab_size"]
-        record: dict[str, Any] = {
+        left, measured, vocab = step.left, step.measured, self.header["model"]["vocab_size"]
+        where = np.flatnonzero(measured)
+        columns = _Columns.of(step, where, vocab)
+        changes = {
+            "write": _listed(step.written, left),
+            "blank": _listed(step.blanked, left),
+            "splice": _listed(step.copies != 1, step.copies),
+        }
+        facts = {
             "step": step.index,
             "window": list(step.window),
             "forwards": step.forwards,
             "seconds": round(step.seconds, 4),
-            "write": [[int(i), int(left[i])] for i in np.flatnonzero(step.written)],
-            "measured": _bits(step.measured),
-            "beliefs": _pack(step, where, vocab),
         }
-        if step.blanked.any():
-            record["blank"] = [[int(i), int(left[i])] for i in np.flatnonzero(step.blanked)]
-        if (step.copies != 1).any():
-            record["splice"] = [[int(i), int(step.copies[i])] for i in np.flatnonzero(step.copies != 1)]
-        if step.info:
-            record["info"] = {name: round(float(value), 6) for name, value in step.info.items()}
+        info = {"info": {name: round(float(value), 6) for name, value in step.info.items()}} if step.info else {}
+        # what is kept is what the file says; a step that no reader would take is not written
+        self._grow(facts | info, changes, where, columns)
+        told = {kind: pairs.tolist() for kind, pairs in changes.items() if len(pairs) or kind == "write"}
+        beliefs = {"measured": _bits(measured), "beliefs": columns.packed()}
         seen = np.concatenate([step.after, step.predicted, step.top_ids.ravel()])
-        self._take(record)  # what is kept is what the file says; a step that no reader would take is not written
-        return self._write(record, seen)
+        return self._write(facts | told | beliefs | info, seen)
 
     def finish(self, end: str, message: str | None = None) -> str:
         """Close the run: `end` is finished, stopped or error; returns the last line."""
@@ -352,49 +386,65 @@ class Trace:
                 _need(record, name, str)
             self.totals = dict(record)
             return
-        mask, vocab, top_k = self.header["model"]["mask"], self.header["model"]["vocab_size"], self.header["top_k"]
-        if _need(record, "step", int) != len(self.steps):
-            raise ValueError(f"expected step {len(self.steps)}, got {record['step']}")
-        before = self.canvas(len(self.steps))
-        length = len(before)
-        self._beliefs += length * top_k
-        if self._beliefs > MAX_BELIEFS:
-            raise ValueError(f"positions times steps times top_k are at most {MAX_BELIEFS}, got {self._beliefs}")
-        after, changed = before.copy(), {}
-        for kind in ("write", "blank"):
-            flags = np.zeros(length, dtype=bool)
-            for position, token in _pairs(record, kind):
-                if not 0 <= position < length or not 0 <= token < vocab:
-                    raise ValueError(f"{kind} [{position}, {token}] lies outside {length} positions or {vocab} tokens")
-                after[position], flags[position] = token, True
-            changed[kind] = flags
-        copies = np.ones(length, dtype=np.int64)
-        for position, count in _pairs(record, "splice"):
-            if not 0 <= position < length or not 0 <= count <= MAX_LENGTH or mask is None:
-                raise ValueError(f"splice [{position}, {count}] is not possible in a canvas of {length} positions")
-            copies[position] = count
-            after[position] = mask
-        if copies.sum() > MAX_LENGTH:
-            raise ValueError(f"a canvas has at most {MAX_LENGTH} positions, got {copies.sum()}")
-        after = after.repeat(copies)
+        length, top_k = len(self.canvas(len(self.steps))), self.header["top_k"]
         bits = np.frombuffer(base64.b64decode(_need(record, "measured", str), validate=True), np.uint8)
         if len(bits) != -(-length // 8):
             raise ValueError(f"the field 'measured' needs {-(-length // 8)} bytes, got {len(bits)}")
         measured = np.unpackbits(bits, count=length, bitorder="little").astype(bool)
-        beliefs = _unpack(_need(record, "beliefs", str), length, np.flatnonzero(measured), top_k, vocab)
-        ((lo, hi),) = _pairs({"window": [record.get("window")]}, "window")
+        where, packed = np.flatnonzero(measured), _need(record, "beliefs", str)
+        columns = _Columns.unpacked(packed, len(where), top_k, self.header["model"]["vocab_size"])
+        ((lo, hi),) = _pairs({"window": [record.get("window")]}, "window").tolist()
+        told = _need({"info": {}} | record, "info", dict)
+        facts = {
+            "step": _need(record, "step", int),
+            "window": [lo, hi],
+            "forwards": _need(record, "forwards", int),
+            "seconds": float(_need(record, "seconds", (int, float))),
+            "info": {name: float(_need(told, name, (int, float))) for name in told},
+        }
+        changes = {kind: _pairs(record, kind) for kind in ("write", "blank", "splice")}
+        self._grow(facts, changes, where, columns)
+
+    def _grow(
+        self, facts: Mapping[str, Any], changes: Mapping[str, ndarray], where: ndarray, columns: _Columns
+    ) -> None:
+        """Add a step of well-formed values, `changes` as pairs `(n, 2)`, or refuse those that no canvas can have."""
+        mask, vocab = self.header["model"]["mask"], self.header["model"]["vocab_size"]
+        if facts["step"] != len(self.steps):
+            raise ValueError(f"expected step {len(self.steps)}, got {facts['step']}")
+        before = self.canvas(len(self.steps))
+        length = len(before)
+        self._beliefs += length * self.header["top_k"]
+        if self._beliefs > MAX_BELIEFS:
+            raise ValueError(f"positions times steps times top_k are at most {MAX_BELIEFS}, got {self._beliefs}")
+        after, changed = before.copy(), {}
+        for kind in ("write", "blank"):
+            _check(changes[kind], length, vocab, f"{kind} {{}} lies outside {length} positions or {vocab} tokens")
+            at, tokens = changes[kind].T
+            after[at], changed[kind] = tokens, np.zeros(length, dtype=bool)
+            changed[kind][at] = True
+        copies = np.ones(length, dtype=np.int64)
+        if len(changes["splice"]):
+            most = 0 if mask is None else MAX_LENGTH + 1
+            _check(changes["splice"], length, most, f"splice {{}} is not possible in a canvas of {length} positions")
+            at, counts = changes["splice"].T
+            copies[at], after[at] = counts, mask
+            if copies.sum() > MAX_LENGTH:
+                raise ValueError(f"a canvas has at most {MAX_LENGTH} positions, got {copies.sum()}")
+            after = after.repeat(copies)
+        lo, hi = facts["window"]
         if not 0 <= lo <= hi <= length:
             raise ValueError(f"the window [{lo}, {hi}] lies outside the canvas of {length} positions")
-        forwards, seconds = _need(record, "forwards", int), _need(record, "seconds", (int, float))
-        if forwards < 1 or seconds < 0:
-            raise ValueError(f"a step takes at least 1 forward and 0 seconds, got {forwards} and {seconds}")
-        told = _need({"info": {}} | record, "info", dict)
-        info = {name: float(_need(told, name, (int, float))) for name in told}
+        if facts["forwards"] < 1 or facts["seconds"] < 0:
+            raise ValueError(
+                f"a step takes at least 1 forward and 0 seconds, got {facts['forwards']} and {facts['seconds']}"
+            )
         self.steps.append(
             Step(
-                index=record["step"], window=(lo, hi), before=before, after=after,
+                index=facts["step"], window=(lo, hi), before=before, after=after,
                 written=changed["write"], blanked=changed["blank"], copies=copies,
-                forwards=forwards, seconds=float(seconds), info=info, **beliefs,
+                forwards=facts["forwards"], seconds=facts["seconds"], info=facts.get("info", {}),
+                **columns.restored(length, where, vocab),
             )
         )  # fmt: skip
 
@@ -511,7 +561,7 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"the canvas must hold token ids below {vocab}")
     for name in ("fixed", "windows"):
         _need(record, name, list)
-    for lo, hi in _pairs(record, "fixed") + _pairs(record, "windows"):
+    for lo, hi in [*_pairs(record, "fixed"), *_pairs(record, "windows")]:
         if not 0 <= lo < hi <= len(canvas):
             raise ValueError(f"the range [{lo}, {hi}] lies outside the canvas of {len(canvas)} positions")
     if not 1 <= _need(record, "top_k", int) <= 100:

@@ -14,7 +14,7 @@ from dlm_core.denoiser import Banned, Denoiser, TableDenoiser
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.trace import Trace
 
-torch.set_num_threads(2)
+torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
 @pytest.fixture(scope="session")

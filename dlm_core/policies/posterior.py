@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import believe, draw, nucleus_edge
+from dlm_core.beliefs import believe, draw, inverse, nucleus_edge, uniforms
 from dlm_core.policies.draws import Draws, check_draws, check_temperature, nucleus
 from dlm_core.policies.policy import Revises, Update, View, Writes, check_steps
 
@@ -84,9 +84,11 @@ class MDLM(Writes):
             winner = race(weight, view.positions, len(view.ids), view.generator)
             return winner, winner != view.mask_token_id
         opened = torch.rand(len(view.positions), generator=view.generator) < (t - s) / t
-        if self.temperature == 0:
-            return view.beliefs.top_ids[:, 0], opened
-        return draw(view.logits, self.temperature, view.generator), opened
+        tokens = view.beliefs.top_ids[:, 0].clone()
+        if self.temperature:  # a number for every row, and a token for those that open
+            uniform = uniforms(len(tokens), view.generator)[opened]
+            tokens[opened] = inverse(view.logits[opened], self.temperature, uniform)
+        return tokens, opened
 
 
 @dataclass(frozen=True)
@@ -153,11 +155,11 @@ class ReMDM(Revises):
         if self.draws == "canvas":
             p = nucleus(clean_probabilities(view).double(), self.nucleus_p)
             turn = partial(self._race, view, p)
-            chance = lambda ids: p.gather(1, ids[:, None])[:, 0]  # noqa: E731
+            chance = lambda ids, rows: p.gather(1, ids[:, None])[rows, 0]  # noqa: E731
         else:
-            edge, mass = nucleus_edge(view.logits, self.nucleus_p)
-            turn = partial(self._toss, view, draw(view.logits, 1.0, view.generator, edge))
-            chance = lambda ids: view.beliefs.probability(ids) / mass  # noqa: E731
+            turn = partial(self._toss, view, uniforms(len(masks), view.generator))
+            mass = lambda rows: nucleus_edge(view.logits[rows], self.nucleus_p)[1]  # noqa: E731
+            chance = lambda ids, rows: view.beliefs.probability(ids)[rows] / mass(rows)  # noqa: E731
         times, winner = torch.linspace(1, FINAL_TIME, steps + 1), view.current
         while view.state["time"] < steps and not (inside & (winner != view.current)).any():
             t = float(times[view.state["time"]])
@@ -165,7 +167,7 @@ class ReMDM(Revises):
             view.state["time"] += 1
         write = inside & masks & (winner != view.mask_token_id)
         blank = inside & ~masks & (winner == view.mask_token_id)
-        view.state["written_with"][view.positions[write]] = -chance(winner)[write]
+        view.state["written_with"][view.positions[write]] = -chance(winner, write)
         view.state["written_with"][view.positions[blank]] = float("-inf")
         return Update(torch.where(write, winner, likeliest), write, blank, info={"t": t})
 
@@ -192,15 +194,18 @@ class ReMDM(Revises):
         weight[:, mask] = torch.where(masks, (1 - alpha_s - sigma * alpha_t) / (1 - alpha_t), sigma)
         return race(weight, view.positions, len(view.ids), view.generator)
 
-    def _toss(self, view: View, tokens: Tensor, t: float, s: float) -> Tensor:
-        """The same draw with one number for what happens; `tokens (n,)` are what a mask becomes if it opens."""
+    def _toss(self, view: View, uniform: Tensor, t: float, s: float) -> Tensor:
+        """The same draw with one number for what happens; `uniform (n,)` says what a mask becomes if it opens."""
         alpha_t, alpha_s, sigma = self._chances(view, t, s)
         masks = view.open_masks
         opens = (alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t)
         change = torch.rand(len(masks), dtype=torch.float64, generator=view.generator) < torch.where(
             masks, opens, sigma
         )
-        return torch.where(change, torch.where(masks, tokens, view.mask_token_id), view.current)
+        winner, opened = torch.where(change, view.mask_token_id, view.current), change & masks
+        logits = view.logits[opened]  # only what opens needs a token, and the nucleus it comes from
+        winner[opened] = inverse(logits, 1.0, uniform[opened], nucleus_edge(logits, self.nucleus_p)[0])
+        return winner
 
 
 @dataclass(frozen=True)
