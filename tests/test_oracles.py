@@ -38,8 +38,7 @@ GEMMA = {"max_denoising_steps": STEPS, "entropy_bound": 0.3, "t_min": 0.5, "t_ma
          "confidence_threshold": 0.005}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def gemma():
+def tiny_gemma():
     """A tiny DiffusionGemma, with weights large enough that some predictions are sharp."""
     torch.manual_seed(0)
     text = dict(
@@ -53,20 +52,30 @@ def gemma():
     return DiffusionGemmaForBlockDiffusion(config).eval()
 
 
+@pytest.fixture(scope="module")
+def gemma():
+    return tiny_gemma()
+
+
 PROMPT = torch.tensor([[2, 7, 11, 13]])
+
+
+def gemma_text(model, seed, entropy_bound, **params):
+    """What transformers' generate() ends with."""
+    torch.manual_seed(seed)
+    return model.generate(
+        PROMPT, max_new_tokens=LENGTH, eos_token_id=None, **params,
+        sampler_config=EntropyBoundSamplerConfig(entropy_bound=entropy_bound),
+    ).sequences[0, PROMPT.shape[1] :].tolist()  # fmt: skip
 
 
 def generated(model, monkeypatch, seed, entropy_bound, **params):
     """Every canvas that transformers' decoder saw, and the text it ended with."""
     seen, forward = [], model.forward
     monkeypatch.setattr(model, "forward", lambda **k: seen.append(k["decoder_input_ids"][0].tolist()) or forward(**k))
-    torch.manual_seed(seed)
-    text = model.generate(
-        PROMPT, max_new_tokens=LENGTH, eos_token_id=None, **params,
-        sampler_config=EntropyBoundSamplerConfig(entropy_bound=entropy_bound),
-    ).sequences[0, PROMPT.shape[1] :]  # fmt: skip
+    text = gemma_text(model, seed, entropy_bound, **params)
     monkeypatch.undo()
-    return [*seen, text.tolist()]
+    return [*seen, text]
 
 
 def denoised(model, seed, **params):

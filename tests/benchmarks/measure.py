@@ -1,0 +1,37 @@
+"""What a row is, and how two things are timed side by side."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dlm_core.policies import POLICIES, make_policy, parameters
+
+FOR_MASKS = [name for name in POLICIES if make_policy(name).for_masks]
+OPEN = 128
+
+
+class Row(NamedTuple):
+    what: str
+    ratio: float
+    measured: str
+    short: bool = False  # shown before the details
+
+
+def side_by_side(*sides: Callable[[], object], repeats: int = 7) -> list[float]:
+    """Median milliseconds of each side, taking turns: a busy machine moves all of them."""
+    times: list[list[float]] = [[] for _ in sides]
+    for turn in range(repeats + 1):
+        for side, kept in zip(sides, times):
+            began = time.perf_counter()
+            side()
+            if turn:  # the first turn warms up
+                kept.append((time.perf_counter() - began) * 1e3)
+    return [statistics.median(kept) for kept in times]
+
+
+def settings(name: str, steps: int, temperature: float) -> dict[str, object]:
+    """What a policy has of the two, under its own names."""
+    known = parameters(name)
+    wanted = {"steps": steps, "num_steps": steps, "temperature": temperature, "tau": temperature}
+    return {key: value for key, value in wanted.items() if key in known}

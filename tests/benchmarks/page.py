@@ -1,0 +1,115 @@
+"""The page as its visitors meet it: import, first answer, first and last line with many clients, bytes a step."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from statistics import median
+
+from dlm_core.engine import LocalEngine, Request
+from dlm_core.models import load_model
+from tests.benchmarks.measure import OPEN, Row, side_by_side
+
+STEPS = 16
+PLAIN = """
+import os
+import gradio
+
+with gradio.Blocks() as page:
+    gradio.Markdown("hello")
+page.launch(server_port=int(os.environ["PORT"]))
+"""
+
+
+@contextmanager
+def served(*command: str) -> Iterator[tuple[str, float]]:
+    """The address of a server and the seconds until its page first came."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url, began = f"http://127.0.0.1:{port}", time.perf_counter()
+    server = subprocess.Popen(
+        [sys.executable, *command], env=os.environ | {"PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(url, timeout=60).read()
+                break
+            except (urllib.error.URLError, ConnectionError) as error:
+                if server.poll() is not None:
+                    raise RuntimeError(f"the server ended with {server.returncode}") from error
+                time.sleep(0.02)
+        yield url, time.perf_counter() - began
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def visit(url: str) -> tuple[float, float]:
+    """Seconds from a request to the first object of /denoise and to the end of the stream."""
+    body = json.dumps({"prompt": "Once upon a time", "length": 64, "steps": STEPS}).encode()
+    began, first = time.perf_counter(), None
+    ask = urllib.request.Request(
+        f"{url}/gradio_api/call/v2/denoise", data=body, headers={"Content-Type": "application/json"}
+    )
+    event = json.load(urllib.request.urlopen(ask))["event_id"]
+    for line in urllib.request.urlopen(f"{url}/gradio_api/call/denoise/{event}"):
+        if line.startswith(b"data: [") and first is None:
+            first = time.perf_counter() - began
+        if line.startswith(b"event: error"):
+            raise RuntimeError("the page refused a run")
+    return first, time.perf_counter() - began
+
+
+def rows() -> Iterator[Row]:
+    def python(code: str) -> None:
+        subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
+
+    ours, plain = side_by_side(
+        lambda: python("import app"), lambda: python("import gradio, torch, transformers, plotly"), repeats=3
+    )
+    yield Row(
+        "import of the page against import of the libraries it needs",
+        ours / plain,
+        f"{ours / 1e3:.2f} and {plain / 1e3:.2f} s",
+    )
+    firsts: list[tuple[float, float]] = []
+    for _ in range(3):
+        with served("app.py") as (_, mine), served("-c", PLAIN) as (_, bare):
+            firsts.append((mine, bare))
+    mine, bare = (median(side) for side in zip(*firsts))
+    yield Row(
+        "first answer of the page, model loaded, against a Gradio page with one line",
+        mine / bare,
+        f"{mine:.1f} and {bare:.1f} s",
+        True,
+    )
+    with served("app.py") as (url, _):
+        visit(url)
+        alone = visit(url)
+        for clients in (1, 8, 20):
+            with ThreadPoolExecutor(clients) as pool:
+                times = list(pool.map(visit, [url] * clients))
+            first, last = (median(side) for side in zip(*times))
+            yield Row(
+                f"request to last line, clients at once: {clients}, against one alone", last / alone[1],
+                f"median first line {first:.2f} s, last {last:.2f} s, slowest {max(t for _, t in times):.2f} s; "
+                f"64 positions in {STEPS} steps", clients == 20,
+            )  # fmt: skip
+    lines = list(
+        LocalEngine(load_model("bundled")).run(Request("Once upon a time", length=OPEN, params={"steps": OPEN}))
+    )
+    size = sum(len(line.encode()) for line in lines)
+    yield Row(
+        f"bytes streamed for {OPEN} positions by {OPEN} steps, as a share of 300 KiB",
+        size / 300 / 1024, f"{size:,} bytes, {size // OPEN:,} a step", True,
+    )  # fmt: skip
