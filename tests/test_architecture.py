@@ -18,7 +18,7 @@ TABLE = {
     "step": (set(), {"numpy"}),
     "canvas": (set(), {"numpy"}),
     "noise": (set(), {"torch"}),
-    "beliefs": (set(), {"torch"}),
+    "beliefs": (set(), {"numpy", "torch"}),
     "denoiser": (set(), {"torch"}),
     "policies": ({"policies", "beliefs", "denoiser"}, {"torch"}),
     "sampler": ({"step", "canvas", "beliefs", "denoiser", "policies"}, {"numpy", "torch"}),
