@@ -711,7 +711,7 @@ function mountPlayer(host, options) {
     line.hidden = !axis || at === 0;
     band.hidden = !axis || i < 0;
     if (!axis) return;
-    Object.assign(line.style, { left: `${axis.x._offset + axis.x.l2p(at - 0.5) - 1}px`, top: `${axis.y._offset}px`, height: `${axis.y._length}px` });
+    Object.assign(line.style, { left: `${axis.x._offset + Math.min(axis.x._length, axis.x.l2p(at - 0.5)) - 1}px`, top: `${axis.y._offset}px`, height: `${axis.y._length}px` });
     if (i < 0) return;
     const top = axis.y.l2p(run.rank[i] - 0.5), bottom = axis.y.l2p(run.rank[i] + 0.5);
     Object.assign(band.style, { left: `${axis.x._offset}px`, width: `${axis.x._length}px`, top: `${axis.y._offset + Math.min(top, bottom)}px`, height: `${Math.max(2, Math.abs(bottom - top))}px` });
