@@ -21,6 +21,7 @@ from dlm_core.words import english
 Theme = Literal["light", "dark"]
 Measure = Literal["confidence", "entropy", "commit"]
 MAX_ENTROPY = 8.0  # nats; the colour scale's end, about a uniform choice among 3,000 tokens
+MOST_CELLS = (256, 512)  # rows and columns of a heatmap: more could not be told apart on a screen
 
 PALETTE = Path(__file__).parents[1] / "assets" / "player" / "palette.json"
 _SPEEDS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
@@ -34,32 +35,49 @@ def palette(theme: Theme) -> dict[str, str]:
 
 
 class HeatmapData(NamedTuple):
-    """Rows are positions, one for every position there ever was; columns are steps; None where nothing is to show."""
+    """Rows are positions, one for every position there ever was; columns are steps; None where nothing is to show.
+
+    Of a run with more than `MOST_CELLS` one row stands for `merged[0]` positions and one column for `merged[1]` steps.
+    Such a cell has the mean of what was measured in it, or of what was held if that is more of it.
+    """
 
     measured: list[list[float | None]]  # what the model believed at that step
     held: list[list[float | None]]  # positions already written: the value they were written with
-    written: list[list[int | None]]  # 1 where the position was written in that step
+    written: list[list[int | None]]  # 1 where a position was written in that step
+    shape: tuple[int, int] = (0, 0)  # positions and steps
+    merged: tuple[int, int] = (1, 1)
 
 
-def heatmap_data(trace: Trace, measure: Measure) -> HeatmapData:
+def heatmap_data(trace: Trace, measure: Measure, most: tuple[int, int] = MOST_CELLS) -> HeatmapData:
     """Confidence, entropy, or the step of the commit, for every position at every step."""
     tracks = trace.tracks()
-    rows = 1 + max(int(now.max()) for now in tracks)
-    measured, held, written = (np.full((rows, len(trace.steps)), np.nan) for _ in range(3))
-    last = np.full(rows, np.nan)
+    shape = 1 + max(int(now.max()) for now in tracks), len(trace.steps)
+    measured, held, written = (np.full(shape, np.nan) for _ in range(3))
+    last = np.full(shape[0], np.nan)
     for step, now in zip(trace.steps, tracks):
         column = step.index
         values = np.full(len(now), float(column)) if measure == "commit" else getattr(step, measure)
+        told = step.written if measure == "commit" else step.measured
         held[:, column] = last
-        if measure == "commit":
-            measured[now[step.written], column] = column
-        else:
-            measured[now, column] = np.round(values, 4)
-            held[now[step.measured], column] = np.nan
+        held[now[told], column] = np.nan
+        measured[now[told], column] = values[told]
         written[now[step.written], column] = 1
-        last[now[step.written]] = np.round(values[step.written], 4)
+        last[now[step.written]] = values[step.written]
         last[now[step.blanked | (step.copies != 1)]] = np.nan
-    return HeatmapData(*(_with_none(array) for array in (measured, held, written)))
+    merged = tuple(max(1, -(-count // limit)) for count, limit in zip(shape, most))
+    (measured, asked), (held, kept), (written, _) = (_merged(cells, merged) for cells in (measured, held, written))
+    measured[asked < kept], held[asked >= kept] = np.nan, np.nan
+    return HeatmapData(*(_with_none(array) for array in (measured, held, written)), shape, merged)
+
+
+def _merged(cells: np.ndarray, by: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of every `by[0]` x `by[1]` cells, NaN where all of them are, and how many of them are not."""
+    edges = [range(0, count, step) for count, step in zip(cells.shape, by)]
+    total, count = (
+        np.add.reduceat(np.add.reduceat(values, edges[0], axis=0), edges[1], axis=1) if values.size else values
+        for values in (np.nan_to_num(cells), (~np.isnan(cells)).astype(np.int64))
+    )
+    return np.round(np.where(count > 0, total / np.maximum(count, 1), np.nan), 4), count
 
 
 def _with_none(array: np.ndarray) -> list[list]:
@@ -69,27 +87,38 @@ def _with_none(array: np.ndarray) -> list[list]:
 def plot_heatmap(data: HeatmapData, measure: Measure, theme: Theme = "light") -> go.Figure:
     """Position by step: what was believed, paler what was held, and a mark where a token was written."""
     colours = palette(theme)
-    steps = len(data.measured[0]) if data.measured else 0
+    (positions, steps), (down, across) = data.shape, data.merged
     low, high = {"confidence": (0, 1), "entropy": (0, MAX_ENTROPY), "commit": (0, max(1, steps - 1))}[measure]
-    common = {"zmin": low, "zmax": high, "showscale": False, "hoverinfo": "none", "xgap": 0, "ygap": 0}
+    common = {
+        "showscale": False, "hoverinfo": "none", "xgap": 0, "ygap": 0,
+        "x0": (across - 1) / 2, "dx": across, "y0": (down - 1) / 2, "dy": down,
+    }  # fmt: skip
     figure = go.Figure(
         [
-            go.Heatmap(z=data.held, colorscale=_scale(measure, theme), opacity=0.45, name="held", **common),
-            go.Heatmap(z=data.measured, colorscale=_scale(measure, theme), name="measured", **common),
+            go.Heatmap(
+                z=data.held, colorscale=_scale(measure, theme), opacity=0.45, name="held", zmin=low, zmax=high, **common
+            ),
+            go.Heatmap(
+                z=data.measured, colorscale=_scale(measure, theme), name="measured", zmin=low, zmax=high, **common
+            ),
             go.Heatmap(
                 z=data.written if measure != "commit" else [], colorscale=[[0, colours["now"]], [1, colours["now"]]],
-                name="written", showscale=False, hoverinfo="none", zmin=0, zmax=1,
+                name="written", zmin=0, zmax=1, **common,
             ),
         ]
     )  # fmt: skip
     return _styled(figure, theme).update_layout(
-        xaxis={"title": english("figures.step"), "range": [-0.5, max(1, steps) - 0.5], "dtick": _whole(steps)},
+        xaxis={"title": _merging("figures.step", across), "range": [-0.5, max(1, steps) - 0.5], "dtick": _whole(steps)},
         yaxis={
-            "title": english("figures.position"),
-            "range": [max(1, len(data.measured)) - 0.5, -0.5],
-            "dtick": _whole(len(data.measured)),
+            "title": _merging("figures.position", down), "range": [max(1, positions) - 0.5, -0.5],
+            "dtick": _whole(positions),
         },
-    )
+    )  # fmt: skip
+
+
+def _merging(key: str, count: int) -> str:
+    """The title of an axis, which says how many it shows as one."""
+    return english(key) if count == 1 else english("figures.merged").format(title=english(key), count=count)
 
 
 def _whole(count: int) -> int | None:

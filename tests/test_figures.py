@@ -30,12 +30,47 @@ def test_the_heatmap_shows_what_was_measured_then_what_is_held(network):
         measured=[[None, None], [c0, None], [c1, d1]],
         held=[[None, None], [None, c0], [None, None]],
         written=[[None, None], [1, None], [None, 1]],
+        shape=(3, 2),
     )
     assert heatmap_data(trace, "commit") == HeatmapData(
         measured=[[None, None], [0, None], [None, 1]],
         held=[[None, None], [None, 0], [None, None]],
         written=[[None, None], [1, None], [None, 1]],
+        shape=(3, 2),
     )
+
+
+def test_a_merged_cell_has_the_mean_of_what_most_of_its_cells_have(trace):
+    exact, coarse = (heatmap_data(trace, "confidence", most) for most in ((16, 6), (8, 2)))
+    assert (exact.merged, coarse.merged, coarse.shape) == ((1, 1), (2, 3), (16, 6))
+    for r, row in enumerate(coarse.measured):
+        for c, mean in enumerate(row):
+            parts = {
+                kind: [
+                    getattr(exact, kind)[i][s]
+                    for i in (2 * r, 2 * r + 1)
+                    for s in range(3 * c, 3 * c + 3)
+                    if getattr(exact, kind)[i][s] is not None
+                ]
+                for kind in ("measured", "held", "written")
+            }
+            more = "measured" if len(parts["measured"]) >= len(parts["held"]) else "held"
+            told = {"measured": mean, "held": coarse.held[r][c]}
+            assert told.pop(more) == (pytest.approx(np.mean(parts[more]), abs=2e-4) if parts[more] else None)
+            assert list(told.values()) == [None]
+            assert coarse.written[r][c] == (1 if parts["written"] else None)
+
+
+def test_a_figure_says_how_many_cells_it_shows_as_one_and_keeps_its_axes(trace):
+    exact, coarse = (plot_heatmap(heatmap_data(trace, "entropy", most), "entropy") for most in ((16, 6), (8, 2)))
+    assert coarse.layout.xaxis.title.text == "step, 3 in one"
+    assert coarse.layout.yaxis.title.text == "position, 2 in one"
+    assert (coarse.layout.xaxis.range, coarse.layout.yaxis.range) == (
+        exact.layout.xaxis.range,
+        exact.layout.yaxis.range,
+    )
+    for part in coarse.data:
+        assert (part.x0, part.dx, part.y0, part.dy) == (1, 3, 0.5, 2), "the middle of the first cell, and the next"
 
 
 def test_entropy_is_told_in_nats_where_it_was_measured(trace):

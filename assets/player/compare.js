@@ -44,10 +44,10 @@ function mountCompare(host, options) {
       part("rows").replaceChildren();
       for (const name of ["table-card", "choice", "figure-card", "verdict"]) part(name).hidden = true;
     }
-    const end = value.lastIndexOf("\n");
-    if (end < read) return;
-    for (const line of value.slice(read, end).split("\n")) if (line) take(line);
-    read = end + 1;
+    const lines = newLines(value, read);
+    if (!lines) return;
+    for (const line of lines) take(line);
+    read = value.lastIndexOf("\n") + 1;
     dirty = true;
   }
 

@@ -14,7 +14,7 @@
 const NONE8 = 255, NONE16 = 65535, NONE32 = 4294967295;
 
 function emptyRun() {
-  return { header: null, pieces: new Map(), steps: [], totals: null, lines: [], order: [], rank: [], fixed: null, first: null, grids: null, held: null };
+  return { header: null, pieces: new Map(), steps: [], totals: null, lines: [], order: [], rank: [], fixed: null, first: null };
 }
 
 function bytesOf(base64) {
@@ -71,15 +71,16 @@ function openRun(run, header) {
   for (const [lo, hi] of header.fixed) run.fixed.fill(1, lo, hi);
   run.first = {
     place: run.order.slice(), ids: Int32Array.from(header.canvas), commit: new Int32Array(length).fill(-1),
-    sure: new Float32Array(length).fill(NaN), again: new Uint8Array(length),
+    sure: new Float32Array(length).fill(NaN), again: new Uint8Array(length), tokens: 0,
   };
-  const grid = () => ({ held: rows(length), measured: rows(length), written: rows(length) });
-  run.grids = { confidence: grid(), entropy: grid(), commit: grid() };
-  run.held = { confidence: [], entropy: [], commit: [] }; // what each position was last written with
+  run.first.masks = masksIn(run, run.first);
 }
 
-function rows(length) {
-  return Array.from({ length }, () => []);
+// Masks that may still be written.
+function masksIn(run, { place, ids }) {
+  let masks = 0;
+  for (const i of place) if (ids[i] === run.header.model.mask && !run.fixed[i]) masks++;
+  return masks;
 }
 
 function stateAfter(run, steps) {
@@ -101,7 +102,6 @@ function splice(run, place, pairs) {
       const fresh = run.order.length;
       run.order.splice(run.order.indexOf(next[next.length - 1]) + 1, 0, fresh);
       run.fixed.push(0);
-      for (const name of Object.keys(run.grids)) for (const rows of Object.values(run.grids[name])) rows.push(new Array(run.steps.length).fill(null));
       next.push(fresh);
     }
   });
@@ -133,27 +133,41 @@ function addStep(run, record) {
     step.sure[i] = NaN;
     step.again[i] = 0;
   }
-  step.masks = 0;
-  for (const i of place) if (step.ids[i] === mask && !run.fixed[i]) step.masks++;
+  step.masks = masksIn(run, step);
+  step.tokens = before.tokens + step.write.length; // written so far
+  const told = step.write.map(([i]) => step.sure[i]).filter((sure) => !Number.isNaN(sure));
+  step.mean = told.reduce((a, b) => a + b, 0) / told.length; // NaN where no confidence was measured
   run.steps.push(step);
-  growGrids(run, step, before);
 }
 
-// The arrays of figures.heatmap_data, one column further.
-function growGrids(run, step, before) {
-  const wrote = new Set(step.write.map(([i]) => i)), round = (value) => Math.round(value * 1e4) / 1e4;
-  const value = { confidence: (k) => step.confidence[k], entropy: (k) => step.entropy[k], commit: () => step.index };
-  for (const name of ["confidence", "entropy", "commit"]) {
-    const grid = run.grids[name], held = run.held[name];
-    for (let i = 0; i < step.ids.length; i++) {
-      const k = step.row[i], here = k < 0 ? null : round(value[name](k)), shown = name === "commit" ? wrote.has(i) : k >= 0;
-      grid.measured[i].push(shown ? here : null);
-      grid.held[i].push((k >= 0 && name !== "commit") || held[i] === undefined ? null : held[i]);
-      grid.written[i].push(wrote.has(i) ? 1 : null);
-      if (wrote.has(i)) held[i] = here;
+// The arrays of figures.heatmap_data; cells that are empty are NaN.
+const MOST_CELLS = [256, 512];
+
+function heatmapData(run, measure, most = MOST_CELLS) {
+  const shape = [run.order.length, run.steps.length], merged = shape.map((count, axis) => Math.max(1, Math.ceil(count / most[axis])));
+  const [height, width] = shape.map((count, axis) => Math.ceil(count / merged[axis])), cells = height * width;
+  const [sums, counts] = [Float64Array, Uint16Array].map((Kind) => ({ measured: new Kind(cells), held: new Kind(cells), written: new Kind(cells) }));
+  const last = new Float64Array(shape[0]).fill(NaN), row = run.rank.map((place) => Math.floor(place / merged[0]) * width);
+  const add = (name, cell, value) => { sums[name][cell] += value; counts[name][cell]++; };
+  run.steps.forEach((step, s) => {
+    const column = Math.floor(s / merged[1]), told = new Float64Array(step.ids.length).fill(NaN);
+    if (measure === "commit") for (const [i] of step.write) told[i] = s;
+    else for (const i of step.asked) if (step.row[i] >= 0) told[i] = step[measure][step.row[i]];
+    for (let i = 0; i < told.length; i++) {
+      if (told[i] === told[i]) add("measured", row[i] + column, told[i]); // not NaN
+      else if (last[i] === last[i]) add("held", row[i] + column, last[i]);
     }
-    for (const [i] of [...step.blank, ...step.splice]) held[i] = undefined;
-  }
+    for (const [i] of step.write) {
+      add("written", row[i] + column, 1);
+      last[i] = told[i];
+    }
+    for (const [i] of [...step.blank, ...step.splice]) last[i] = NaN;
+  });
+  const mean = (name) => Array.from({ length: height }, (_, r) => Float64Array.from({ length: width }, (_, c) => {
+    const cell = r * width + c, more = counts.measured[cell] >= counts.held[cell];
+    return name === (more ? "held" : "measured") ? NaN : sums[name][cell] / counts[name][cell];
+  }));
+  return { measured: mean("measured"), held: mean("held"), written: mean("written"), shape, merged };
 }
 
 // What a position is at a playhead: its state, its token and the numbers that go with it.
@@ -182,6 +196,8 @@ function firstStopAt(run, at) {
 
 // Display text of every position.  Tokens that are only part of a character are joined with their neighbours: each
 // whole character, with what combines with it, stands in the slot of its first byte; a lone part shows as "◌".
+const UTF8 = new TextDecoder("utf-8", { fatal: true }), GRAPHEMES = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
 function spell(pieces) {
   const out = pieces.map((piece) => (typeof piece === "string" ? piece : ""));
   for (let start = 0; start < pieces.length; start++) {
@@ -193,12 +209,12 @@ function spell(pieces) {
     for (let b = 0; b < bytes.length; ) {
       const lead = bytes[b], size = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 0;
       let text = null;
-      try { if (size) text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(bytes.slice(b, b + size))); } catch { /* not whole */ }
+      try { if (size) text = UTF8.decode(Uint8Array.from(bytes.slice(b, b + size))); } catch { /* not whole */ }
       letters.push({ text: text || "◌", at: owner[b] });
       b += text ? size : 1;
     }
     let at = 0, used = 0;
-    for (const { segment } of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(letters.map((l) => l.text).join(""))) {
+    for (const { segment } of GRAPHEMES.segment(letters.map((l) => l.text).join(""))) {
       out[letters[at].at] += segment;
       for (used += segment.length; at < letters.length && used >= letters[at].text.length; at++) used -= letters[at].text.length;
     }
@@ -332,6 +348,13 @@ function readEnvelope(value) {
   return end < 0 ? null : { line: value.slice(0, end), record: JSON.parse(value.slice(0, end)), end: end + 1 };
 }
 
+// The whole lines of a growing value from `read` on, null if there are none.  They are copies: a slice would keep the
+// value alive as it was then, and so every length it ever had.
+function newLines(value, read) {
+  const end = value.lastIndexOf("\n");
+  return end < read ? null : UTF8.decode(new TextEncoder().encode(value.slice(read, end))).split("\n").filter(Boolean);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // 2. On screen
 
@@ -375,13 +398,13 @@ const STEPS_A_SECOND = 10, DRAW_EVERY = 350, MASK_WIDTH = 36, DRAFT_LIMIT = 72;
 // The text of a run in a container: one slot a position, drawn by what changed.
 function tokenCanvas(container) {
   const ruler = document.createElement("canvas").getContext("2d"), ruled = new Map();
-  let slots = [], widths = [], run = null, stop = { key: -1, silent: () => false };
+  let slots = [], widths = [], run = null, newest = { steps: -1 };
   // Complex and right-to-left script must stay one inline run to be shaped and ordered; everything else has a slot.
   const FLOWS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u0900-\u0dff\u200d]/;
 
   function lay(next) {
     run = next;
-    stop.key = -1;
+    newest = { steps: -1 };
     container.replaceChildren();
     slots = [];
     widths = [];
@@ -398,7 +421,7 @@ function tokenCanvas(container) {
       element.className = "t";
       element.dataset.pos = i;
       container.insertBefore(element, container.children[place] || null);
-      slots[i] = { element, drawn: "" };
+      slots[i] = { element, shown: {} };
       widths[i] = 0;
     });
   }
@@ -408,50 +431,66 @@ function tokenCanvas(container) {
     return ruled.get(text);
   }
 
+  // What the newest step says of the slots: their last text, whether it is known, and who lies silent behind the end.
+  function learn() {
+    const steps = run.steps.length, mask = run.header.model.mask, { ids } = stateAfter(run, steps), end = firstStopAt(run, steps);
+    const known = run.order.map((i) => ids[i] >= 0 && ids[i] !== mask), final = spell(run.order.map((i, place) => (known[place] ? pieceOf(run, ids[i]) : "")));
+    const silent = run.order.map((i, place) => place >= end && present(run, steps, i) && tokenAt(run, steps, i, end).state === "tail");
+    newest = { steps, known, final, silent };
+  }
+
   // Draws the canvas after `at` steps and returns how many positions lie silent behind the end of text.  While the run
   // is `growing` slots only widen; once all is known each has the width of its last token, so playback never reflows.
   function draw(at, growing, lit) {
-    const steps = run.steps.length, mask = run.header.model.mask, newest = stateAfter(run, steps);
     const end = firstStopAt(run, at);
     room();
-    if (stop.key !== steps) {
-      const value = firstStopAt(run, steps);
-      stop = { key: steps, silent: (i) => run.rank[i] >= value && present(run, steps, i) && tokenAt(run, steps, i, value).state === "tail" };
-    }
+    if (newest.steps !== run.steps.length) learn();
     const views = run.order.map((i) => (present(run, at, i) ? tokenAt(run, at, i, end) : ABSENT));
     const texts = spell(views.map((view) => {
       const piece = pieceOf(run, view.shown);
       return view.state === "tail" ? "·" : view.state === "draft" && piece instanceof Uint8Array ? "◌" : piece;
     }));
-    const final = spell(run.order.map((i) => (newest.ids[i] === mask ? "" : pieceOf(run, newest.ids[i]))));
     const wrote = new Set(at > 0 ? run.steps[at - 1].write.map(([i]) => i) : []);
     let tail = 0;
     run.order.forEach((i, place) => {
-      const view = views[place], { state } = view, text = texts[place], last = final[place];
+      const view = views[place], { state } = view, text = texts[place], known = newest.known[place];
       if (state === "tail") tail++;
-      const own = state === "fixed", flow = FLOWS.test(text) || (own && !text), known = newest.ids[i] >= 0 && newest.ids[i] !== mask;
-      if (!growing && stop.silent(i)) widths[i] = 6;
-      else if (known && !growing) widths[i] = widthOf(last);
-      else widths[i] = Math.max(widths[i], known ? widthOf(last) : Math.max(MASK_WIDTH, Math.min(DRAFT_LIMIT, widthOf(text))));
+      const own = state === "fixed", flow = FLOWS.test(text) || (own && !text);
+      if (!growing && newest.silent[place]) widths[i] = 6;
+      else if (known && !growing) widths[i] = widthOf(newest.final[place]);
+      else widths[i] = Math.max(widths[i], known ? widthOf(newest.final[place]) : Math.max(MASK_WIDTH, Math.min(DRAFT_LIMIT, widthOf(text))));
       const shade = (state === "committed" || state === "revised") && !Number.isNaN(view.confidence) ? grade(view.confidence) : "";
       const width = flow || own ? "" : `${widths[i]}px`;
       // what is wider than its slot, a draft or a token that was rewritten since, is drawn smaller
       const fit = width && text ? widths[i] / widthOf(text) : 1;
-      const key = [state, text, shade, width, wrote.has(i), lit(i), view.confidence, view.commit, flow].join("\u0001");
-      if (slots[i].drawn === key) return;
-      slots[i].drawn = key;
-      const { element } = slots[i];
-      element.hidden = state === "absent";
-      element.className = `t ${shade}${wrote.has(i) ? " now" : ""}${lit(i) ? " lit" : ""}${flow ? " flow" : ""}`;
-      element.dataset.state = state;
-      element.dataset.tokenId = view.id;
-      element.dataset.commitStep = view.commit < 0 ? "" : view.commit;
-      element.dataset.confidence = Number.isNaN(view.confidence) ? "" : view.confidence.toFixed(4);
-      element.style.width = width;
-      element.style.fontSize = fit < 1 ? `${Math.max(0.1, fit)}em` : "";
-      element.textContent = text.replace(/\n/g, "↵");
+      show(slots[i], {
+        hidden: state === "absent", state, text: text.replace(/\n/g, "↵"), width, size: fit < 1 ? `${Math.max(0.1, fit)}em` : "",
+        look: `t ${shade}${wrote.has(i) ? " now" : ""}${lit(i) ? " lit" : ""}${flow ? " flow" : ""}`,
+        id: view.id, commit: view.commit < 0 ? "" : view.commit, sure: Number.isNaN(view.confidence) ? "" : view.confidence.toFixed(4),
+      });
     });
     return tail;
+  }
+
+  const SET = {
+    hidden: (element, value) => { element.hidden = value; },
+    state: (element, value) => { element.dataset.state = value; },
+    text: (element, value) => { element.textContent = value; },
+    width: (element, value) => { element.style.width = value; },
+    size: (element, value) => { element.style.fontSize = value; },
+    look: (element, value) => { element.className = value; },
+    id: (element, value) => { element.dataset.tokenId = value; },
+    commit: (element, value) => { element.dataset.commitStep = value; },
+    sure: (element, value) => { element.dataset.confidence = value; },
+  };
+
+  // Touches only what differs: from one step to the next most of most slots stays as it is.
+  function show(slot, wanted) {
+    for (const name in wanted) {
+      if (slot.shown[name] === wanted[name]) continue;
+      slot.shown[name] = wanted[name];
+      SET[name](slot.element, wanted[name]);
+    }
   }
 
   return { lay, draw };
@@ -466,7 +505,9 @@ function mountPlayer(host, options) {
   let at = 0, clock = 0, playing = false, speed = 1, measure = "confidence", hovered = -1, selected = -1;
   let dirty = true, plotDirty = true, plotAt = 0, plotCost = 0, drawing = false, sheet = null, spoken = 0, laid = false, pending = false;
 
-  const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+  // the paints of the bars by theme: asking the document for them in every frame would cost a layout
+  const paints = {};
+  const paint = () => (paints[theme()] ??= ["r0", "r1", "r2", "r3", "r4", "r5", "line"].map((name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim()));
 
   // -- the run arrives --
 
@@ -480,11 +521,10 @@ function mountPlayer(host, options) {
       if (opened.record.message) return say(told(opened.record.message), opened.record.player === "error" ? "error" : null);
       pending = true; // what is on screen stays, in its mode, until the first line of the new run
     }
-    const end = value.lastIndexOf("\n");
-    if (end < read) return;
-    const lines = value.slice(read, end).split("\n");
-    read = end + 1;
-    for (const line of lines) if (line) take(line, opened.record);
+    const lines = newLines(value, read);
+    if (!lines) return;
+    read = value.lastIndexOf("\n") + 1;
+    for (const line of lines) take(line, opened.record);
     dirty = plotDirty = true;
   }
 
@@ -539,9 +579,7 @@ function mountPlayer(host, options) {
 
   function drawStatus() {
     const now = at > 0 ? run.steps[at - 1] : null;
-    const masks = now ? now.masks : Array.from(run.first.ids).filter((id, i) => id === run.header.model.mask && !run.fixed[i]).length;
-    let tokens = 0;
-    for (let s = 0; s < at; s++) tokens += run.steps[s].write.length;
+    const { masks, tokens } = stateAfter(run, at);
     part("mode").textContent = modeWords();
     part("step").textContent = `${at} / ${total()}`;
     part("masks").textContent = masks;
@@ -571,15 +609,14 @@ function mountPlayer(host, options) {
     const pen = canvas.getContext("2d"), steps = Math.max(1, total()), most = Math.max(1, ...run.steps.map((s) => s.write.length));
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, width, height);
-    const ramp = [0, 1, 2, 3, 4, 5].map((i) => colour(`r${i}`)), line = colour("line");
+    const ramp = paint(), line = ramp[6];
     pen.fillStyle = line;
     pen.fillRect(0, height - 3, width, 1);
     run.steps.forEach((step, s) => {
-      const sure = step.write.map(([i]) => step.confidence[step.row[i]]).filter((c) => !Number.isNaN(c));
-      const mean = sure.reduce((a, b) => a + b, 0) / Math.max(1, sure.length), x = (s / steps) * width, w = width / steps;
+      const x = (s / steps) * width, w = width / steps;
       const h = step.write.length ? 6 + (height - 14) * (step.write.length / most) : 0;
       pen.globalAlpha = s < at ? 1 : 0.32;
-      pen.fillStyle = sure.length ? ramp[Number(grade(mean)[1])] : line;
+      pen.fillStyle = Number.isNaN(step.mean) ? line : ramp[Number(grade(step.mean)[1])];
       pen.fillRect(x + (w > 3 ? 0.75 : 0), height - 4 - h, Math.max(0.7, w - (w > 3 ? 1.5 : 0)), h);
     });
     pen.globalAlpha = 1;
@@ -674,9 +711,12 @@ function mountPlayer(host, options) {
     plotDirty = false;
     drawing = true;
     const began = performance.now(), steps = Math.max(total(), 1), length = run.order.length;
-    const figure = structuredClone(figures[theme()][measure]), grid = run.grids[measure];
-    figure.data.forEach((trace) => { trace.z = trace.name === "written" && measure === "commit" ? [] : run.order.map((i) => grid[trace.name][i]); });
-    if (measure === "commit") figure.data.forEach((trace) => { if (trace.name !== "written") trace.zmax = Math.max(1, steps - 1); });
+    const figure = structuredClone(figures[theme()][measure]), heat = heatmapData(run, measure), [down, across] = heat.merged;
+    figure.data.forEach((trace) => {
+      Object.assign(trace, { z: trace.name === "written" && measure === "commit" ? [] : heat[trace.name], x0: (across - 1) / 2, dx: across, y0: (down - 1) / 2, dy: down });
+      if (trace.name !== "written" && measure === "commit") trace.zmax = Math.max(1, steps - 1);
+    });
+    for (const [{ title }, count] of [[figure.layout.xaxis, across], [figure.layout.yaxis, down]]) if (count > 1) title.text = phrase("figures.merged", { title: title.text, count });
     figure.layout.xaxis.range = [-0.5, steps - 0.5];
     figure.layout.yaxis.range = [length - 0.5, -0.5];
     figure.layout.xaxis.dtick = steps <= 10 ? 1 : null; // as figures.py does
@@ -693,7 +733,8 @@ function mountPlayer(host, options) {
       sheet.react(part("progress"), progress.data, progress.layout, settings),
     ]).then(() => {
       drawing = false;
-      part("heatmap").dataset.steps = run.steps.length;
+      Object.assign(part("heatmap").dataset, { steps: heat.shape[1], merged: heat.merged.join(" ") });
+      part("merged").textContent = down * across > 1 ? phrase("heatmap.merged", { down, across }) : "";
       plotAt = performance.now();
       plotCost = plotAt - began;
       part("scale").textContent = phrase(`heatmap.scale_${measure}`, { most: config.maxEntropy });

@@ -6,7 +6,7 @@ import pytest
 from stand_ins import MASK, record
 
 from dlm_core.canvas import Canvas
-from dlm_core.figures import heatmap_data, progress_data
+from dlm_core.figures import MOST_CELLS, heatmap_data, progress_data
 from dlm_core.replay import ASSETS
 from dlm_core.words import script
 
@@ -99,18 +99,25 @@ def test_only_positions_in_the_text_are_drawn(js, grown):
         assert drawn == tracks[at].tolist()
 
 
+@pytest.mark.parametrize("most", [MOST_CELLS, (5, 4), (3, 1)])
 @pytest.mark.parametrize("kind", ["trace", "grown"])
 @pytest.mark.parametrize("measure", ["confidence", "entropy", "commit"])
-def test_the_page_fills_the_figures_with_the_numbers_python_would(js, request, kind, measure):
+def test_the_page_fills_the_figures_with_the_numbers_python_would(js, request, kind, measure, most):
     trace = request.getfixturevalue(kind)
     load(js, trace)
-    ours = heatmap_data(trace, measure)
-    theirs = {part: js("([m, p]) => run.order.map(i => run.grids[m][p][i])", [measure, part]) for part in ours._fields}
-    for part in ours._fields:
+    ours = heatmap_data(trace, measure, most)
+    theirs = js(
+        "([measure, most]) => JSON.parse(JSON.stringify(heatmapData(run, measure, most),"
+        " (_, value) => ArrayBuffer.isView(value) ? [...value] : value))",
+        [measure, most],
+    )
+    assert (theirs["shape"], theirs["merged"]) == (list(ours.shape), list(ours.merged))
+    for part in ("measured", "held", "written"):
         assert len(theirs[part]) == len(getattr(ours, part))
         for row, other in zip(getattr(ours, part), theirs[part]):
             assert [x is None for x in row] == [x is None for x in other], part
             assert [x for x in row if x is not None] == pytest.approx([x for x in other if x is not None], abs=2e-4)
+    assert js("MOST_CELLS") == list(MOST_CELLS)
     assert js("run.steps.map(s => s.masks)") == progress_data(trace).masks_left
 
 
