@@ -25,7 +25,7 @@ evaluate: $(VENV)/.evaluate
 	$(BIN)/python -m dlm_core.evaluation --corpus $(CORPUS)
 
 train: $(VENV)/.run
-	$(BIN)/python -m dlm_core.training --corpus $(CORPUS)
+	MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=17179869184 $(BIN)/python -m dlm_core.training --corpus $(CORPUS)
 
 runs: $(VENV)/.run
 	$(BIN)/python -m dlm_core.gallery

@@ -19,7 +19,7 @@ Data flows one way, and a module imports only what stands above it (a test holds
     engine                  a request to run-file lines, checked, queued, stoppable
     library                 the models that are offered, those in memory, and the engine of each
     gallery                 the recorded runs of the page, and how to record them again
-    data, training, evaluation, judge     the bundled model: made and measured
+    data, training, distillation, evaluation, judge     the bundled model: made and measured
     ui                      the page; with app.py the only code that imports gradio
 
 This package imports nothing on its own: take what you need, `from dlm_core.sampler import sample`.

@@ -62,6 +62,7 @@ TABLE = {
         {"torch", "tqdm"},
     ),
     "training": ({"data", "noise"}, {"torch", "transformers", "tqdm"}),
+    "distillation": ({"data"}, {"torch", "transformers", "tqdm"}),
     "__main__": ({"policies", "engine", "gallery", "models", "replay", "trace"}, {"transformers"}),
     "replay": ({"figures", "trace", "words"}, {"plotly"}),
     "words": (set(), set()),

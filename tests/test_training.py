@@ -6,7 +6,17 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from dlm_core.data import batch, canvas_of, clean, is_held_out, load_split, read_texts
 from dlm_core.models import BUNDLED
-from dlm_core.training import diffusion_rows, rate_at, tail_weights, train
+from dlm_core.training import (
+    NEAR,
+    anywhere_rows,
+    autoregressive_rows,
+    diffusion_rows,
+    rate_at,
+    states,
+    tail_weights,
+    train,
+    window_rows,
+)
 
 
 @pytest.fixture
@@ -72,13 +82,70 @@ def test_the_loss_of_diffusion_rows_falls_on_noise_and_little_on_the_tail():
     ids = torch.full((400, 40), 9)
     ids[:, 0], ids[:, 30:] = 1, 2
     noisy, weights = diffusion_rows(ids, mask=3, eos=2, vocab=50, generator=torch.Generator().manual_seed(0))
-    changed = noisy != ids
-    assert (weights[changed] > 0).all()
+    assert (weights[noisy != ids] > 0).all()
     assert (weights[:, 0] == 0).all(), "the beginning of text is never noise"
-    assert set(weights[:, 1:31].unique().tolist()) == {0.0, 0.5, 1.0}
     assert weights[:, 31:].max() == pytest.approx(0.1)
-    assert 0.2 < (noisy == 3).float().mean() < 0.6
-    assert (weights == 0.5).any(), "some visible tokens are wrong"
+    assert 0.2 < (noisy == 3).float().mean() < 0.8
+
+
+def test_rows_with_noise_anywhere_have_wrong_tokens_in_every_other_row():
+    ids = torch.arange(10, 50).repeat(400, 1)
+    noisy, weights = anywhere_rows(ids, mask=3, vocab=1000, generator=torch.Generator().manual_seed(0))
+    wrong = (noisy != ids) & (noisy != 3)
+    assert set(weights.unique().tolist()) == {0.0, 0.5, 1.0}
+    assert (weights[noisy == 3] == 1).all()
+    assert (weights[wrong] == 0.5).all()
+    assert wrong[::2].any()
+    assert not wrong[1::2].any()
+    of_the_text = wrong & (noisy > ids) & (noisy <= ids + NEAR)
+    assert 0.4 < of_the_text.sum() / wrong.sum() < 0.6, "half of them stand a few places further on"
+
+
+def test_window_rows_are_clean_before_a_window_and_masked_behind_it():
+    ids = torch.arange(10, 90).repeat(200, 1)
+    noisy, weights = window_rows(ids, mask=3, generator=torch.Generator().manual_seed(0))
+    masked = noisy == 3
+    assert torch.equal(torch.where(masked, ids, noisy), ids), "every visible token is right"
+    assert not masked[:, 0].any()
+    for row, weight in zip(masked, weights):
+        behind = torch.nonzero(weight == weights[weights > 0].min())
+        assert row[behind].all(), "masks and nothing else behind the window"
+        assert (weight[~row] == 0).all()
+        assert ((weight == 1).nonzero() < (behind.min() if len(behind) else len(row))).all()
+
+
+def test_half_of_the_autoregressive_rows_have_hidden_tokens():
+    ids = torch.full((100, 40), 9)
+    seen = autoregressive_rows(ids, mask=3, generator=torch.Generator().manual_seed(0))
+    hidden = seen == 3
+    assert 0.05 < hidden[::2].float().mean() < 0.15
+    assert not hidden[1::2].any()
+    assert not hidden[:, 0].any()
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_the_attention_of_training_is_that_of_the_model(tiny, causal):
+    ids = torch.randint(4, 400, (3, 20), generator=torch.Generator().manual_seed(0))
+    before = states(tiny, ids, causal=causal)
+    tiny.set_attn_implementation("matmul")
+    assert torch.allclose(states(tiny, ids, causal=causal), before, atol=1e-5)
+
+
+def test_training_in_bfloat16_keeps_the_weights_and_follows_the_losses(tiny, bundled, documents, small, tmp_path):
+    start = {name: value.clone() for name, value in tiny.state_dict().items()}
+    exact = list(train(tiny, bundled.tokenizer, documents, steps=4, folder=tmp_path / "a"))
+    tiny.load_state_dict(start)
+    rounded = list(train(tiny, bundled.tokenizer, documents, steps=4, folder=tmp_path / "b", dtype=torch.bfloat16))
+    assert all(value.dtype == torch.float32 for value in tiny.state_dict().values())
+    assert [s.diffusion_loss for s in rounded] == pytest.approx([s.diffusion_loss for s in exact], rel=0.02)
+
+
+def test_distilled_documents_are_learnt_from_too(tiny, bundled, documents, small, tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr("dlm_core.training.batch", lambda docs, **how: taken.append(docs) or batch(docs, **how))
+    list(train(tiny, bundled.tokenizer, documents[:2], steps=1, folder=tmp_path, distilled=documents[2:]))
+    assert [len(docs) for docs in taken] == [2, 2]
+    assert torch.equal(taken[1][0], documents[2])
 
 
 def test_weights_are_whole_up_to_the_first_end_of_text():
