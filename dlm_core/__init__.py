@@ -18,6 +18,7 @@ Data flows one way, and a module imports only what stands above it (a test holds
     line                    who is at work and who waits
     engine                  a request to run-file lines, checked, queued, stoppable
     library                 the models that are offered, those in memory, and the engine of each
+    remote, serve           an engine on another machine, asked over HTTP; and the machines: replicas on a Ray cluster
     gallery                 the recorded runs of the page, and how to record them again
     data, training, distillation, evaluation, judge     the bundled model: made and measured
     ui                      the page; with app.py the only code that imports gradio

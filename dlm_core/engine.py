@@ -1,7 +1,7 @@
 """A request in, run-file lines out: checked before the first step, one run at a time, stoppable after any step.
 
 The page and the command line ask an engine and know nothing else of models and samplers.  `LocalEngine` runs them in
-this process; an engine on other machines would stream the same lines.
+this process; `RemoteEngine`, in `dlm_core.remote`, has them run elsewhere, and streams the same lines.
 """
 
 import threading
@@ -261,7 +261,7 @@ class LocalEngine:
         behind the end of text are read as the silence they stand for.  Costs one forward a token, in batches, and waits
         for its turn.
         """
-        result, at = _unmeasured(trace), np.flatnonzero(trace.commit_step() >= 0)
+        result, at = unmeasured(trace), np.flatnonzero(trace.commit_step() >= 0)
         if self.model.mask_token_id is not None and at.size:
             with self.line.turn():
                 result[at] = self._without(_ended(trace), at)
@@ -273,7 +273,7 @@ class LocalEngine:
         NaN where nothing was written, and everywhere if the model does not read left to right.  Costs one forward, and
         waits for its turn.
         """
-        result, at = _unmeasured(trace), np.flatnonzero(trace.commit_step() >= 0)
+        result, at = unmeasured(trace), np.flatnonzero(trace.commit_step() >= 0)
         if self.model.ar_logits is not None and at.size:
             with self.line.turn():
                 result[at] = self._rightward(_ended(trace), at)
@@ -327,7 +327,7 @@ class LocalEngine:
         with self.line.place() as ticket:
             if len(self.line) > self.limits.queue:
                 yield trace.lines[-1] + "\n"
-                yield trace.finish("error", f"{self.limits.queue} runs are in line: try again in a minute") + "\n"
+                yield trace.finish("error", self.limits.full) + "\n"
                 return
             yield from self.line.wait(ticket, stop)
             yield from self._record(trace, request, stop)
@@ -384,15 +384,15 @@ class BrokenEngine:
         raise ValueError(self.reason)
 
     def hindsight(self, trace: Trace) -> ndarray:
-        return _unmeasured(trace)
+        return unmeasured(trace)
 
     def foresight(self, trace: Trace) -> ndarray:
-        return _unmeasured(trace)
+        return unmeasured(trace)
 
     def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
         raise ValueError(self.reason)
 
 
-def _unmeasured(trace: Trace) -> ndarray:
+def unmeasured(trace: Trace) -> ndarray:
     """A NaN for every position of the newest canvas."""
     return np.full(len(trace.canvas(len(trace.steps))), np.nan)

@@ -37,6 +37,11 @@ class Limits:
             }
         )
 
+    @property
+    def full(self) -> str:
+        """What whoever comes to a full line is told."""
+        return f"{self.queue} runs are in line: try again in a minute"
+
 
 def _number(variable: str, text: str | None, usual: int) -> int:
     text = (text or "").strip()

@@ -218,7 +218,8 @@ def texts_of(pieces: Mapping[int, Piece]) -> dict[str, Any]:
     return {str(token): {"hex": text.hex()} if isinstance(text, bytes) else text for token, text in pieces.items()}
 
 
-def _read_pieces(record: Mapping[str, Any]) -> dict[int, Piece]:
+def pieces_of(record: Mapping[str, Any]) -> dict[int, Piece]:
+    """The text of tokens from the `pieces` of a record; ValueError where they are none."""
     pieces: dict[int, Piece] = {}
     for token, text in record.get("pieces", {}).items():
         piece = bytes.fromhex(text["hex"]) if isinstance(text, dict) else text
@@ -374,7 +375,7 @@ class Trace:
             self._keep(record, line)
 
     def _keep(self, record: Mapping[str, Any], line: bytes) -> None:
-        self.pieces |= _read_pieces(record)
+        self.pieces |= pieces_of(record)
         self.lines.append(line.decode("utf-8"))
 
     def _take(self, record: Mapping[str, Any]) -> None:

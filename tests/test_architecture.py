@@ -55,6 +55,8 @@ TABLE = {
         },
         {"numpy", "torch"},
     ),
+    "remote": ({"canvas", "edit", "engine", "lesson", "line", "trace"}, {"httpx", "numpy"}),
+    "serve": ({"serve", "engine", "limits", "line", "models", "remote", "trace"}, {"ray", "starlette"}),
     "data": (set(), {"torch"}),
     "judge": (set(), {"torch", "transformers"}),
     "evaluation": (

@@ -44,6 +44,11 @@ def loaded(folder):
     return load_model(folder)
 
 
+def test_without_its_weights_it_begins_the_same_run(folder, loaded):
+    request, hollow = Request("the", "diffusion_gemma", 2 * CANVAS, seed=SEED), load_model(folder, device="meta")
+    assert LocalEngine(hollow).opening(request) == LocalEngine(loaded).opening(request)
+
+
 class Recorder:
     """A streamer that keeps what generate() says: drafts of every step, and settled canvases."""
 

@@ -32,9 +32,16 @@ def test_a_wrong_value_is_one_sentence_that_names_the_variable(text):
     assert len(str(error.value)) < 150
 
 
-def test_the_page_does_not_start_with_a_wrong_limit(monkeypatch):
-    monkeypatch.setenv("UNMASK_MAX_SECONDS", "soon")
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("UNMASK_MAX_SECONDS", "soon", "UNMASK_MAX_SECONDS must be a whole number"),
+        ("UNMASK_ENGINE", "host:8000", "the address of an engine is like http://host:8000, got 'host:8000'"),
+    ],
+)
+def test_the_page_does_not_start_with_a_wrong_value(monkeypatch, variable, value, sentence):
+    monkeypatch.setenv(variable, value)
     ended = subprocess.run([sys.executable, "app.py"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].startswith("error: UNMASK_MAX_SECONDS must be a whole number")
+    assert ended.stderr.splitlines()[-1].startswith(f"error: {sentence}")
     assert "Traceback" not in ended.stderr

@@ -75,6 +75,15 @@ def test_the_head_reads_only_the_positions_asked_about_and_says_there_what_the_w
     assert set((~finite[0, 0]).nonzero()[:, 0].tolist()) == set(model.tokenizer.all_special_ids)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_its_weights_a_model_begins_the_same_run(saved, kind):
+    whole, hollow = load_model(saved(kind)), load_model(saved(kind), device="meta")
+    assert {parameter.device.type for parameter in hollow.model.parameters()} == {"meta"}
+    request = Request("the cat", length=8)
+    assert LocalEngine(hollow).opening(request) == LocalEngine(whole).opening(request)
+    assert (hollow.context, hollow.revision) == (whole.context, whole.revision)
+
+
 @pytest.mark.parametrize("kind", ["Bert", "XLMRoberta"])
 def test_a_text_stands_between_the_opening_and_the_closing_token_and_neither_is_written(saved, kind):
     model = load_model(saved(kind))

@@ -142,6 +142,8 @@ def load_model(
     `device="auto"` takes cuda, then mps, then cpu.  `dtype="auto"` is float32 on a CPU, but bfloat16 for a billion
     weights or more where the CPU has units for it; elsewhere bfloat16.  `revision` is a branch, tag or commit of a
     repository.  `watch` is told how far it is, and may end it by raising `Cancelled`; one such loading at a time.
+    On the device "meta" no weights are read: such a model says everything of itself, reads prompts and checks requests,
+    but cannot be run.
     """
     name = str(name_or_path)
     where = f"the model {name!r}"
@@ -156,15 +158,13 @@ def load_model(
         raise ModelError(f"{where} {family}: choose another model")
     place = _device(device)
     kind = _dtype(dtype, place, weights := _weights(folder, where))
-    _fits(weights * kind.itemsize, where)
+    if not (hollow := place.type == "meta"):
+        _fits(weights * kind.itemsize, where)
     try:
-        with as_before() if family.attention == "own" else nullcontext(), reading(folder, watch):
+        with as_before() if family.attention == "own" else nullcontext():
             config = _config(family, said, folder)
             tokenizer = _tokenizer(family, folder)
-            model, report = getattr(transformers, family.model).from_pretrained(
-                folder, config=config, dtype=kind, key_mapping=dict(family.weight_names) or None, use_safetensors=True,
-                local_files_only=True, output_loading_info=True, trust_remote_code=family.attention == "own",
-            )  # fmt: skip
+            model, report = _hollow(family, config) if hollow else _filled(family, config, folder, kind, watch)
     except ModelError:
         raise
     except Exception as error:  # transformers and safetensors raise many kinds; a visitor needs one sentence
@@ -176,6 +176,28 @@ def load_model(
         raise ModelError(sentence(where, error)) from error
     commit = folder.name if folder.parent.name == "snapshots" else fingerprint(folder, watch)
     return _assemble(family, said, name if name == "bundled" else _short(name, folder), commit, model, tokenizer, where)
+
+
+def _filled(
+    family: Family, config: PretrainedConfig, folder: Path, dtype: torch.dtype, watch: Watch | None
+) -> tuple[PreTrainedModel, Mapping[str, Any]]:
+    """The network with its weights, and which of them were missing or left over."""
+    with reading(folder, watch):
+        return getattr(transformers, family.model).from_pretrained(
+            folder, config=config, dtype=dtype, key_mapping=dict(family.weight_names) or None, use_safetensors=True,
+            local_files_only=True, output_loading_info=True, trust_remote_code=family.attention == "own",
+        )  # fmt: skip
+
+
+def _hollow(family: Family, config: PretrainedConfig) -> tuple[PreTrainedModel, Mapping[str, Any]]:
+    """The network as shapes alone, with nothing missing from it."""
+    network = getattr(transformers, family.model)
+    with torch.device("meta"):
+        if isinstance(network, type) and issubclass(network, PreTrainedModel):
+            model = network(config)
+        else:
+            model = network.from_config(config, trust_remote_code=family.attention == "own")
+    return model, {"missing_keys": (), "unexpected_keys": ()}
 
 
 def fingerprint(folder: Path, watch: Watch | None = None) -> str:

@@ -1,0 +1,229 @@
+"""An engine on another machine: what the page asks goes there over HTTP, and the same lines come back.
+
+A question is a POST to a path of its name.  The answer is lines of text: an empty line says that there is none yet, a
+line {"error": "..."} that there will be none, and why.  `answer` is the other machine's side, for any engine.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+from numpy import ndarray
+
+from dlm_core.canvas import Canvas
+from dlm_core.edit import Cell
+from dlm_core.engine import About, BrokenEngine, LocalEngine, Request, unmeasured
+from dlm_core.lesson import Corrupted, Kind, Lesson
+from dlm_core.line import is_notice
+from dlm_core.trace import Trace, pieces_of, texts_of
+
+CONNECT, SILENCE = 5, 30  # seconds to wait for a connection, and for the next line of an answer, be it an empty one
+WAIT = "\n"  # there is no answer yet
+
+# --- values as JSON ---------------------------------------------------------------------------------------------------
+
+
+def pack(request: Request) -> dict[str, Any]:
+    """A request as JSON can hold it."""
+    canvas, cells = request.canvas, request.cells
+    return {
+        "prompt": request.prompt, "policy": request.policy, "length": request.length,
+        "block_length": request.block_length, "seed": request.seed, "params": dict(request.params),
+        "canvas": canvas and {"ids": canvas.ids.tolist(), "fixed": canvas.fixed.tolist()},
+        "cells": cells and [list(cell) for cell in cells], "pins": list(map(list, request.pins.items())),
+        "windows": request.windows and [list(window) for window in request.windows], "branch": request.branch,
+        "cache": request.cache,
+    }  # fmt: skip
+
+
+def unpack(record: Mapping[str, Any]) -> Request:
+    """The request in a record that may come from anywhere; what is no request is a ValueError.
+
+    Whether the request makes sense is for the engine to say.
+    """
+    try:
+        canvas, cells, windows = record.get("canvas"), record.get("cells"), record.get("windows")
+        fields = {name: record[name] for name in ("prompt", "policy", "length", "block_length", "seed")}
+        if not isinstance(fields["prompt"], str) or not isinstance(fields["policy"], str):
+            raise TypeError("prompt and policy are texts")
+        return Request(
+            **fields,
+            params=dict(record["params"]),
+            canvas=canvas and Canvas(canvas["ids"], canvas["fixed"]),
+            cells=cells and [Cell(token if isinstance(token, str) else int(token), bool(at)) for token, at in cells],
+            pins={int(position): str(word) for position, word in record["pins"]},
+            windows=windows and [(int(lo), int(hi)) for lo, hi in windows],
+            branch=record.get("branch") and dict(record["branch"]),
+            cache=record.get("cache"),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"this is no request ({str(error)[:80]})") from error
+
+
+def _pack_lesson(lesson: Lesson) -> dict[str, Any]:
+    states = [state._asdict() for state in lesson.states]
+    return lesson._replace(pieces=texts_of(lesson.pieces), states=states)._asdict()
+
+
+def _unpack_lesson(record: Mapping[str, Any]) -> Lesson:
+    states = [Corrupted(**state) for state in record["states"]]
+    return Lesson(**record)._replace(pieces=pieces_of(record), states=states)
+
+
+# --- the side that answers --------------------------------------------------------------------------------------------
+
+
+def _line(value: Any) -> Iterator[str]:
+    yield json.dumps(value) + "\n"
+
+
+def _asked(body: bytes) -> Request:
+    return unpack(json.loads(body))
+
+
+QUESTIONS: Mapping[str, Callable[[LocalEngine, bytes, threading.Event], Iterator[str]]] = {
+    "about": lambda engine, _body, _stop: _line(asdict(engine.about())),
+    "opening": lambda engine, body, _stop: iter([engine.opening(_asked(body))]),
+    "run": lambda engine, body, stop: engine.run(_asked(body), stop),
+    "hindsight": lambda engine, body, _stop: _line(engine.hindsight(Trace.parse(body)).tolist()),
+    "foresight": lambda engine, body, _stop: _line(engine.foresight(Trace.parse(body)).tolist()),
+    "lesson": lambda engine, body, _stop: _line(_pack_lesson(engine.lesson(**json.loads(body)))),
+}
+
+
+def answer(engine: LocalEngine, question: str, body: bytes, stop: threading.Event) -> Iterator[str]:
+    """The lines of an engine's answer to one of `QUESTIONS`; `stop` ends a run after the step it is in."""
+    try:
+        yield from QUESTIONS[question](engine, body, stop)
+    except (ValueError, TypeError) as error:
+        yield from _line({"error": str(error)})
+
+
+def refused(line: str) -> str | None:
+    """Why a question has no answer, if a line says that it has none."""
+    return json.loads(line)["error"] if line.startswith('{"error"') else None
+
+
+# --- the side that asks -----------------------------------------------------------------------------------------------
+
+
+class LostError(ValueError):
+    """The other machine cannot be reached, or fell silent; the message says which."""
+
+
+def checked(address: str) -> str:
+    """The address of an engine, `http://host:port`; anything else is a ValueError of one sentence."""
+    parts = urlsplit(address.strip())
+    try:
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number
+        right = False
+    if not right or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"the address of an engine is like http://host:8000, got {address[:80]!r}")
+    return address.strip().rstrip("/")
+
+
+class RemoteEngine:
+    """Asks the engine at an address, and needs no model here.
+
+    Where that engine cannot be reached, requests hear so as they hear of their own mistakes; a run that loses its
+    machine is kept as far as it came, and ends with a line that says so.
+    """
+
+    def __init__(self, address: str, transport: httpx.BaseTransport | None = None) -> None:
+        self.address = checked(address)
+        self._client = httpx.Client(
+            base_url=self.address, timeout=httpx.Timeout(SILENCE, connect=CONNECT), transport=transport,
+            limits=httpx.Limits(max_connections=None),
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Let go of connections that are kept for the next question."""
+        self._client.close()
+
+    def about(self, model: str | None = None) -> About:
+        """What a page must know of the model there; as long as nobody answers, of none."""
+        try:
+            told = json.loads(self._answer("about", b""))
+        except LostError as error:
+            return BrokenEngine(str(error)).about()
+        return About(**told | {"policies": tuple(told["policies"])})
+
+    def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
+        """As `LocalEngine.run`; nothing is asked for a place in line before the first line is."""
+        return self._lines(self.opening(request), request, stop or threading.Event())
+
+    def opening(self, request: Request) -> str:
+        return self._answer("opening", json.dumps(pack(request)))
+
+    def hindsight(self, trace: Trace) -> ndarray:
+        """As `LocalEngine.hindsight`; not measured where the engine is lost."""
+        return self._reading("hindsight", trace)
+
+    def foresight(self, trace: Trace) -> ndarray:
+        """As `LocalEngine.foresight`; not measured where the engine is lost."""
+        return self._reading("foresight", trace)
+
+    def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
+        asked = {"text": text, "kind": kind, "schedule": schedule, "seed": seed}
+        return _unpack_lesson(json.loads(self._answer("lesson", json.dumps(asked))))
+
+    def _lines(self, opening: str, request: Request, stop: threading.Event) -> Iterator[str]:
+        run: list[str] = []
+        try:
+            with closing(self._ask("run", json.dumps(pack(request)))) as lines:
+                for line in lines:
+                    if line != WAIT:
+                        yield line
+                        run += [] if is_notice(line) else [line]
+                    if stop.is_set():  # closing the answer stops the run there
+                        break
+            lost = "it ended without a word"
+        except ValueError as error:
+            lost = str(error)
+        if run and run[-1].startswith('{"end"'):
+            return
+        trace = Trace.parse("".join(run or [opening]).encode())
+        if not run:
+            yield opening
+        if stop.is_set():
+            yield trace.finish("stopped") + "\n"
+        else:
+            where = f"after {len(trace.steps)} steps ({lost})"
+            yield trace.finish("error", f"the machine of this run was lost {where}: run it again") + "\n"
+
+    def _reading(self, question: str, trace: Trace) -> ndarray:
+        try:
+            return np.array(json.loads(self._answer(question, "".join(f"{line}\n" for line in trace.lines))))
+        except ValueError:
+            return unmeasured(trace)
+
+    def _answer(self, question: str, body: str | bytes) -> str:
+        """The one line that answers a question."""
+        for line in self._ask(question, body):
+            if line != WAIT and not is_notice(line):
+                return line
+        raise LostError(f"the engine at {self.address} was lost: try again")
+
+    def _ask(self, question: str, body: str | bytes) -> Iterator[str]:
+        try:
+            with self._client.stream("POST", f"/{question}", content=body) as answer:
+                if answer.status_code != httpx.codes.OK:
+                    raise LostError(f"the engine at {self.address} answers with HTTP status {answer.status_code}")
+                partial = b""
+                for part in answer.iter_bytes():
+                    *whole, partial = (partial + part).split(b"\n")
+                    for line in whole:
+                        told = line.decode() + "\n"
+                        if why := refused(told):
+                            raise ValueError(why)
+                        yield told
+        except httpx.TransportError as error:
+            what = "does not answer" if isinstance(error, httpx.ConnectError | httpx.TimeoutException) else "was lost"
+            raise LostError(f"the engine at {self.address} {what}") from error

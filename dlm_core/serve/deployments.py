@@ -1,0 +1,127 @@
+"""What runs on the cluster: `Replica`, as many as there are machines for, and one `Desk`."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, suppress
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from dlm_core.engine import LocalEngine
+from dlm_core.limits import Limits
+from dlm_core.line import is_notice
+from dlm_core.models import load_model
+from dlm_core.remote import QUESTIONS, WAIT, answer, refused
+from dlm_core.serve.turns import Turn, Turns
+from dlm_core.trace import Trace
+
+_log = logging.getLogger("ray.serve")
+BEAT = 0.5  # seconds between two signs of life where there is nothing to tell
+AT_THE_DESK = ("about", "opening")  # answered without weights, so at once
+
+
+@serve.deployment
+class Replica:
+    """A model that answers one question at a time."""
+
+    def __init__(self, model: str, revision: str | None, device: str, limits: Limits) -> None:
+        self._engine = LocalEngine(load_model(model, revision=revision, device=device), limits)
+
+    async def __call__(self, question: str, body: bytes) -> AsyncIterator[str]:
+        """The lines of an answer, as many at once as there are; an empty one first: it has begun.
+
+        A question that is given up ends after the step it is in, in the thread that works on it.
+        """
+        lines: asyncio.Queue[str | None] = asyncio.Queue()
+        put, stop = asyncio.get_running_loop().call_soon_threadsafe, threading.Event()
+
+        def work() -> None:
+            try:
+                for line in answer(self._engine, question, body, stop):
+                    put(lines.put_nowait, line)
+            finally:
+                put(lines.put_nowait, None)
+
+        working = asyncio.get_running_loop().run_in_executor(None, work)
+        try:
+            yield WAIT
+            more = True
+            while more:
+                ready = [await lines.get()]
+                with suppress(asyncio.QueueEmpty):
+                    while True:
+                        ready.append(lines.get_nowait())
+                more = ready[-1] is not None
+                # the engine has a line of its own, in which a question that was given up may still be finishing a step
+                if told := "".join(line for line in ready if line is not None and not is_notice(line)):
+                    yield told
+            await working
+        finally:
+            stop.set()
+
+
+@serve.deployment
+class Desk:
+    """Checks questions without weights, and keeps the line of those that a replica has to answer."""
+
+    def __init__(self, replicas: DeploymentHandle, model: str, revision: str | None, limits: Limits) -> None:
+        self._engine = LocalEngine(load_model(model, revision=revision, device="meta"), limits)
+        self._replicas = replicas.options(stream=True)
+        self._line, self._limits = Turns(), limits
+
+    async def __call__(self, request: Request) -> Response:
+        """A question by HTTP, as `dlm_core.remote` asks it."""
+        question = request.url.path.strip("/")
+        if question not in QUESTIONS:
+            return PlainTextResponse(f"{question[:40]!r} is none of {', '.join(QUESTIONS)}", 404)
+        lines = self._lines(question, await request.body())
+        return StreamingResponse(lines, media_type="application/x-ndjson")
+
+    async def _lines(self, question: str, body: bytes) -> AsyncIterator[str]:
+        if question in AT_THE_DESK:
+            for line in self._here(question, body):
+                yield line
+            return
+        if question == "run":
+            (opening,) = self._here("opening", body)
+            if refused(opening):
+                yield opening
+                return
+            if len(self._line) >= self._limits.queue:
+                yield opening
+                yield Trace.parse(opening.encode()).finish("error", self._limits.full) + "\n"
+                return
+        with self._line.join() as turn:
+            async with aclosing(self._relayed(question, body, turn)) as relayed:
+                async for lines in relayed:
+                    yield lines
+
+    def _here(self, question: str, body: bytes) -> Iterator[str]:
+        return answer(self._engine, question, body, threading.Event())
+
+    async def _relayed(self, question: str, body: bytes, turn: Turn) -> AsyncIterator[str]:
+        """What a replica says, and signs of life where it says nothing; ends early if it is lost."""
+        response = self._replicas.remote(question, body)
+        coming = asyncio.ensure_future(anext(response))
+        try:
+            while True:
+                if not (await asyncio.wait({coming}, timeout=BEAT))[0]:
+                    yield turn.notice() or WAIT
+                    continue
+                try:
+                    lines = coming.result()
+                except StopAsyncIteration:
+                    return
+                except Exception as error:  # whatever became of the replica, an answer without its end says so
+                    _log.warning("a replica was lost while it answered %r: %s", question, str(error).splitlines()[:1])
+                    return
+                turn.begin()
+                yield lines
+                coming = asyncio.ensure_future(anext(response))
+        finally:
+            coming.cancel()
+            response.cancel()
