@@ -7,7 +7,7 @@ at work holds the engine that it began with, so it ends on the model that it beg
 
 import gc
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -150,12 +150,10 @@ class Library:
 
     def start(self) -> None:
         """Load the first model; if that cannot be, every request hears why until another is chosen."""
-        name = next(iter(self._choices))
-        try:
-            for _ in self.bring(name):
-                pass
-        except ValueError as error:
-            self._broken = BrokenEngine(str(error))
+        self._loading = load = _Loading(next(iter(self._choices.values())))
+        self._work(load)
+        if load.error:
+            self._broken = BrokenEngine(load.error)
 
     # -- the menu --
 
@@ -176,7 +174,7 @@ class Library:
         now = self._loading
         return None if now is None else (now.choice.name, now.progress)
 
-    def bring(self, name: str, stop: threading.Event | None = None) -> Iterator[Progress]:
+    def bring(self, name: str, stop: threading.Event | None = None) -> Generator[Progress, None, None]:
         """Load a model of the menu; yields how far it is, several times a second, until it is in memory.
 
         Whoever asks for a model that is on its way already waits for the same one.  It is given up when nobody waits
@@ -184,7 +182,7 @@ class Library:
         sentence, here or from the iterator, and so is an end by `stop`; what was in memory stays there.
         """
         if (load := self._join(name)) is None:
-            return iter(())
+            return (progress for progress in ())
         return self._follow(load, stop or threading.Event())
 
     def _join(self, name: str) -> _Loading | None:
@@ -204,7 +202,7 @@ class Library:
             load.watchers += 1
         return load
 
-    def _follow(self, load: _Loading, stop: threading.Event) -> Iterator[Progress]:
+    def _follow(self, load: _Loading, stop: threading.Event) -> Generator[Progress, None, None]:
         try:
             while not load.done.wait(_TICK):
                 yield load.progress

@@ -23,6 +23,7 @@ def _decorator() -> Callable[..., Any] | None:
 
 
 _GPU = _decorator()  # with this module, since `spaces` must come before anything that touches CUDA
+LENT = _GPU is not None  # then what runs on it knows the models of the start and no later ones
 
 
 def lent(task: Task, seconds: Callable[..., int]) -> Task:

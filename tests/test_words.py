@@ -69,7 +69,7 @@ def labels():
         look(getattr(words, name))
     for module in MODULES:
         found |= set(re.findall(rf"[\"']({KEY})[\"']", module.read_text())) & set(languages()["en"])
-    return {key for key in found if not key.startswith(("figures.", "link.", "race.", "compare."))}
+    return {key for key in found if not key.startswith(("figures.", "link.", "race.", "compare.", "models."))}
 
 
 def patterns():

@@ -47,7 +47,7 @@ def settings_of(request: Request) -> dict[str, Any]:
     return {
         "prompt": request.prompt, "policy": request.policy, "length": request.length,
         "block_length": request.block_length, "seed": request.seed, "params": params,
-    }  # fmt: skip
+    } | ({} if request.model is None else {"model": request.model})  # fmt: skip
 
 
 def snippets(url: str, request: Request) -> list[str]:
@@ -61,8 +61,11 @@ def snippets(url: str, request: Request) -> list[str]:
     ]
 
 
-def build(controls: Sequence[gr.components.Component]) -> None:
-    """Lay the disclosure out inside the current Blocks; `controls` are the prompt, the policy and every setting."""
+def build(controls: Sequence[gr.components.Component], using: gr.State, many: bool) -> None:
+    """Lay the disclosure out inside the current Blocks; `controls` are the prompt, the policy and every setting.
+
+    `using` is the model that the page uses, which is named where there are `many`.
+    """
     with gr.Accordion(words.label("code.title"), open=False, elem_id="code") as panel:
         gr.Markdown(words.label("code.about"))
         with gr.Tabs():
@@ -72,14 +75,14 @@ def build(controls: Sequence[gr.components.Component]) -> None:
                     shown.append(gr.Code(language=language, show_label=False, elem_id=f"code-{language}", lines=4))
     names = (*denoise.PLAIN, *words.PARAMETERS)
 
-    def on_look(visitor: gr.Request, prompt: str, policy: str, *values: Any) -> list[str]:
+    def on_look(visitor: gr.Request, model: str, prompt: str, policy: str, *values: Any) -> list[str]:
         url = visitor.headers.get("origin") or f"http://{visitor.headers['host']}"
         settings = dict(zip(names, values))
         plain = [settings.pop(name) for name in denoise.PLAIN]
-        return snippets(url, denoise.request_of(prompt, policy, *plain, settings))
+        return snippets(url, denoise.request_of(prompt, policy, *plain, settings, model if many else None))
 
     changes = [control.change for control in controls[1:]]
     gr.on(
-        [panel.expand, controls[0].blur, *changes], on_look, list(controls), shown, queue=False,
+        [panel.expand, controls[0].blur, *changes], on_look, [using, *controls], shown, queue=False,
         trigger_mode="always_last", show_progress="hidden", api_visibility="private",
     )  # fmt: skip

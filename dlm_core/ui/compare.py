@@ -8,12 +8,13 @@ from typing import Any
 import gradio as gr
 
 from dlm_core.comparison import summarise
-from dlm_core.engine import Request
+from dlm_core.engine import About, Request
 from dlm_core.library import Engine
 from dlm_core.line import is_notice
 from dlm_core.policies import parameters
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import denoise, words
+from dlm_core.ui.follower import Follower
 from dlm_core.ui.player import comparison, envelope, record
 
 PANES = 4
@@ -78,22 +79,29 @@ def opened(files: Sequence[Any] | None, read: Callable[[Any], Trace] = Trace.loa
     return value + record(done=True)
 
 
-def build(engine: Engine) -> gr.HTML:
-    """Lay the tab out inside the current Blocks and wire it; returns where runs are shown."""
-    stops = denoise.Stops()
-    prompt, run, stop = denoise.ask(words.label("page.compare"), ("compare-prompt", "compare-run", "compare-stop"))
+def build(engine: Engine, using: gr.State) -> tuple[gr.HTML, Follower]:
+    """Lay the tab out inside the current Blocks and wire it; returns where runs are shown, and what follows the model.
+
+    `using` is the model that the page uses.
+    """
+    stops, about = denoise.Stops(), engine.about()
+    prompt, run, stop = denoise.ask(
+        words.PROMPT_HINT, words.label("page.compare"), ("compare-prompt", "compare-run", "compare-stop")
+    )
     with gr.Row(elem_classes="settings"):
-        titles = [(title, name) for name, (title, _) in words.POLICIES.items()]
         chosen = [
             gr.Dropdown(
-                titles if number < 2 else [(words.label("page.none"), NONE), *titles], value=STARTING[number],
-                label=f"{words.label('page.policy')} {number + 1}", elem_id=f"compare-policy-{number + 1}",
-                filterable=False, min_width=120,
+                choices, value=value, label=f"{words.label('page.policy')} {number + 1}",
+                elem_id=f"compare-policy-{number + 1}", filterable=False, min_width=120,
             )
-            for number in range(PANES)
+            for number, (choices, value) in enumerate(offered(about))
         ]  # fmt: skip
-        steps, temperature = (denoise.parameter("llada", name, prefix="compare-") for name in ("steps", "temperature"))
-        length, block, seed = (denoise.plain(name, prefix="compare-") for name in ("length", "block_length", "seed"))
+        steps, temperature = (
+            denoise.parameter("llada", name, about, prefix="compare-") for name in ("steps", "temperature")
+        )
+        length, block, seed = (
+            denoise.plain(name, about, prefix="compare-") for name in ("length", "block_length", "seed")
+        )
         upload = gr.UploadButton(
             words.label("page.open_runs"),
             elem_id="compare-open",
@@ -103,14 +111,20 @@ def build(engine: Engine) -> gr.HTML:
         )
     screen = comparison("", "compare", COLUMNS, unit="forwards")
 
-    def on_compare(visitor: gr.Request, text: str, *values: Any) -> Iterator[str]:
+    def on_compare(visitor: gr.Request, model: str, text: str, *values: Any) -> Iterator[str]:
         policies, (n, t, size, blocks, number) = [name for name in values[:PANES] if name != NONE], values[PANES:]
         signal = stops.start(visitor.session_hash)
         settings = {"steps": n, "num_steps": n, "temperature": t, "tau": t}
         try:
-            requests = [denoise.request_of(text, name, size, blocks, number, own(name, settings)) for name in policies]
+            about = engine.about(model)
+            requests = [
+                denoise.request_of(text, name, size, blocks, number, own(name, settings, about), model)
+                for name in policies
+            ]
             yield from denoise.paced(panes(engine, requests, signal))
             yield gr.skip()
+        except ValueError as error:
+            yield envelope("error", message=f"{error}.")
         finally:
             stops.end(visitor.session_hash, signal)
 
@@ -118,14 +132,27 @@ def build(engine: Engine) -> gr.HTML:
         stops.stop(visitor.session_hash)
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    inputs = [prompt, *chosen, steps, temperature, length, block, seed]
+    inputs = [using, prompt, *chosen, steps, temperature, length, block, seed]
     gr.on([run.click, prompt.submit], on_compare, inputs, screen, **event)
     stop.click(on_stop, None, None, queue=False, **event)
     upload.upload(lambda paths: opened(paths), upload, screen, **event)
-    return screen
+
+    def become(about: About, prompt: str) -> list[Any]:
+        return [gr.update(choices=choices, value=value) for choices, value in offered(about)]
+
+    return screen, Follower(chosen, become)
 
 
-def own(policy: str, settings: dict[str, Any]) -> dict[str, Any]:
+def offered(about: About) -> list[tuple[list[tuple[str, str]], str]]:
+    """What each of the menus offers for a model, and what it starts with."""
+    titles = denoise.policies(about)
+    names = [name for _, name in titles]
+    first = [name for name in STARTING if name in names]
+    start = [*first, *(name for name in names if name not in first), *[NONE] * PANES]
+    return [(titles if n < 2 else [(words.label("page.none"), NONE), *titles], start[n]) for n in range(PANES)]
+
+
+def own(policy: str, settings: dict[str, Any], about: About) -> dict[str, Any]:
     """The page's starting values of a policy's parameters, with the shared settings over them."""
     known = [name for name in words.PARAMETERS if name in parameters(policy)]
-    return {name: settings.get(name, denoise.starting_value(policy, name)) for name in known}
+    return {name: settings.get(name, denoise.starting_value(policy, name, about)) for name in known}

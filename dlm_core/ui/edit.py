@@ -9,23 +9,27 @@ from dlm_core.edit import Cell, parse_pins
 from dlm_core.engine import About, Request, whole
 from dlm_core.library import Engine
 from dlm_core.ui import compare, denoise, words
+from dlm_core.ui.follower import Follower
 from dlm_core.ui.player import editor, envelope
 
 PINS_HINT = "0:Once 5:upon"
 _MOST = 2**31  # of any count or id that the page sends
 
 
-def made(engine: Engine, text: str, pins: str, length: Any) -> str:
+def made(engine: Engine, text: str, pins: str, length: Any, model: str | None = None) -> str:
     """The tab's value for a typed text with `length` masks behind it, some of them pinned; or what is wrong with it."""
     try:
         pinned = parse_pins(pins or "")
-        line = engine.opening(Request(text or "", denoise.POLICY, length, pins=pinned, params={"steps": 1}))
+        policy = denoise.starting_policy(engine.about(model))
+        line = engine.opening(Request(text or "", policy, length, pins=pinned, model=model))
     except ValueError as error:
         return envelope("error", message=f"{error}.")
     return envelope("canvas") + line
 
 
-def request(asked: Mapping[str, Any], policy: str, seed: Any, params: Mapping[str, Any]) -> Request:
+def request(
+    asked: Mapping[str, Any], policy: str, seed: Any, params: Mapping[str, Any], model: str | None = None
+) -> Request:
     """What the page asks for, checked: its own policy and seed, which a branch has, go before those given.
 
     Steps become those that are left, and never more than there are positions to write.
@@ -53,7 +57,7 @@ def request(asked: Mapping[str, Any], policy: str, seed: Any, params: Mapping[st
     }
     return Request(
         str(asked.get("prompt", ""))[:2000], policy, seed=seed, params={**params, **left}, cells=cells, branch=origin,
-        windows=None if windows is None else [_window(*pair) for pair in _pairs(windows, "windows")],
+        model=model, windows=None if windows is None else [_window(*pair) for pair in _pairs(windows, "windows")],
     )  # fmt: skip
 
 
@@ -84,8 +88,12 @@ def _window(lo: Any, hi: Any) -> tuple[int, int]:
     return whole("a window", lo, 0, _MOST), whole("a window", hi, 0, _MOST)
 
 
-def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops) -> None:
-    """Lay the tab out inside the current Blocks and wire it; `tree` asks for runs, which play in `player`."""
+def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops, using: gr.State) -> Follower:
+    """Lay the tab out inside the current Blocks and wire it; `tree` asks for runs, which play in `player`.
+
+    `using` is the model that the page uses; returns what follows it.
+    """
+    about = engine.about()
     with gr.Row(elem_classes="ask"):
         text = gr.Textbox(
             words.PROMPT_HINT, label=words.label("edit.text"), show_label=False, container=False, lines=1, max_lines=5,
@@ -97,26 +105,29 @@ def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops) 
             "", label=words.label("edit.pins"), info=words.label("edit.pins_info"), placeholder=PINS_HINT,
             elem_id="edit-pins", max_lines=1, min_width=120,
         )  # fmt: skip
-        length = denoise.plain("length", prefix="edit-")
-        titles = [(title, name) for name, (title, _) in words.POLICIES.items()]
+        length = denoise.plain("length", about, prefix="edit-")
         policy = gr.Dropdown(
-            titles, value=denoise.POLICY, label=words.label("page.policy"), info=words.label("edit.policy_info"),
-            elem_id="edit-policy", filterable=False, min_width=120,
+            denoise.policies(about), value=denoise.starting_policy(about), label=words.label("page.policy"),
+            info=words.label("edit.policy_info"), elem_id="edit-policy", filterable=False, min_width=120,
         )  # fmt: skip
-        steps, temperature = (denoise.parameter("llada", name, prefix="edit-") for name in ("steps", "temperature"))
-        seed = denoise.plain("seed", prefix="edit-")
+        steps, temperature = (
+            denoise.parameter("llada", name, about, prefix="edit-") for name in ("steps", "temperature")
+        )
+        seed = denoise.plain("seed", about, prefix="edit-")
     screen = editor("", "edit")
 
     def on_make(*values: Any) -> str:
         return made(engine, *values)
 
-    def on_run(visitor: gr.Request, event: gr.EventData, name: str, n: Any, t: Any, number: Any) -> Iterator[Any]:
+    def on_run(
+        visitor: gr.Request, event: gr.EventData, model: str, name: str, n: Any, t: Any, number: Any
+    ) -> Iterator[Any]:
         signal = stops.start(visitor.session_hash)
         try:
             settings = {"steps": n, "num_steps": n, "temperature": t, "tau": t}
-            grows = event._data.get("elastic") is True
-            name, params = elastic(engine.about(), t) if grows else (name, compare.own(name, settings))
-            asked = request(event._data, name, number, params)
+            about, grows = engine.about(model), event._data.get("elastic") is True
+            name, params = elastic(about, t) if grows else (name, compare.own(name, settings, about))
+            asked = request(event._data, name, number, params, model)
             engine.opening(asked)
             for value in denoise.stream(engine, asked, signal):
                 yield gr.skip(), value
@@ -128,6 +139,11 @@ def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops) 
             stops.end(visitor.session_hash, signal)
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([make.click, text.submit, pins.submit], on_make, [text, pins, length], screen, **event)
-    inputs = [policy, steps, temperature, seed]
+    gr.on([make.click, text.submit, pins.submit], on_make, [text, pins, length, using], screen, **event)
+    inputs = [using, policy, steps, temperature, seed]
     tree.apply(on_run, inputs, [screen, player], **event)
+
+    def become(about: About, prompt: str) -> list[Any]:
+        return [gr.update(choices=denoise.policies(about), value=denoise.starting_policy(about))]
+
+    return Follower([policy], become)

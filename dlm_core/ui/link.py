@@ -24,25 +24,26 @@ class Link(NamedTuple):
     run: bool
 
 
-def read(query: Mapping[str, str], engine: Engine) -> Link:
+def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> Link:
     """What a link asks for; every value that the engine would refuse is left at the page's own, with a sentence.
 
     Names that mean nothing here belong to somebody else, and are left alone.
     """
-    policy, complaints = query.get("policy", denoise.POLICY), []
-    if policy not in words.POLICIES:
+    about, complaints = engine.about(model), []
+    policy = query.get("policy", usual := denoise.starting_policy(about))
+    if policy not in [name for _, name in denoise.policies(about)]:
         complaints.append(words.said("link.wrong", name="policy", value=policy[:40]))
-        policy = denoise.POLICY
+        policy = usual
     known, values = parameters(policy), {}
 
     def refusal(more: Mapping[str, Any]) -> str | None:
         """Why the engine would not run what is accepted so far with `more` of it; None if it would."""
-        settings = dict(denoise.PLAIN) | {name: denoise.starting_value(policy, name) for name in words.PARAMETERS}
-        settings |= values | more
-        settings |= _fewer_steps(settings["length"], values | more)
+        names = (*denoise.PLAIN, *words.PARAMETERS)
+        settings = {name: denoise.starting_value(policy, name, about) for name in names} | values | more
+        settings |= _fewer_steps(settings, values | more)
         plain = [settings.pop(name) for name in denoise.PLAIN]
         try:
-            engine.run(denoise.request_of(settings.pop("prompt", ""), policy, *plain, settings))
+            engine.run(denoise.request_of(settings.pop("prompt", ""), policy, *plain, settings, model))
         except ValueError as error:
             return str(error)
         return None
@@ -62,21 +63,24 @@ def read(query: Mapping[str, str], engine: Engine) -> Link:
         else:
             values[own] = value
     if "length" in values:
-        fewer = _fewer_steps(values["length"], values)
+        start = {name: denoise.starting_value(policy, name, about) for name in denoise.STEPS}
+        fewer = _fewer_steps(start | values, values)
         values |= {name: steps for name, steps in fewer.items() if name in known}
     complaints += _out_of_reach(query, policy)
-    if (theirs := query.get("revision")) and theirs != (ours := engine.about().revision):
-        complaints.append(words.said("link.model", theirs=theirs[:40], ours=ours))
+    if (theirs := query.get("model")) and theirs != about.name:
+        complaints.append(words.said("link.no_model", theirs=theirs[:80], ours=about.name))
+    elif (theirs := query.get("revision")) and theirs != about.revision:
+        complaints.append(words.said("link.model", theirs=theirs[:40], ours=about.revision))
     return Link(policy, values, complaints, query.get("run") == "1" and not complaints)
 
 
-def opening(query: Mapping[str, str], engine: Engine) -> list[Any]:
+def opening(query: Mapping[str, str], model: str, engine: Engine) -> list[Any]:
     """What a link changes: whether to run, the player's value, the prompt, the policy, and every control."""
     names = (*denoise.PLAIN, *words.PARAMETERS)
     if not query:
         return [gr.skip() for _ in range(4 + len(names))]
-    policy, values, complaints, run = read(query, engine)
-    about, *shown = denoise.show_parameters(policy)
+    policy, values, complaints, run = read(query, engine, model)
+    about, *shown = denoise.show_parameters(policy, engine.about(model))
     updates = dict(zip(words.PARAMETERS, shown)) | {name: gr.update() for name in denoise.PLAIN}
     told = envelope("notice", message=complaints) if complaints else gr.skip()
     prompt = gr.update(**({"value": values["prompt"]} if "prompt" in values else {}))
@@ -84,10 +88,10 @@ def opening(query: Mapping[str, str], engine: Engine) -> list[Any]:
     return [run, told, prompt, about | {"value": policy}, *filled]
 
 
-def _fewer_steps(length: Any, given: Mapping[str, Any]) -> dict[str, int]:
+def _fewer_steps(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
     """The page starts with more steps than a short canvas can take: where a link names none, at most one a token."""
-    most = max(1, length) if isinstance(length, int) else 1
-    return {name: most for name in ("steps", "num_steps") if name not in given and most < denoise.KEPT[name]}
+    most = max(1, settings["length"]) if isinstance(settings["length"], int) else 1
+    return {name: most for name in denoise.STEPS if name not in given and most < (settings[name] or 0)}
 
 
 def _typed(name: str, text: str) -> Any:

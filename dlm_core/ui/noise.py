@@ -7,12 +7,13 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from dlm_core.engine import Request
+from dlm_core.engine import About, Request
 from dlm_core.figures import Theme, plot_schedule, schedule_data
 from dlm_core.lesson import LEVELS, Kind, Lesson
 from dlm_core.library import Engine
 from dlm_core.trace import texts_of
 from dlm_core.ui import denoise, words
+from dlm_core.ui.follower import Follower
 from dlm_core.ui.player import envelope, lesson, record
 
 # how each kind of noise is undone: masks one a forward, the surest first; random tokens by editing what is doubted
@@ -28,10 +29,10 @@ SCHEDULE = (
 )  # fmt: skip
 
 
-def shown(engine: Engine, text: str, kind: Kind, schedule: str, seed: Any) -> str:
+def shown(engine: Engine, text: str, kind: Kind, schedule: str, seed: Any, model: str | None = None) -> str:
     """The tab's value for a sentence, or the sentence that says what is wrong with it."""
     try:
-        example = engine.lesson(text or "", kind, schedule, seed)
+        example = engine.lesson(text or "", kind, schedule, seed, model)
     except ValueError as error:
         return envelope("error", message=f"{error}.")
     data = schedule_data(example.t, example.alpha, [example.states[number].loss for number in example.state])
@@ -48,26 +49,33 @@ def _short(values: list[float]) -> list[float]:
     return [round(value, 4) for value in values]
 
 
-def request(example: Lesson, t: float, seed: Any) -> Request:
+def request(example: Lesson, t: float, seed: Any, about: About, model: str | None = None) -> Request:
     """The sentence at level t as a canvas to be denoised, by the policy that undoes its kind of noise."""
     state = example.states[example.state[round(t * LEVELS)]]
-    return Request(canvas=state.canvas, seed=seed, **UNDO[example.kind])
+    undo = UNDO[example.kind] if about.masks else {"policy": about.policy}
+    return Request(canvas=state.canvas, seed=seed, model=model, **undo)
 
 
 def denoised(
-    engine: Engine, text: str, kind: Kind, schedule: str, seed: Any, t: float, stop: threading.Event
-) -> Iterator[str]:
+    engine: Engine, text: str, kind: Kind, schedule: str, seed: Any, model: str | None, t: float,
+    stop: threading.Event,
+) -> Iterator[str]:  # fmt: skip
     """The player's growing value for the run that takes the noise of level t away."""
     try:
-        asked = request(engine.lesson(text or "", kind, schedule, seed), t, seed)
+        example = engine.lesson(text or "", kind, schedule, seed, model)
+        asked = request(example, t, seed, engine.about(model), model)
     except ValueError as error:
         yield envelope("error", message=f"{error}.")
         return
     yield from denoise.stream(engine, asked, stop)
 
 
-def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops) -> None:
-    """Lay the tab out inside the current Blocks and wire it; the run it begins plays in `player`."""
+def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops, using: gr.State) -> Follower:
+    """Lay the tab out inside the current Blocks and wire it; the run it begins plays in `player`.
+
+    `using` is the model that the page uses; returns what follows it.
+    """
+    about = engine.about()
     with gr.Row(elem_classes="ask"):
         sentence = gr.Textbox(
             words.EXAMPLES[0], label=words.label("noise.sentence"), show_label=False, container=False, lines=1,
@@ -80,12 +88,12 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops) ->
         )  # fmt: skip
         kind, schedule = (
             gr.Dropdown(
-                [(words.label(title), value) for value, title in choices.items()], value=next(iter(choices)),
-                label=words.label(label), info=words.label(info), elem_id=elem_id, filterable=False, min_width=120,
+                choices(control, about), value=choices(control, about)[0][1], label=words.label(control[1]),
+                info=words.label(control[2]), elem_id=control[0], filterable=False, min_width=120,
             )
-            for elem_id, label, info, choices in (KIND, SCHEDULE)
+            for control in (KIND, SCHEDULE)
         )  # fmt: skip
-        seed = denoise.plain("seed", prefix="noise-")
+        seed = denoise.plain("seed", about, prefix="noise-")
         reseed = gr.Button(words.label("noise.new"), elem_id="noise-new", elem_classes="quiet", size="sm")
     screen = lesson("", "noise")
 
@@ -101,9 +109,20 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops) ->
             stops.end(visitor.session_hash, signal)
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    inputs = [sentence, kind, schedule, seed]
-    changes = [tab.select, *(control.change for control in inputs)]
+    inputs = [sentence, kind, schedule, seed, using]
+    changes = [tab.select, *(control.change for control in inputs[:-1])]
     gr.on(changes, on_change, inputs, screen, trigger_mode="always_last", **event)
     example.change(None, example, sentence, js="(text) => text", **event)
     reseed.click(None, None, seed, js="() => Math.floor(Math.random() * 1000000)", **event)
     screen.apply(on_denoise, inputs, player, **event)
+
+    def become(about: About, prompt: str) -> list[Any]:
+        offered = choices(KIND, about)
+        return [gr.update(choices=offered, value=offered[0][1])]
+
+    return Follower([kind], become)
+
+
+def choices(control: tuple[str, str, str, dict[str, str]], about: About) -> list[tuple[Any, str]]:
+    """What a control offers for a model, by its titles: one without a mask knows no masking."""
+    return [(words.label(title), name) for name, title in control[3].items() if about.masks or name != "mask"]

@@ -11,13 +11,14 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from dlm_core.gallery import OPENING, file_of
-from dlm_core.library import Engine
+from dlm_core.library import Engine, Library
 from dlm_core.limits import Limits
 from dlm_core.line import is_notice
 from dlm_core.replay import ASSETS, css
 from dlm_core.trace import Trace
-from dlm_core.ui import code, compare, denoise, edit, link, noise, race, runs, words
+from dlm_core.ui import code, compare, denoise, edit, link, models, noise, race, runs, words
 from dlm_core.ui.early import Early
+from dlm_core.ui.follower import Follower
 from dlm_core.ui.player import branches
 from dlm_core.words import english, script
 
@@ -40,46 +41,48 @@ def _script(file: str, mount: str) -> str:
     return f"<script>{{\n{(ASSETS / file).read_text()}\n{mount}();\n}}</script>"
 
 
-def build_page(engine: Engine, models: list[str], recorded: Path = RECORDED) -> gr.Blocks:
-    """The page over an engine; `models` are the names in its menu."""
+def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
+    """The page over the models that an operator offers."""
     stops = denoise.Stops()  # of what plays in the player, whichever tab began it
     with gr.Blocks(title=english("page.title"), analytics_enabled=False) as page:
         with gr.Row(elem_id="top"):
             gr.HTML(html_template=MASTHEAD, js_on_load="putWords(element);", apply_default_css=False)
-            gr.Dropdown(
-                models, value=models[0], elem_id="model", label=words.label("page.model"), filterable=False, scale=0
-            )
+            menu = models.build(library)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(words.TABS["tab-denoise"], elem_id="tab-denoise"):
-                player, controls = denoise.build(engine, recorded, stops, page, partial(link.opening, engine=engine))
+                first = denoise.build(library, recorded, stops, menu.using)
                 tree = branches("branches")
-                code.build(controls)
+                code.build(first.controls, menu.using, many=len(library.names) > 1)
             with gr.Tab(words.TABS["tab-edit"], elem_id="tab-edit"):
-                edit.build(engine, player, tree, stops)
+                edited = edit.build(library, first.player, tree, stops, menu.using)
             with gr.Tab(words.TABS["tab-compare"], elem_id="tab-compare"):
-                compared = compare.build(engine)
+                screen, compared = compare.build(library, menu.using)
             with gr.Tab(words.TABS["tab-race"], elem_id="tab-race"):
-                race.build(engine)
+                raced = race.build(library, menu.using)
             with gr.Tab(words.TABS["tab-noise"], elem_id="tab-noise") as tab:
-                noise.build(engine, tab, player, stops)
+                noised = noise.build(library, tab, first.player, stops, menu.using)
             with gr.Tab(words.TABS["tab-runs"], elem_id="tab-runs"):
-                runs.build(compared)
-        gr.api(_denoise_api(engine), api_name="denoise")
-        gr.api(_write_api(engine), api_name="write")
+                runs.build(screen)
+        followers = [Follower(first.controls, denoise.become), edited, compared, raced, noised]
+        shown = models.wire(page, library, menu, first.controls[0], followers)
+        first.by_link(shown.then, partial(link.opening, engine=library))
+        gr.api(_denoise_api(library), api_name="denoise")
+        gr.api(_write_api(library), api_name="write")
     return page
 
 
 def _denoise_api(engine: Engine) -> Any:
     def run(
         prompt: str = "", policy: str = "llada", steps: int = 32, length: int = 96, block_length: int | None = None,
-        temperature: float = 0.7, seed: int = 0, params: dict | None = None,
+        temperature: float = 0.7, seed: int = 0, params: dict | None = None, model: str | None = None,
     ) -> Iterator[dict]:  # fmt: skip
         """Denoise a prompt; yields one dict a step: index, forwards, seconds, text so far, and what was written.
 
-        `params` are parameters of the policy by their own names, and go before steps and temperature.
+        `params` are parameters of the policy by their own names, and go before steps and temperature; `model` is one
+        of the page's menu that is loaded.
         """
         shared = {"steps": steps, "temperature": temperature}
-        for trace in _growing(engine, prompt, policy, length, block_length, seed, shared | (params or {})):
+        for trace in _growing(engine, prompt, policy, length, block_length, seed, shared | (params or {}), model):
             if trace.steps and trace.totals is None:
                 yield step_dict(trace)
 
@@ -114,11 +117,11 @@ def _write_api(engine: Engine) -> Any:
 
 def _growing(
     engine: Engine, prompt: str, policy: str, length: int, block_length: int | None, seed: int,
-    params: dict[str, Any],
+    params: dict[str, Any], model: str | None = None,
 ) -> Iterator[Trace]:  # fmt: skip
     """The run as it grows, a line at a time; a wrong request is a sentence for the caller."""
     try:
-        lines = engine.run(denoise.request_of(prompt, policy, length, block_length, seed, params))
+        lines = engine.run(denoise.request_of(prompt, policy, length, block_length, seed, params, model))
     except ValueError as error:
         raise gr.Error(f"{error}.") from error
     trace: Trace | None = None

@@ -111,6 +111,12 @@ def branches(elem_id: str) -> gr.HTML:
     return _component("", elem_id, "branches", _scripts("player.js", "branches.js"), "mountBranches", options)
 
 
+def models(value: str, elem_id: str) -> gr.HTML:
+    """Which model answers, and how far one on its way is; `value` is one line of JSON.  `apply` asks to cancel."""
+    options = "cancel: () => trigger('apply', {})"
+    return _component(value, elem_id, "models", _scripts("models.js"), "mountModels", options)
+
+
 def _scripts(*names: str) -> str:
     return "\n".join((replay.ASSETS / name).read_text() for name in names)
 

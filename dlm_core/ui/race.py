@@ -9,12 +9,13 @@ from typing import Any, get_args
 import gradio as gr
 
 from dlm_core.comparison import Standing, standing
-from dlm_core.engine import AUTOREGRESSIVE, Request, whole
+from dlm_core.engine import AUTOREGRESSIVE, About, Request, whole
 from dlm_core.figures import Theme, plot_tradeoff, tradeoff_data
 from dlm_core.library import Engine
 from dlm_core.line import is_notice
 from dlm_core.ui import denoise, words
 from dlm_core.ui.compare import pane
+from dlm_core.ui.follower import Follower
 from dlm_core.ui.player import comparison, envelope, record
 
 FORWARDS = (4, 8, 16, 32, 64)
@@ -23,17 +24,20 @@ TIE = 0.03  # two numbers this close, as a share, have no winner
 
 
 def race(
-    engine: Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event
-) -> Iterator[str]:
+    engine: Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event,
+    model: str | None = None,
+) -> Iterator[str]:  # fmt: skip
     """The growing value of the tab: both sides, their verdict, then diffusion at every other number of forwards."""
-    return accumulate(_pieces(engine, prompt, length, steps, temperature, seed, stop))
+    return accumulate(_pieces(engine, prompt, length, steps, temperature, seed, stop, model))
 
 
 def _pieces(
-    engine: Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event
-) -> Iterator[str]:
+    engine: Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event,
+    model: str | None,
+) -> Iterator[str]:  # fmt: skip
     def ask(policy: str, size: int = length, **params: Any) -> Iterator[str]:
-        return engine.run(Request(prompt, policy, size, None, seed, params | {"temperature": temperature}), stop)
+        params |= {"temperature": temperature}
+        return engine.run(Request(prompt, policy, size, None, seed, params, model=model), stop)
 
     try:  # every request is checked before the first one runs
         runs = [(words.said("race.autoregressive"), ask(AUTOREGRESSIVE))]
@@ -106,19 +110,24 @@ def _close(left: float, right: float) -> bool:
     return abs(left - right) <= TIE * max(left, right)
 
 
-def build(engine: Engine) -> None:
-    """Lay the tab out inside the current Blocks and wire it."""
-    stops = denoise.Stops()
-    prompt, run, stop = denoise.ask(words.label("page.race"), ("race-prompt", "race-run", "race-stop"))
+def build(engine: Engine, using: gr.State) -> Follower:
+    """Lay the tab out inside the current Blocks and wire it; `using` is the model of the page, and this follows it."""
+    stops, about = denoise.Stops(), engine.about()
+    none = gr.Markdown(words.label("race.none"), visible=not about.rightward, elem_id="race-none")
+    prompt, run, stop = denoise.ask(
+        words.PROMPT_HINT, words.label("page.race"), ("race-prompt", "race-run", "race-stop")
+    )
     with gr.Row(elem_classes="settings"):
-        steps, temperature = (denoise.parameter("llada", name, prefix="race-") for name in ("steps", "temperature"))
-        length, seed = (denoise.plain(name, prefix="race-") for name in ("length", "seed"))
+        steps, temperature = (
+            denoise.parameter("llada", name, about, prefix="race-") for name in ("steps", "temperature")
+        )
+        length, seed = (denoise.plain(name, about, prefix="race-") for name in ("length", "seed"))
     screen = comparison("", "race", COLUMNS, unit="seconds")
 
-    def on_race(visitor: gr.Request, *values: Any) -> Iterator[str]:
+    def on_race(visitor: gr.Request, model: str, *values: Any) -> Iterator[str]:
         signal = stops.start(visitor.session_hash)
         try:
-            yield from denoise.paced(race(engine, *values, signal))
+            yield from denoise.paced(race(engine, *values, signal, model))
             yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
         finally:
             stops.end(visitor.session_hash, signal)
@@ -128,7 +137,12 @@ def build(engine: Engine) -> None:
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on(
-        [run.click, prompt.submit], on_race, [prompt, length, steps, temperature, seed], screen,
+        [run.click, prompt.submit], on_race, [using, prompt, length, steps, temperature, seed], screen,
         **event,
     )  # fmt: skip
     stop.click(on_stop, None, None, queue=False, **event)
+
+    def become(about: About, prompt: str) -> list[Any]:
+        return [gr.update(visible=not about.rightward), gr.update(interactive=about.rightward)]
+
+    return Follower([none, run], become)

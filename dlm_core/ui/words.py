@@ -11,6 +11,8 @@ from gradio.i18n import I18nData
 from dlm_core.words import english, languages, within
 
 PROMPT_HINT = "Once upon a time there was a little dog"  # for the model, which reads English
+# what stands in the prompt at first, by what a model does: writes a story on, answers, continues any text
+SAMPLES = {"story": PROMPT_HINT, "chat": "Why is the sky blue?", "text": "The capital of France is"}
 EXAMPLES = (
     "One day, a girl named Lily found a red ball in the garden. She was happy and ran home to show it to her mom.",
     "Tom had a big dog named Max. They liked to run and play in the park when the sun was warm.",
@@ -46,7 +48,8 @@ class Control(NamedTuple):
 
 # the steps of a policy's own parameters; those without one are a choice among what has a title
 _STEPS = {
-    "steps": 1, "num_steps": 1, "threshold": 0.05, "threshold_back": 0.05, "editing_threshold": 0.05,
+    "steps": 1, "num_steps": 1, "max_denoising_steps": 1, "num_inference_steps": 1, "denoising_steps": 1,
+    "entropy_bound": 0.05, "threshold": 0.05, "threshold_back": 0.05, "editing_threshold": 0.05,
     "confidence_threshold": 0.05, "base": 1, "conf_threshold": 0.05, "kl_threshold": 0.005, "gamma": 0.05,
     "factor": 0.25, "lambd": 0.05, "block_size": 1, "eta": 0.01, "nucleus_p": 0.05, "temperature": 0.1, "tau": 0.1,
 }  # fmt: skip
