@@ -124,7 +124,8 @@ def wire(
             loads.end(visitor.session_hash, signal)
 
     def on_choose(visitor: gr.Request, name: str, using: str, text: str) -> Iterator[list[Any]]:
-        if name == using and name in seen(library)[1]:
+        # a menu may tell of one choice twice (picked, left): the second must not take the stop signal of the first
+        if loads.at_work(visitor.session_hash) or (name == using and name in seen(library)[1]):
             yield [gr.skip() for _ in outputs]
         else:
             yield from bring(visitor, name, using, text)

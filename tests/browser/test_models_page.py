@@ -74,10 +74,14 @@ def test_a_loading_can_be_cancelled_and_the_page_keeps_the_model_it_had(arrive):
     expect(told(other)).to_contain_text("Another visitor chose a model. owner/far is being fetched")
     other.generate(steps=4, length=8)
     other.wait("mode === 'finished' && steps === 4")
-    visitor.page.click("#model-status [data-action=cancel]")
+    with visitor.page.expect_response(lambda answer: '"data":[]' in (answer.request.post_data or "")):
+        visitor.page.click("#model-status [data-action=cancel]")
     arrive.hub.more.set()
     expect(told(visitor)).to_contain_text("the loading of owner/far was cancelled")
     expect(visitor.page.locator("#model input")).to_have_value(re.compile("^bundled"))
     visitor.generate(steps=4, length=8)
     visitor.wait("mode === 'finished' && steps === 4")
+    expect(told(other)).to_contain_text("bundled answers here")
+    other.page.locator("#model input").click()
+    expect(other.page.get_by_role("option").filter(has_text="owner/far")).not_to_contain_text("●")
     assert visitor.complaints == other.complaints == []
