@@ -42,7 +42,7 @@ def test_every_example_of_the_page_can_be_shown(engine, text):
 )
 def test_what_is_wrong_is_one_sentence(engine, values, sentence):
     assert sentence in shown(engine, *values)
-    (value,) = denoised(engine, *values, 0.5, threading.Event())
+    (value,) = denoised(engine, *values, None, 0.5, threading.Event())
     assert '"player": "error"' in value
 
 
@@ -54,7 +54,7 @@ def test_without_a_model_the_tab_says_why():
 def test_the_run_begins_with_the_sentence_as_noise_left_it(engine, kind):
     example = engine.lesson(TEXT, kind, "linear", 4)
     state = example.states[example.state[40]]
-    *_, value = denoised(engine, TEXT, kind, "linear", 4, 0.4, threading.Event())
+    *_, value = denoised(engine, TEXT, kind, "linear", 4, None, 0.4, threading.Event())
     trace = Trace.parse(value.split("\n", 1)[1].encode())
     assert trace.totals["end"] == "finished"
     assert trace.canvas(0).tolist() == state.ids
