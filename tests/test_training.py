@@ -11,6 +11,7 @@ from dlm_core.training import (
     anywhere_rows,
     autoregressive_rows,
     diffusion_rows,
+    keep_share,
     rate_at,
     states,
     tail_weights,
@@ -174,6 +175,15 @@ def test_training_learns_and_resumes_as_if_it_had_not_stopped(tiny, bundled, doc
     assert [s.step for s in first + rest] == list(range(8))
     for name, value in tiny.state_dict().items():
         assert torch.allclose(value, end[name], atol=1e-5), name
+
+
+def test_a_share_of_the_weights_from_before_is_kept(tiny):
+    before = {name: parameter.detach().clone() for name, parameter in tiny.named_parameters()}
+    with torch.no_grad():
+        for parameter in tiny.parameters():
+            parameter += 1
+    keep_share(tiny, before, 0.25)
+    assert all(torch.allclose(now, before[name] + 0.75) for name, now in tiny.named_parameters())
 
 
 def test_a_cooldown_leaves_the_checkpoint_as_it_was(tiny, bundled, documents, small, tmp_path):
