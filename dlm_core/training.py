@@ -16,11 +16,12 @@ random, half come from a few places further on, since doubled words are what thi
 The rate is warmed up once and then stays: the state in the checkpoint folder is never decayed, so it can go on for
 ever, and the shipped weights are decayed copies of it.
 
-What ten million tokens in this mixture taught the bundled model: fewer doubled words and a better bound, and a worse
-autoregressive loss, since two million tokens of text were learnt by heart before; `--keep` gives that back.
+What eighteen million tokens in this mixture taught the bundled model: fewer doubled words, and a worse loss in both
+orders before the mean with the weights it began with (`--keep`), which has the better bound.  Its autoregressive loss
+stays worse: the two million tokens of its corpus were learnt by heart before.
 
-On CPUs with bfloat16 instructions `--bf16` multiplies matrices three times as fast.  A C library that hands every large
-buffer back to the system costs a quarter of the time: `make train` sets what glibc reads to keep them.
+On CPUs with bfloat16 instructions `--bf16` multiplies matrices about three times as fast.  A C library that hands every
+large buffer back to the system makes the loss several times as slow: `make train` sets what glibc reads to keep them.
 """
 
 import argparse
@@ -223,7 +224,7 @@ def train(
         easy = round((rows - causal) * DISTILLED_SHARE) if distilled else 0
         take = partial(batch, step=step, length=length, bos=bos, eos=eos, stop=stop, seed=seed)
         left, right = take(documents, rows=rows - easy).split((causal, rows - causal - easy))
-        if easy:  # in turns, so that neither kind of noise meets only one kind of document
+        if easy:  # shuffled, so that neither kind of noise meets only one kind of document
             right = torch.cat((right, take(distilled, rows=easy)))
             right = right[torch.randperm(len(right), generator=generator)]
         seen = autoregressive_rows(left, mask=mask, generator=generator)
@@ -250,7 +251,7 @@ def train(
 def keep_share(model: PreTrainedModel, before: dict[str, Tensor], share: float) -> None:
     """Mix `share` of the weights that `model` had `before` into those it has now, in place.
 
-    The mean of two trainings of one ancestor is better than either (Wortsman et al., arXiv 2203.05482).
+    The mean of two trainings of one ancestor is often better than either (Wortsman et al., arXiv 2203.05482).
     """
     for name, parameter in model.named_parameters():
         parameter.lerp_(before[name], share)
