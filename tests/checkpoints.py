@@ -5,7 +5,7 @@ import json
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
 MERGES = [("Ġ", "t"), ("Ġ", "a"), ("h", "e"), ("Ġt", "he")]
@@ -74,3 +74,16 @@ def rename_weights(folder, rename):
     file = folder / "model.safetensors"
     tensors = load_file(file)
     save_file({rename(name): tensor for name, tensor in tensors.items()}, file, metadata={"format": "pt"})
+
+
+def dream(folder):
+    """A model of Dream's layout, which chats, in several shards."""
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|beginoftext|>", "<|mask|>"]
+    size = byte_level(folder, special, bos_token="<|beginoftext|>", eos_token=special[0])
+    config = Qwen2Config(
+        vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=256,
+    )  # fmt: skip
+    weights(Qwen2ForCausalLM, config).save_pretrained(folder, max_shard_size=30_000)
+    rewrite_config(folder, architectures=["DreamModel"], model_type="Dream")
+    return folder

@@ -3,7 +3,6 @@
 import checkpoints
 import pytest
 import torch
-import transformers
 from hub_server import COMMIT, Hub
 from huggingface_hub import constants
 
@@ -14,16 +13,7 @@ from dlm_core.models.progress import shards
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A Dream checkpoint in several shards."""
-    folder = tmp_path_factory.mktemp("dream") / "Dream-tiny"
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|beginoftext|>", "<|mask|>"]
-    size = checkpoints.byte_level(folder, special, bos_token="<|beginoftext|>", eos_token=special[0])
-    config = transformers.Qwen2Config(
-        vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=64,
-    )  # fmt: skip
-    checkpoints.weights(transformers.Qwen2ForCausalLM, config).save_pretrained(folder, max_shard_size=30_000)
-    checkpoints.rewrite_config(folder, architectures=["DreamModel"], model_type="Dream")
-    return folder
+    return checkpoints.dream(tmp_path_factory.mktemp("dream") / "Dream-tiny")
 
 
 @pytest.fixture

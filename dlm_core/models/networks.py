@@ -36,6 +36,20 @@ class FullAttention(_Network):
         return self.head(states[:, positions.to(states.device)], ids)
 
 
+class _Cached:
+    """A denoiser that keeps what a network has computed: same vocabulary, same mask."""
+
+    network: _Network
+
+    @property
+    def vocab_size(self) -> int:
+        return self.network.vocab_size
+
+    @property
+    def mask_token_id(self) -> int | None:
+        return self.network.mask_token_id
+
+
 class _Around(DynamicCache):
     """Keys and values of a whole canvas, in which those from `lo` to `hi` give way to whatever is computed now."""
 
@@ -53,7 +67,7 @@ class _Around(DynamicCache):
 
 
 @dataclass(eq=False)
-class WindowCache:
+class WindowCache(_Cached):
     """Fast-dLLM's caches around a network that sees everything (arXiv 2505.22618): an approximation.
 
     The first forward of a window computes the whole canvas and keeps the keys and values; those that follow compute
@@ -67,14 +81,6 @@ class WindowCache:
     _window: tuple[int, int] | None = field(default=None, init=False)
     _kept: DynamicCache | None = field(default=None, init=False)
     _shape: tuple[int, int] = field(default=(0, 0), init=False)  # of the canvases that it was computed from
-
-    @property
-    def vocab_size(self) -> int:
-        return self.network.vocab_size
-
-    @property
-    def mask_token_id(self) -> int | None:
-        return self.network.mask_token_id
 
     def focus(self, lo: int, hi: int) -> slice:
         if (lo, hi) != self._window:
@@ -209,7 +215,7 @@ class BlockAttention(_Network):
 
 
 @dataclass(eq=False)
-class BlockCache:
+class BlockCache(_Cached):
     """An exact KV cache around a block-causal network: what stands in blocks that did not change is never recomputed.
 
     A block depends on nothing behind it, so of two canvases that begin with the same whole blocks, keys, values and
@@ -221,14 +227,6 @@ class BlockCache:
     _ids: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
     _states: Tensor | None = field(default=None, init=False)
     _cache: DynamicCache = field(default_factory=DynamicCache, init=False)
-
-    @property
-    def vocab_size(self) -> int:
-        return self.network.vocab_size
-
-    @property
-    def mask_token_id(self) -> int | None:
-        return self.network.mask_token_id
 
     def focus(self, lo: int, hi: int) -> slice:
         return self.network.focus(lo, hi)

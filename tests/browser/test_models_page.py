@@ -2,6 +2,7 @@
 
 import re
 
+import checkpoints
 import pytest
 import shelf
 from hub_server import Hub
@@ -12,7 +13,7 @@ from visitor import Server, Visitor
 @pytest.fixture
 def arrive(browser, tmp_path):
     """A visitor on a page with three models here, and one in a hub that waits to be let."""
-    bert, dream = shelf.bert(tmp_path / "tiny-bert"), shelf.dream(tmp_path / "Dream-tiny")
+    bert, dream = shelf.bert(tmp_path / "tiny-bert"), checkpoints.dream(tmp_path / "Dream-tiny")
     hub = Hub("owner/far", bert, piece=512)
     server = Server(
         UNMASK_MODELS=f"bundled,{bert},{dream},owner/far", HF_ENDPOINT=hub.url, HF_HUB_OFFLINE="0",
