@@ -394,6 +394,7 @@ function text(tag, content, className) {
 }
 
 const STEPS_A_SECOND = 10, DRAW_EVERY = 350, MASK_WIDTH = 36, DRAFT_LIMIT = 72;
+const SILENCE = 3000, CUT = "unmask-cut"; // milliseconds without a line; where a run that is cut off outlives its page
 
 // The text of a run in a container: one slot a position, drawn by what changed.
 function tokenCanvas(container) {
@@ -503,6 +504,7 @@ function mountPlayer(host, options) {
   const canvas = tokenCanvas(part("tokens"));
   let run = emptyRun(), envelope = null, read = 0, mode = "recorded", following = false;
   let at = 0, clock = 0, playing = false, speed = 1, measure = "confidence", hovered = -1, selected = -1;
+  let own = false, heard = 0, lost = false; // whether the run is made for this page, when its last line came, and no more will
   let dirty = true, plotDirty = true, plotAt = 0, plotCost = 0, drawing = false, sheet = null, spoken = 0, laid = false, pending = false;
 
   // the paints of the bars by theme: asking the document for them in every frame would cost a layout
@@ -529,6 +531,8 @@ function mountPlayer(host, options) {
   }
 
   function take(line, sent) {
+    heard = performance.now();
+    if (lost) find();
     if (line.startsWith('{"waiting"')) return say(waitingWords(JSON.parse(line)), null);
     if (pending) start(sent);
     addLine(run, line);
@@ -562,10 +566,54 @@ function mountPlayer(host, options) {
     at = clock = plotAt = plotCost = 0; // the figures of another run must not stay on screen
     hovered = selected = -1;
     mode = sent.player;
+    own = mode === "live";
     following = false;
     playing = !(still.matches && mode === "recorded");
     say(told(sent.notice || ""), null);
     if (!playing) clock = Infinity;
+  }
+
+  // -- a run that is cut off: by a connection that is lost, or a page that is left --
+
+  const unfinished = () => own && run.header !== null && !run.totals;
+
+  // Where nothing comes for long the page asks whether anybody is still there.
+  async function listen() {
+    if (!root.isConnected) return;
+    if ((unfinished() || pending) && !lost && performance.now() - heard > SILENCE) await options.alive().catch(lose);
+    setTimeout(listen, SILENCE);
+  }
+
+  function lose() {
+    lost = true;
+    following = false;
+    say(phrase("player.lost"), unfinished() ? "stopped" : null);
+  }
+
+  // somebody was there after all
+  function find() {
+    lost = false;
+    say("", unfinished() ? "live" : null);
+  }
+
+  function leave() {
+    try {
+      if (unfinished()) sessionStorage.setItem(CUT, run.lines.join("\n"));
+      else sessionStorage.removeItem(CUT);
+    } catch { /* a browser that keeps nothing still plays */ }
+  }
+
+  // The run that was cut off when the page was left, as far as it came.
+  function recover() {
+    let kept = null;
+    try { kept = sessionStorage.getItem(CUT); sessionStorage.removeItem(CUT); } catch { /* nothing was kept */ }
+    if (!kept) return;
+    start({ player: "stopped" });
+    for (const line of kept.split("\n")) take(line, {});
+    keepRun(run).catch(() => {});
+    say(phrase("player.cut"), null);
+    go(run.steps.length);
+    plotDirty = true;
   }
 
   function say(text, newMode) {
@@ -925,6 +973,11 @@ function mountPlayer(host, options) {
   options.watch(ingest);
   if (options.opened) document.addEventListener(options.opened, (event) => open(event.detail));
   ingest();
+  if (options.alive) {
+    recover();
+    addEventListener("pagehide", leave);
+    listen();
+  }
   loadPlotly(config.plotly).then((found) => { sheet = found; plotDirty = true; });
   requestAnimationFrame(tick);
 }

@@ -40,7 +40,8 @@ def player(value: str, elem_id: str) -> gr.HTML:
     setup = replay.script(PLOTLY_URL)
     events = json.dumps({"opened": OPENED, "shown": SHOWN, "begun": BEGUN, "branch": BRANCH})
     keep = f"shell: async () => (await fetch('{_shell_url()}')).text(), link: () => location.origin + location.pathname"
-    return _component(value, elem_id, "player", setup, "mountPlayer", f"config: CONFIG, ...{events}, {keep}")
+    alive = "alive: () => fetch('/gradio_api/app_id', { signal: AbortSignal.timeout(5000) })"
+    return _component(value, elem_id, "player", setup, "mountPlayer", f"config: CONFIG, ...{events}, {keep}, {alive}")
 
 
 @cache

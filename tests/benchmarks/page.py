@@ -28,12 +28,17 @@ page.launch(server_port=int(os.environ["PORT"]))
 """
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @contextmanager
 def served(*command: str) -> Iterator[tuple[str, float]]:
     """The address of a server and the seconds until its page first came."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url, began = f"http://127.0.0.1:{port}", time.perf_counter()
     server = subprocess.Popen(
         [sys.executable, *command], env=os.environ | {"PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"},

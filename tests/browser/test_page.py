@@ -281,17 +281,6 @@ def test_two_visitors_take_turns_and_the_second_is_told(visit):
     expect(second.page.locator("#player [role=alert]")).to_be_hidden()
 
 
-def test_a_reload_in_mid_run_shows_the_recorded_run_and_frees_the_model(visit):
-    visitor = visit()
-    visitor.open()
-    visitor.generate(**LONG)
-    visitor.wait("mode === 'live' && steps >= 1")
-    visitor.page.reload()
-    visitor.wait("mode === 'recorded' && steps > 0")
-    visitor.generate(prompt="B", length=8, steps=2, block_length=0)
-    visitor.wait("mode === 'finished' && steps === 2")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_player_transport_and_heatmap_without_sideways_scrolling(visit, scheme):
     visitor = visit(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)

@@ -26,8 +26,12 @@ def free_port() -> int:
 class Server:
     """`python app.py`, or another script that serves the page, in a process of its own; `before` runs in it first."""
 
-    def __init__(self, script: str = "app.py", before: Callable[[], None] | None = None, **environment: str) -> None:
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
+    def __init__(
+        self, script: str = "app.py", before: Callable[[], None] | None = None, port: int | None = None,
+        **environment: str,
+    ) -> None:  # fmt: skip
+        self.port = port = port or free_port()
+        self.url = f"http://127.0.0.1:{port}"
         offline = {"PORT": str(port), "HOST": "127.0.0.1", "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
         settings = os.environ | offline | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])} | environment
         self.process = subprocess.Popen(
@@ -41,6 +45,11 @@ class Server:
             except OSError:
                 assert self.process.poll() is None, "app.py ended"
                 assert time.monotonic() < deadline, "app.py did not answer within two minutes"
+
+    def kill(self) -> None:
+        """End it as a crash would: nobody is told."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
 
     def close(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)  # with the processes it forked

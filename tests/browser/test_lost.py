@@ -1,0 +1,113 @@
+"""A run that is cut off: the server dies, the network goes away, the page is loaded again."""
+
+import pytest
+from playwright.sync_api import expect
+from visitor import Server, Visitor
+from wire import Wire
+
+from dlm_core.words import languages
+
+WORDS = languages()["en"]
+LONG = {"prompt": "The cat", "length": 200, "steps": 200, "block_length": 0, "seed": 3}
+
+
+@pytest.fixture
+def visitor(visit):
+    """One whose browser may complain: that is what these tests are about."""
+    visitor = visit()
+    visitor.open()
+    return visitor
+
+
+def message(visitor):
+    return visitor.page.locator("#player [data-slot=message]")
+
+
+def resumed(visitor, reached):
+    """The run goes on from the step at which it was cut off, and stands in the tree as a branch of what was there."""
+    visitor.wait(f"mode === 'stopped' && steps >= {reached} && step === steps && !playing")
+    expect(message(visitor)).to_have_text(WORDS["player.cut"])
+    reached = visitor.state()["steps"]
+    visitor.page.click("#player [data-action=resume]")
+    expect(visitor.page.locator("#branches .tree li")).to_have_count(2)
+    expect(visitor.page.locator("#branches .tree li").nth(1)).to_contain_text(f"from step {reached}")
+    visitor.wait(f"mode === 'live' && steps > 0 && steps < {LONG['steps'] - reached}")
+    expect(message(visitor)).to_be_hidden()
+    visitor.page.click("#stop")
+    visitor.wait("mode === 'stopped'")
+
+
+def test_a_server_that_dies_leaves_the_run_on_screen_and_one_that_comes_back_goes_on_with_it(browser):
+    server = Server()
+    visitor = Visitor(browser, server.url)
+    try:
+        visitor.open()
+        visitor.generate(**LONG)
+        visitor.wait("mode === 'live' && steps > 5")
+        server.kill()
+        expect(message(visitor)).to_have_text(WORDS["player.lost"])
+        visitor.wait("mode === 'stopped' && steps > 5")
+        reached = visitor.state()["steps"]
+        visitor.page.locator("#player [data-role=scrubber]").fill("2")
+        visitor.wait("step === 2 && !playing")
+        server = Server(port=server.port)
+        resumed(visitor, reached)
+        visitor.page.click("#tab-runs-button")
+        expect(visitor.page.locator("#runs .kept-list li:not(.empty)")).to_have_count(2)
+    finally:
+        visitor.context.close()
+        server.close()
+
+
+def test_a_reload_in_mid_run_keeps_the_run_as_far_as_it_came_and_frees_the_model(visitor):
+    visitor.generate(**LONG)
+    visitor.wait("mode === 'live' && steps >= 3")
+    visitor.page.reload()
+    resumed(visitor, 3)
+    visitor.generate(prompt="B", length=8, steps=2, block_length=0)
+    visitor.wait("mode === 'finished' && steps === 2")
+    visitor.page.reload()
+    visitor.wait("mode === 'recorded' && steps > 2")
+    expect(message(visitor)).to_be_hidden()
+
+
+@pytest.fixture
+def wired(browser, server):
+    """A visitor behind a network of their own, and that network."""
+    wire = Wire(server.port)
+    visitor = Visitor(browser, wire.url)
+    visitor.open()
+    yield visitor, wire
+    wire.cut()
+    visitor.context.close()
+
+
+def test_a_network_that_holds_still_is_told_and_the_run_catches_up_when_it_moves_again(wired):
+    visitor, wire = wired
+    visitor.generate(**LONG)
+    visitor.wait("mode === 'live' && steps >= 3")
+    wire.hold()
+    expect(message(visitor)).to_have_text(WORDS["player.lost"])
+    visitor.wait("mode === 'stopped' && steps >= 3")
+    reached = visitor.state()["steps"]
+    wire.release()
+    visitor.wait(f"steps > {reached} && (mode === 'live' || mode === 'finished')")
+    expect(message(visitor)).to_be_hidden()
+    visitor.page.click("#stop")
+    visitor.wait("mode === 'stopped' || mode === 'finished'")
+
+
+def test_a_network_that_breaks_frees_the_model_and_the_run_goes_on_when_it_is_mended(wired, visit):
+    visitor, wire = wired
+    visitor.generate(**LONG)
+    visitor.wait("mode === 'live' && steps > 5")
+    wire.cut()
+    other = visit()
+    other.open()
+    other.generate(prompt="B", length=8, steps=2, block_length=0)
+    other.wait("mode === 'finished' && steps === 2")
+    expect(message(visitor)).to_have_text(WORDS["player.lost"])
+    reached = visitor.state()["steps"]
+    assert reached < LONG["steps"]
+    wire.mend()
+    resumed(visitor, reached)
