@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.benchmarks.measure import Row
 
-GROUPS = ("steps", "shares", "orders", "published", "page")
+GROUPS = ("steps", "shares", "orders", "published", "growth", "page", "machines")
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- measured: printed by make bench -->\n", "<!-- /measured -->\n"
 

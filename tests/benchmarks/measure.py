@@ -5,6 +5,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from torch import Tensor
+
+from dlm_core.denoiser import Denoiser
 from dlm_core.policies import POLICIES, make_policy, parameters
 
 FOR_MASKS = [name for name in POLICIES if make_policy(name).for_masks]
@@ -16,6 +19,21 @@ class Row(NamedTuple):
     ratio: float
     measured: str
     short: bool = False  # shown before the details
+
+
+class Timed:
+    """A denoiser that adds up the seconds spent in it."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.denoiser, self.seconds, self.calls = denoiser, 0.0, 0
+        self.vocab_size, self.mask_token_id = denoiser.vocab_size, denoiser.mask_token_id
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        began = time.perf_counter()
+        logits = self.denoiser(ids, positions)
+        self.seconds += time.perf_counter() - began
+        self.calls += 1
+        return logits
 
 
 def side_by_side(*sides: Callable[[], object], repeats: int = 7) -> list[float]:

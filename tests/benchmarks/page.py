@@ -36,13 +36,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(*command: str) -> Iterator[tuple[str, float]]:
-    """The address of a server and the seconds until its page first came."""
+def served(*command: str, **environment: str) -> Iterator[tuple[str, float, int]]:
+    """The address of a server, the seconds until its page first came, and its process."""
     port = free_port()
     url, began = f"http://127.0.0.1:{port}", time.perf_counter()
     server = subprocess.Popen(
-        [sys.executable, *command], env=os.environ | {"PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | {"PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"} | environment,
     )  # fmt: skip
     try:
         while True:
@@ -53,7 +53,7 @@ def served(*command: str) -> Iterator[tuple[str, float]]:
                 if server.poll() is not None:
                     raise RuntimeError(f"the server ended with {server.returncode}") from error
                 time.sleep(0.02)
-        yield url, time.perf_counter() - began
+        yield url, time.perf_counter() - began, server.pid
     finally:
         server.terminate()
         server.wait()
@@ -89,7 +89,7 @@ def rows() -> Iterator[Row]:
     )
     firsts: list[tuple[float, float]] = []
     for _ in range(3):
-        with served("app.py") as (_, mine), served("-c", PLAIN) as (_, bare):
+        with served("app.py") as (_, mine, _), served("-c", PLAIN) as (_, bare, _):
             firsts.append((mine, bare))
     mine, bare = (median(side) for side in zip(*firsts))
     yield Row(
@@ -98,7 +98,7 @@ def rows() -> Iterator[Row]:
         f"{mine:.1f} and {bare:.1f} s",
         True,
     )
-    with served("app.py") as (url, _):
+    with served("app.py") as (url, _, _):
         visit(url)
         alone = visit(url)
         for clients in (1, 8, 20):

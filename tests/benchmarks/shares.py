@@ -5,37 +5,21 @@ import time
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from dlm_core.engine import Request, plan
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.policies import make_policy
 from dlm_core.sampler import sample
 from dlm_core.trace import Trace
-from tests.benchmarks.measure import FOR_MASKS, OPEN, Row, settings
+from tests.benchmarks.measure import FOR_MASKS, OPEN, Row, Timed, settings
 
 STEPS = 64
-
-
-class Timed:
-    """A denoiser that adds up the seconds spent in it."""
-
-    def __init__(self, model: LoadedModel) -> None:
-        self.denoiser, self.seconds, self.calls = model.denoiser, 0.0, 0
-        self.vocab_size, self.mask_token_id = model.denoiser.vocab_size, model.mask_token_id
-
-    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
-        began = time.perf_counter()
-        logits = self.denoiser(ids, positions)
-        self.seconds += time.perf_counter() - began
-        self.calls += 1
-        return logits
 
 
 def run(model: LoadedModel, name: str, temperature: float, recording: bool) -> tuple[float, float]:
     """The share outside the denoiser, and milliseconds a forward."""
     params = settings(name, STEPS, temperature)
-    agreed, timed = plan(model, Request("Once upon a time", name, OPEN, params=params)), Timed(model)
+    agreed, timed = plan(model, Request("Once upon a time", name, OPEN, params=params)), Timed(model.denoiser)
     trace = Trace.begin(
         model=model.describe(), prompt="", canvas=agreed.canvas.ids, fixed=agreed.canvas.fixed,
         policy=agreed.settings, windows=agreed.windows, seed=0, top_k=5, versions={}, piece=model.piece,

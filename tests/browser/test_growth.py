@@ -71,7 +71,10 @@ def test_a_long_run_scrubs_tells_what_it_merges_and_is_exact_under_the_pointer(o
     assert exact > 4
 
 
-@pytest.mark.parametrize(("action", "start"), [("save-png", b"\x89PNG"), ("save-svg", b"<svg"), ("save", b"\x1f\x8b")])
+@pytest.mark.parametrize(
+    ("action", "start"),
+    [("save-page", b"<!doctype html"), ("save-png", b"\x89PNG"), ("save-svg", b"<svg"), ("save", b"\x1f\x8b")],
+)
 def test_a_long_run_can_be_kept(opened, action, start):
     opened.page.click("#player [data-role=keep] summary")
     with opened.page.expect_download() as download:
