@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 NAME = "unmask"
 STORE = 128 * 2**20  # bytes of memory for objects on the way; an answer's lines are small
+CROWDED = 5  # seconds that runs wait before one more replica starts for them
 RETRY = 0.1  # seconds at most between two looks for a replica that is free
 
 
@@ -81,8 +82,11 @@ def application(args: argparse.Namespace, limits: Limits) -> "Application":
     number: dict[str, Any] = {"num_replicas": least}
     if least < most:
         number = {
-            "autoscaling_config": AutoscalingConfig(min_replicas=least, max_replicas=most, target_ongoing_requests=1)
-        }
+            "autoscaling_config": AutoscalingConfig(
+                min_replicas=least, max_replicas=most, target_ongoing_requests=1,
+                upscale_delay_s=CROWDED, look_back_period_s=CROWDED,
+            )
+        }  # fmt: skip
     replica = Replica.options(
         **number, **patience, max_ongoing_requests=1,
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
