@@ -1,10 +1,12 @@
 import json
 import shutil
+from functools import partialmethod
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from dlm_core.engine import LocalEngine, Request
 from dlm_core.models import BUNDLED, ModelError, load_model
 
 PROMPTS = [
@@ -119,3 +121,32 @@ def test_missing_weights_are_named(folder):
         index.write_text(json.dumps(table))
     with pytest.raises(ModelError, match=r"lacks 1 weights, the first is model\.layers\.0\.mlp\.up_proj"):
         load_model(folder)
+
+
+@pytest.mark.parametrize("family", ["LLaDA", "SDAR"])
+def test_a_compiled_network_gives_the_answers_of_the_network(saved, family, monkeypatch):
+    graphs = []
+
+    def backend(graph, _example):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend=backend))
+    plain, compiled = load_model(saved(family)), load_model(saved(family), compiled=True)
+    canvas = plain.canvas(plain.encode_prompt("the cat"), 12)
+    ids, asked = torch.tensor(canvas.ids)[None], torch.arange(len(canvas))
+    before = len(graphs)
+    with torch.inference_mode():
+        torch.testing.assert_close(compiled.denoiser(ids, asked), plain.denoiser(ids, asked))
+    assert 0 < before == len(graphs), "another length needs no other graph"
+
+
+def test_where_the_compiler_cannot_the_model_is_as_it_was(saved, monkeypatch, caplog):
+    def broken(graph, _example):
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend=broken))
+    model = load_model(saved("LLaDA"), compiled=True)
+    assert "is not compiled" in caplog.text
+    lines = list(LocalEngine(model).run(Request("the cat", length=8, params={"steps": 2})))
+    assert '"end":"finished"' in lines[-1]

@@ -5,6 +5,7 @@ damaged becomes one `ModelError` sentence that says what to do.
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -42,6 +43,8 @@ from dlm_core.trace import Piece
 
 BUNDLED = Path(__file__).parents[2] / "assets" / "model"
 CACHES = ("prefix", "dual")  # approximate, and never on by themselves
+REHEARSED = (24, 40)  # two lengths: what is compiled for one alone is compiled again for the next
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +138,7 @@ class LoadedModel:
 
 def load_model(
     name_or_path: str | Path = "bundled", *, revision: str | None = None, device: str = "auto", dtype: str = "auto",
-    watch: Watch | None = None,
+    watch: Watch | None = None, compiled: bool = False,
 ) -> LoadedModel:  # fmt: skip
     """Load a model by name: "bundled", a folder, or a repository of the hub.  Raises `ModelError` with one sentence.
 
@@ -143,7 +146,8 @@ def load_model(
     weights or more where the CPU has units for it; elsewhere bfloat16.  `revision` is a branch, tag or commit of a
     repository.  `watch` is told how far it is, and may end it by raising `Cancelled`; one such loading at a time.
     On the device "meta" no weights are read: such a model says everything of itself, reads prompts and checks requests,
-    but cannot be run.
+    but cannot be run.  `compiled` spends the time that torch.compile takes now, so that every forward is faster; where
+    there is no compiler, or it cannot, the model is as it would have been.
     """
     name = str(name_or_path)
     where = f"the model {name!r}"
@@ -175,7 +179,28 @@ def load_model(
     except (RuntimeError, MemoryError) as error:
         raise ModelError(sentence(where, error)) from error
     commit = folder.name if folder.parent.name == "snapshots" else fingerprint(folder, watch)
-    return _assemble(family, said, name if name == "bundled" else _short(name, folder), commit, model, tokenizer, where)
+    short = name if name == "bundled" else _short(name, folder)
+    loaded = _assemble(family, said, short, commit, model, tokenizer, where)
+    if compiled and not hollow:
+        _compile(loaded)
+    return loaded
+
+
+def _compile(loaded: LoadedModel) -> None:
+    """Compile the network for canvases of any length, by asking it about two; if that fails, leave it as it was.
+
+    A run begins with ids from elsewhere and goes on with those it made in inference mode: each kind is compiled.
+    """
+    network = loaded.model.base_model
+    network.compile(dynamic=True)
+    canvases = [torch.tensor(loaded.canvas([], length).ids)[None] for length in REHEARSED]
+    try:
+        with torch.inference_mode():
+            for ids in [*canvases, *[ids.clone() for ids in canvases]]:
+                loaded.denoiser(ids, torch.arange(ids.shape[1]))
+    except Exception as error:  # no compiler, or one that does not know this network: of many kinds, and none matters
+        network._compiled_call_impl = None
+        _log.warning("%s is not compiled: %s", loaded.name, str(error).strip().splitlines()[:1])
 
 
 def _filled(

@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--device", default="auto", help='of each replica: "auto", "cpu", "cuda" or "mps"')
     options.add_argument("--cpus", type=share, default=1, help="processors for each replica (default: 1)")
     options.add_argument("--gpus", type=share, default=0, help="GPUs for each replica, which can be a part of one")
+    options.add_argument(
+        "--compile", action="store_true", help="compile the network while a replica starts; as it is where that fails"
+    )
     options.add_argument("--address", help='a running cluster, "auto" on one of its machines (default: start one here)')
     options.add_argument("--host", default="127.0.0.1", help="where pages find it (default: 127.0.0.1)")
     options.add_argument("--port", type=int, default=8000, help="default: 8000")
@@ -91,7 +94,7 @@ def application(args: argparse.Namespace, limits: Limits) -> "Application":
         **number, **patience, max_ongoing_requests=1,
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
         request_router_config=RequestRouterConfig(max_backoff_s=RETRY),
-    ).bind(args.model, args.revision, args.device, limits)  # fmt: skip
+    ).bind(args.model, args.revision, args.device, args.compile, limits)  # fmt: skip
     # whoever waits, waits at the desk, and more may knock than the line takes in
     desk = Desk.options(
         **patience, max_ongoing_requests=10 * limits.queue, ray_actor_options={"num_cpus": 0}

@@ -28,8 +28,9 @@ AT_THE_DESK = ("about", "opening")  # answered without weights, so at once
 class Replica:
     """A model that answers one question at a time."""
 
-    def __init__(self, model: str, revision: str | None, device: str, limits: Limits) -> None:
-        self._engine = LocalEngine(load_model(model, revision=revision, device=device), limits)
+    def __init__(self, model: str, revision: str | None, device: str, compiled: bool, limits: Limits) -> None:
+        loaded = load_model(model, revision=revision, device=device, compiled=compiled)
+        self._engine = LocalEngine(loaded, limits)
 
     async def __call__(self, question: str, body: bytes) -> AsyncIterator[str]:
         """The lines of an answer, as many at once as there are; an empty one first: it has begun.
