@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dlm_core.conversation import begun
 from dlm_core.policies import POLICIES, parameters
 
 FLAGS = {  # policy parameters with a flag of their own, and what they mean in a phrase
@@ -32,6 +33,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--model", default="bundled", help='"bundled", a folder, or owner/name on the hub (default: bundled)'
     )
+    options.add_argument("--system", help="what a model that chats is told before the conversation begins")
+    options.add_argument("--after", type=Path, metavar="RUN", help="the prompt follows up on the answer of this run")
     options.add_argument("--revision", help="branch, tag or commit, for a model on the hub")
     options.add_argument("--policy", help=f"one of {', '.join(POLICIES)} (default: the model's; bundled: llada)")
     options.add_argument("--length", type=int, help="positions to fill behind the prompt (default: the model's, or 96)")
@@ -86,7 +89,10 @@ def run(args: argparse.Namespace) -> None:
     model = load_model(args.model, revision=args.revision)
     policy, length = args.policy or model.policy, model.length if args.length is None else args.length
     given = ({} if args.policy else dict(model.settings)) | given
-    request = Request(args.prompt, policy, length, args.block_length, args.seed, given, cache=args.cache)
+    said = begun(args.system, Trace.load(args.after).conversation() if args.after else ())
+    request = Request(
+        args.prompt, policy, length, args.block_length, args.seed, given, cache=args.cache, conversation=said
+    )
     engine = LocalEngine(model)
     trace = Trace.parse("".join(engine.run(request)).encode())
     if args.out:

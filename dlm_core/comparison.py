@@ -100,10 +100,8 @@ def standing(trace: Trace, foresight: ndarray | None = None, hindsight: ndarray 
 
 def _told(trace: Trace) -> ndarray:
     """The positions behind the prompt that hold text, up to the first stop token and with it."""
-    model, ids = trace.header["model"], trace.canvas(len(trace.steps))
-    written = np.flatnonzero(~trace.fixed_now() & (ids != model["mask"]))
-    ends = np.flatnonzero(np.isin(ids[written], model["stop"]))
-    return written[: ends[0] + 1] if ends.size else written
+    written = np.flatnonzero(~trace.fixed_now() & (trace.canvas(len(trace.steps)) != trace.header["model"]["mask"]))
+    return written[written <= trace.end()]
 
 
 def _readable(trace: Trace, told: ndarray) -> float | None:

@@ -24,6 +24,7 @@ import dlm_core.zerogpu as zerogpu
 from dlm_core.autoregressive import autoregressive
 from dlm_core.beliefs import believe
 from dlm_core.canvas import Canvas
+from dlm_core.conversation import Message, checked
 from dlm_core.edit import Cell, edited, pinned
 from dlm_core.lesson import MAX_TOKENS, Kind, Lesson, lesson
 from dlm_core.limits import Limits
@@ -44,8 +45,9 @@ class Request:
     """What a visitor asks for; `params` go to the policy under its own names.
 
     `block_length` None is one block, or the model's own blocks where it has any.  With a `canvas`, or the `cells` of a
-    text under edit, its masks are filled in, and `prompt`, `length` and `pins` count for nothing.  `pins` are words by
-    their position behind the prompt; `windows` are worked on in place of blocks; `branch` says in the run file which
+    text under edit, its masks are filled in, and all that makes a canvas of a prompt counts for nothing: `prompt`,
+    `conversation` (what was said before it, for a model that chats), `length`, and `pins`, words by their position
+    behind the prompt; `windows` are worked on in place of blocks; `branch` says in the run file which
     run this one continues.  `model` is a name of the menu, None the one that is there.  `cache` "prefix" or "dual" has
     the model approximate, with fewer positions computed.
     """
@@ -63,6 +65,7 @@ class Request:
     branch: Mapping[str, Any] | None = None
     model: str | None = None
     cache: str | None = None
+    conversation: Sequence[Message] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class About:
     masks: bool = True  # its noise is a mask; else random tokens
     rightward: bool = True  # it also writes left to right
     chats: bool = False
+    caches: tuple[str, ...] = ()  # approximate ones that it can have
 
 
 def about(model: LoadedModel) -> About:
@@ -88,7 +92,7 @@ def about(model: LoadedModel) -> About:
     masks = model.mask_token_id is not None
     return About(
         model.name, model.revision, model.context, suited(masks, model.policy), model.policy, model.settings,
-        model.length, model.starts, model.block_length, masks, model.ar_logits is not None, model.chats,
+        model.length, model.starts, model.block_length, masks, model.ar_logits is not None, model.chats, model.caches,
     )  # fmt: skip
 
 
@@ -208,11 +212,12 @@ def _canvas(model: LoadedModel, request: Request) -> Canvas:
 
 def _prompted(model: LoadedModel, request: Request) -> Canvas:
     length = whole("length", request.length, 1, model.context - 1 - len(model.closing))
-    ids = model.encode_prompt(request.prompt)
+    ids = model.encode_prompt(request.prompt, checked(request.conversation))
     room = max(0, model.context - len(ids) - len(model.closing))
     if length > room:
         raise ValueError(
-            f"the prompt and the length must fit the model's {model.context} positions: the prompt takes {len(ids)}, "
+            f"the prompt and the length must fit the model's {model.context} positions: the prompt"
+            f"{' and the conversation before it take' if request.conversation else ' takes'} {len(ids)}, "
             f"so the length can be at most {room}, got {length}"
         )
     return pinned(model, model.canvas(ids, length, request.seed), len(ids), length, request.pins)
@@ -320,8 +325,13 @@ class LocalEngine:
             model=self.model.describe(), prompt=request.prompt, canvas=agreed.canvas.ids, fixed=agreed.canvas.fixed,
             policy=agreed.settings, windows=agreed.windows, seed=agreed.seed, top_k=TOP_K,
             versions={name: version(name) for name in ("torch", "transformers")}, piece=self.model.piece,
-            branch=request.branch, cache=request.cache,
+            branch=request.branch, cache=request.cache, conversation=self._said(request),
         )  # fmt: skip
+
+    def _said(self, request: Request) -> Sequence[Message] | None:
+        """What was said before the question, where the canvas is one question."""
+        asked = self.model.chats and request.canvas is None and request.cells is None
+        return request.conversation if asked else None
 
     def _lines(self, trace: Trace, request: Request, stop: threading.Event) -> Iterator[str]:
         with self.line.place() as ticket:

@@ -38,7 +38,7 @@ def pack(request: Request) -> dict[str, Any]:
         "canvas": canvas and {"ids": canvas.ids.tolist(), "fixed": canvas.fixed.tolist()},
         "cells": cells and [list(cell) for cell in cells], "pins": list(map(list, request.pins.items())),
         "windows": request.windows and [list(window) for window in request.windows], "branch": request.branch,
-        "cache": request.cache,
+        "cache": request.cache, "conversation": list(request.conversation),
     }  # fmt: skip
 
 
@@ -61,6 +61,7 @@ def unpack(record: Mapping[str, Any]) -> Request:
             windows=windows and [(int(lo), int(hi)) for lo, hi in windows],
             branch=record.get("branch") and dict(record["branch"]),
             cache=record.get("cache"),
+            conversation=record.get("conversation", ()),
         )
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"this is no request ({str(error)[:80]})") from error
@@ -153,7 +154,7 @@ class RemoteEngine:
             told = json.loads(self._answer("about", b""))
         except LostError as error:
             return BrokenEngine(str(error)).about()
-        return About(**told | {"policies": tuple(told["policies"])})
+        return About(**told | {name: tuple(told[name]) for name in ("policies", "caches")})
 
     def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
         """As `LocalEngine.run`; nothing is asked for a place in line before the first line is."""

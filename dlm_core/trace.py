@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy import ndarray
 
+from dlm_core.conversation import Message, answered, checked
 from dlm_core.step import Step
 
 SCHEMA = 1
@@ -264,11 +265,12 @@ class Trace:
         piece: Callable[[int], Piece],
         branch: Mapping[str, Any] | None = None,
         cache: str | None = None,
+        conversation: Sequence[Message] | None = None,
     ) -> "Trace":
         """Open a run: `model` needs name, vocab_size, mask and stop; `policy` a name and its parameters.
 
         `branch` says which run this one continues, and from where; `cache` which one made the model's answers
-        approximate.
+        approximate; `conversation` what was said before the prompt, where that was put to a model that chats.
         """
         header = {
             "unmask": SCHEMA,
@@ -284,6 +286,7 @@ class Trace:
         }
         header |= {"branch": dict(branch)} if branch else {}
         header |= {"cache": {"kind": cache, "approximate": True}} if cache else {}
+        header |= {} if conversation is None else {"conversation": [dict(message) for message in conversation]}
         trace = cls(header)
         trace._piece = piece
         trace._write(header, header["canvas"])
@@ -496,18 +499,38 @@ class Trace:
         return np.array(self.header["canvas"], dtype=np.int64) if steps == 0 else self.steps[steps - 1].after
 
     def text(self) -> str:
-        """The canvas as it stands now, in words: without masks, and only up to the first stop token."""
-        mask, stop = self.header["model"]["mask"], set(self.header["model"]["stop"])
-        data, fixed = b"", self.fixed_now()
-        for position, token in enumerate(self.canvas(len(self.steps)).tolist()):
-            if token in stop and not fixed[position]:
-                break
+        """The canvas as it stands now, in words: without masks, and only up to where the text ends.
+
+        In a conversation, the answer alone.
+        """
+        mask, ids, fixed, data = self.header["model"]["mask"], self.canvas(len(self.steps)), self.fixed_now(), b""
+        begin = int(np.argmin(fixed)) if "conversation" in self.header else 0
+        for token in ids[begin : self.end()].tolist():
             if token != mask:
                 piece = self.pieces.get(token, "")
                 data += piece if isinstance(piece, bytes) else piece.encode()
         text = data.decode("utf-8", errors="replace")
         # byte-level tokenizers put a space before the first word
         return text if self.header["prompt"].startswith(" ") else text.removeprefix(" ")
+
+    def conversation(self) -> list[Message]:
+        """What was said, with this run's question and answer at its end; ValueError where it is none."""
+        if "conversation" not in self.header:
+            raise ValueError(f"the run of {self.header['model']['name']} is no answer in a conversation")
+        return answered(self.header["conversation"], self.header["prompt"], self.text())
+
+    def end(self) -> int:
+        """Where the text ends as it stands now: at a written stop token, or at tokens that in their order say so.
+
+        The length of the canvas where it does not end.
+        """
+        ids, free, model = self.canvas(len(self.steps)), ~self.fixed_now(), self.header["model"]
+        ends = free & np.isin(ids, model["stop"])
+        if ending := model.get("ending"):
+            for at in np.flatnonzero(free & (ids == ending[0])):
+                here = slice(at, at + len(ending))
+                ends[at] |= free[here].all() and np.array_equal(ids[here], ending)
+        return int(np.argmax(ends)) if ends.any() else len(ids)
 
     def commit_step(self) -> ndarray:
         """Index of the step that last wrote each position of the canvas as it stands now.
@@ -552,6 +575,8 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
     _need(model, "name", str)
     if not all(type(token) is int for token in _need(model, "stop", list)):
         raise ValueError("the field 'stop' must hold token ids")
+    if not all(type(token) is int for token in _need({"ending": []} | model, "ending", list)):
+        raise ValueError("the field 'ending' must hold token ids")
     if not isinstance(model.get("revision"), (str, type(None))):
         raise ValueError("the field 'revision' must be a string or null")
     _need(model, "mask", (int, type(None)))
@@ -572,6 +597,8 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
     _need(record, "seed", int)
     if "cache" in record:
         _need(_need(record, "cache", dict), "kind", str)
+    if "conversation" in record:
+        checked(record["conversation"])
     return record
 
 

@@ -87,6 +87,25 @@ def llada(folder):
     return folder
 
 
+def modernbert_chat(folder, silence=0.0):
+    """As dllm-hub/ModernBERT-base-chat-v0.1: ModernBERT, and no template in its tokenizer.
+
+    `silence` is added to the logit of the token that ends a text, so that some answers do end.
+    """
+    folder = folder / "ModernBERT-base-chat-v0.1"
+    roles = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    size = checkpoints.byte_level(folder, [*roles.values()], **roles)
+    config = transformers.ModernBertConfig(
+        vocab_size=size, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
+        max_position_embeddings=256, bos_token_id=size - 3, eos_token_id=size - 2, pad_token_id=size - 4,
+        cls_token_id=size - 3, sep_token_id=size - 2,
+    )  # fmt: skip
+    model = checkpoints.weights(transformers.ModernBertForMaskedLM, config)
+    model.decoder.bias.data[size - 2] += silence
+    model.save_pretrained(folder)
+    return folder
+
+
 DREAM = (Qwen2Config, "DreamModel", "Dream", "<|mask|>")
 A2D = (Qwen3Config, "A2DQwen3LMHeadModel", "a2d-qwen3", "<|mask|>")
 QWEN3 = {"head_dim": 8}

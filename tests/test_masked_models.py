@@ -1,6 +1,7 @@
 """Any masked language model, from a folder in the published layout."""
 
 import checkpoints
+import layouts
 import pytest
 import torch
 import transformers
@@ -147,17 +148,8 @@ def test_models_of_other_kinds_are_refused_before_their_weights_are_read(tmp_pat
 
 
 @pytest.fixture(scope="session")
-def chat(saved, tmp_path_factory):
-    """The layout of dllm-hub/ModernBERT-base-chat-v0.1: ModernBERT, and no template in its tokenizer."""
-    folder = tmp_path_factory.mktemp("hub") / "ModernBERT-base-chat-v0.1"
-    roles = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-    size = checkpoints.byte_level(folder, [*roles.values()], **roles)
-    known = {"pad_token_id": size - 4, "cls_token_id": size - 3, "sep_token_id": size - 2}
-    config = transformers.ModernBertConfig(
-        vocab_size=size, **SMALL, max_position_embeddings=256, bos_token_id=size - 3, eos_token_id=size - 2, **known
-    )
-    checkpoints.weights(transformers.ModernBertForMaskedLM, config).save_pretrained(folder)
-    return load_model(folder)
+def chat(tmp_path_factory):
+    return load_model(layouts.modernbert_chat(tmp_path_factory.mktemp("hub")))
 
 
 def test_a_chat_checkpoint_is_asked_through_its_template(chat):

@@ -18,7 +18,8 @@ from dlm_core.ui.denoise import Stops, opened, request_of, show_parameters, star
 def test_every_policy_of_the_menu_runs_with_what_the_page_offers(policy, bundled):
     about = LocalEngine(bundled).about()
     controls = {name: starting_value(policy, name, about) for name in words.PARAMETERS}
-    request = request_of("The cat", policy, 16, 8, 1, controls | {"steps": 8, "num_steps": 8})
+    plain = {"length": 16, "block_length": 8, "seed": 1, "steps": 8, "num_steps": 8}
+    request = request_of("The cat", policy, controls | plain, about)
     trace = Trace.parse("".join(LocalEngine(bundled).run(request)).encode())
     assert trace.totals["end"] == "finished", trace.totals
     assert set(trace.header["policy"]) == {"name", *parameters(policy)}

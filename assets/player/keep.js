@@ -31,11 +31,15 @@ function replayOf(shell, lines) {
 
 // The query that repeats a run in the page; null where settings cannot tell what the canvas was.
 function linkQuery(header) {
-  const { prompt, canvas, fixed, windows, policy, seed, model } = header, mask = model.mask, head = fixed.length ? fixed[0][1] : 0;
+  const { prompt, canvas, fixed, windows, policy, seed, model, cache, conversation = [] } = header, mask = model.mask, head = fixed.length ? fixed[0][1] : 0;
   const plain = fixed.length < 2 && (!fixed.length || fixed[0][0] === 0) && canvas.slice(head).every((id) => id === mask);
   if (!plain) return null;
   const { name, ...params } = policy, settings = { prompt, policy: name, ...params, length: canvas.length - head, seed };
   if (windows.length > 1) settings.block_length = windows[0][1] - windows[0][0];
+  const system = conversation.find(({ role }) => role === "system"), turns = conversation.filter((message) => message !== system);
+  if (system) settings.system = system.content;
+  if (turns.length) settings.conversation = JSON.stringify(turns);
+  if (cache) settings.cache = cache.kind;
   Object.assign(settings, { model: model.name, revision: model.revision, run: 1 });
   const told = Object.entries(settings).filter(([, value]) => value !== null && typeof value !== "object");
   return new URLSearchParams(told.map(([key, value]) => [key, String(value)])).toString();

@@ -188,10 +188,12 @@ function tokenAt(run, at, i, firstStop) {
 
 const ABSENT = { state: "absent", id: -1, shown: -1, commit: -1, confidence: NaN };
 
-// Where in `run.order` the text ends.
+// Where in `run.order` the text ends: at a stop token, or at tokens that in their order say so.
 function firstStopAt(run, at) {
-  const ids = stateAfter(run, at).ids, stop = new Set(run.header.model.stop), end = run.order.findIndex((i) => !run.fixed[i] && stop.has(ids[i]));
-  return end < 0 ? Infinity : end;
+  const { stop, ending = [] } = run.header.model, ids = stateAfter(run, at).ids, stops = new Set(stop), here = run.order.filter((i) => ids[i] >= 0);
+  const says = (id, place) => place < here.length && !run.fixed[here[place]] && ids[here[place]] === id;
+  const end = here.findIndex((i, place) => !run.fixed[i] && (stops.has(ids[i]) || (ending.length && ending.every((id, n) => says(id, place + n)))));
+  return end < 0 ? Infinity : run.rank[here[end]];
 }
 
 // Display text of every position.  Tokens that are only part of a character are joined with their neighbours: each

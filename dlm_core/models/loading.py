@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from dlm_core.canvas import Canvas, aligned, blocks
+from dlm_core.conversation import Message
 from dlm_core.denoiser import Banned, Denoiser, Shifted
 from dlm_core.models.hub import ModelError, allowed, fetched, locate, read_config, sentence
 from dlm_core.models.memory import available
@@ -38,7 +39,7 @@ from dlm_core.models.networks import (
 from dlm_core.models.older import as_before
 from dlm_core.models.progress import Progress, Watch, reading, shards
 from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, Attention, Family, recognise
-from dlm_core.models.text import Message, Text
+from dlm_core.models.text import Text
 from dlm_core.trace import Piece
 
 BUNDLED = Path(__file__).parents[2] / "assets" / "model"
@@ -60,6 +61,7 @@ class LoadedModel:
     stop_ids: tuple[int, ...]  # end of text: everything behind the first one is a tail
     context: int  # positions at most, prompt included
     ar_logits: Callable[[Tensor], Tensor] | None = None  # ids to next-token logits, where it was trained for that too
+    ending: tuple[int, ...] = ()  # tokens that in this order end a text too
     closing: tuple[int, ...] = ()  # what stands behind every text, fixed
     attention: Attention = "full"
     block_length: int | None = None  # of its attention; None: it sees everything
@@ -77,11 +79,16 @@ class LoadedModel:
         """This model with denoisers that approximate, by a prefix or a dual cache; ValueError where it cannot be."""
         if kind not in CACHES:
             raise ValueError(f"cache must be one of {', '.join(CACHES)}, got {kind!r}")
-        if self.attention not in ("full", "dual"):
+        if not self.caches:
             raise ValueError(
                 f"an approximate cache is for decoders that see the whole canvas, and {self.name} is none: leave it out"
             )
         return replace(self, build=lambda _: self.build(kind))
+
+    @property
+    def caches(self) -> tuple[str, ...]:
+        """The approximate caches that it can have: only a decoder that sees the whole canvas has any."""
+        return CACHES if self.attention in ("full", "dual") else ()
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -92,9 +99,12 @@ class LoadedModel:
         """Whether a prompt is put as a question, through a chat template, and may be a conversation."""
         return self.text.template is not None
 
-    def encode_prompt(self, prompt: str | Sequence[Message]) -> list[int]:
-        """Token ids before the part to be written; "[MASK]" in a prompt is six characters, not a mask."""
-        return self.text.encode(prompt)
+    def encode_prompt(self, prompt: str | Sequence[Message], said: Sequence[Message] = ()) -> list[int]:
+        """Token ids before the part to be written; "[MASK]" in a prompt is six characters, not a mask.
+
+        `said` is the conversation before the prompt; ValueError where the model, or its chat template, takes none.
+        """
+        return self.text.encode(prompt, said)
 
     def piece(self, token_id: int) -> Piece:
         """The text of one token; its bytes if it is only part of a character; nothing for control tokens."""
@@ -126,14 +136,14 @@ class LoadedModel:
 
     def describe(self) -> dict[str, Any]:
         """What a run file says of the model."""
-        room = self.settings.get("expand_id")
+        more = {"expand": self.settings.get("expand_id"), "ending": list(self.ending)}
         return {
             "name": self.name,
             "revision": self.revision,
             "vocab_size": self.denoiser.vocab_size,
             "mask": self.mask_token_id,
             "stop": list(self.stop_ids),
-        } | ({} if room is None else {"expand": room})
+        } | {name: value for name, value in more.items() if value}
 
 
 def load_model(
@@ -379,7 +389,7 @@ def _assemble(
     if family.attention == "masked":
         first, last = tokenizer.cls_token_id, tokenizer.sep_token_id
         opening, closing = [first], [] if template else [last]
-        ends = {last, tokenizer.pad_token_id} if template else set()
+        ends = {last, tokenizer.pad_token_id, known.get(family.ending)} if template else set()
     stop = tuple(sorted(token for token in ends if token is not None))
     block = next((said[at] for at in family.block_fields if isinstance(said.get(at), int)), family.block_length)
     if block is None and family.attention == "block":
@@ -394,6 +404,7 @@ def _assemble(
         name=name, revision=revision, text=text, model=model, mask_token_id=mask, stop_ids=stop,
         build=_builder(family, model, mask, block, banned), context=_context(model, tokenizer),
         ar_logits=_next_token(model) if family.attention == "dual" else None,
+        ending=() if family.ending in (None, *known) else tuple(text.plain(family.ending)),
         closing=tuple(t for t in closing if t is not None), attention=family.attention,
         block_length=block if family.attention in ("block", "canvas", "own") else None, length=family.length,
         starts=family.starts, policy=family.policy,

@@ -37,6 +37,7 @@ class Family:
     mask: str | None = None  # None: the tokenizer knows
     mask_id: int | None = None  # where neither tokenizer nor config.json does
     stop: tuple[str, ...] = ()  # ends of text beside the tokenizer's own
+    ending: str | None = None  # what ends an answer in plain text, where no token does
     expand: str | None = None  # the token that asks for room
     template: str | None = None  # a chat template where the checkpoint brings none
     template_options: Mapping[str, Any] = field(default_factory=dict)
@@ -139,7 +140,7 @@ FAMILIES = (
     ),
     Family(
         "ModernBERT chat", "AutoModelForMaskedLM", "masked", ("ModernBertForMaskedLM", "modernbert"),
-        "(?i)modernbert.*chat", template=QUESTIONS,
+        "(?i)modernbert.*chat", template=QUESTIONS, ending="[/Answer]",
     ),
 )  # fmt: skip
 

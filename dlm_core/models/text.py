@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from jinja2 import TemplateError
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerBase
 
+from dlm_core.conversation import USER, Message
 from dlm_core.trace import Piece
 
-Message = Mapping[str, str]  # role: system, user or assistant; content
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # how tokenizers of the SentencePiece kind write a lone byte
 
 
@@ -22,7 +23,7 @@ _BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # how tokenizers of the SentencePiece 
 class Text:
     """A tokenizer as the rest of the project uses one.
 
-    A prompt is a string, or a conversation where there is a chat `template`; a string is then the user's only turn.
+    A prompt is a string, or, where there is a chat `template`, a conversation; a string is then what the user says now.
     Plain text stands behind the token ids of `opening`.
     """
 
@@ -31,35 +32,40 @@ class Text:
     template: str | None = None
     template_options: Mapping[str, Any] = field(default_factory=dict)
 
-    def encode(self, prompt: str | Sequence[Message]) -> list[int]:
-        """Token ids of a prompt; "[MASK]" in it is six characters, not a mask."""
+    def encode(self, prompt: str | Sequence[Message], said: Sequence[Message] = ()) -> list[int]:
+        """Token ids of a prompt, and of what was `said` before it; "[MASK]" in it is six characters, not a mask."""
         if self.template is not None:
-            return self._chat([{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt)
-        if not isinstance(prompt, str):
+            return self._chat([*said, {"role": USER, "content": prompt}] if isinstance(prompt, str) else prompt)
+        if said or not isinstance(prompt, str):
             raise ValueError("this model continues text and does not chat: give it a text, not a conversation")
-        return [*self.opening, *self._plain(prompt)]
+        return [*self.opening, *self.plain(prompt)]
 
     def behind(self, text: str) -> list[int]:
         """Token ids of plain text that follows other text: a word is set off by a space, punctuation is not."""
-        joined = [*self._anchor, *self._plain(text)] if text[:1].isalnum() else self._plain(f"a{text}")
+        joined = [*self._anchor, *self.plain(text)] if text[:1].isalnum() else self.plain(f"a{text}")
         return joined[len(self._anchor) :]
 
-    def _plain(self, text: str) -> list[int]:
+    def plain(self, text: str) -> list[int]:
+        """Token ids of a text as it stands, in which nothing is a control token."""
         return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
 
     def _chat(self, messages: Sequence[Message]) -> list[int]:
         """The template is filled with placeholders, its control tokens looked up, and all else read as plain text."""
         contents = [message["content"] for message in messages]
         held = [{**message, "content": f"\ue000{i}\ue001"} for i, message in enumerate(messages)]
-        filled = self.tokenizer.apply_chat_template(
-            held, tokenize=False, add_generation_prompt=True, chat_template=self.template, **self.template_options
-        )
+        try:
+            filled = self.tokenizer.apply_chat_template(
+                held, tokenize=False, add_generation_prompt=True, chat_template=self.template, **self.template_options
+            )
+        except TemplateError as error:  # some templates know no system text
+            reason = str(error)[:200] or type(error).__name__
+            raise ValueError(f"this model's chat template does not take this conversation ({reason})") from error
         ids: list[int] = []
         for n, part in enumerate(self._control.split(filled)):
             if n % 2:
                 ids.append(self.tokenizer.convert_tokens_to_ids(part))
             elif part:
-                ids += self._plain(re.sub("\ue000(\\d+)\ue001", lambda hit: contents[int(hit[1])], part))
+                ids += self.plain(re.sub("\ue000(\\d+)\ue001", lambda hit: contents[int(hit[1])], part))
         return ids
 
     @cached_property
@@ -78,7 +84,7 @@ class Text:
     @cached_property
     def _anchor(self) -> list[int]:
         """A word to stand before a token: only behind one does a tokenizer say whether a token begins a new word."""
-        return self._plain("a")
+        return self.plain("a")
 
     @cached_property
     def _byte_of(self) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from dlm_core.engine import Request
+from dlm_core.library import Engine
 from dlm_core.ui import denoise, words
 
 _PYTHON = """\
@@ -44,10 +45,11 @@ console.log(steps);
 def settings_of(request: Request) -> dict[str, Any]:
     """A request as the arguments of `/denoise`."""
     params = dict(request.params)
+    more = {"model": request.model, "conversation": list(request.conversation), "cache": request.cache}
     return {
         "prompt": request.prompt, "policy": request.policy, "length": request.length,
         "block_length": request.block_length, "seed": request.seed, "params": params,
-    } | ({} if request.model is None else {"model": request.model})  # fmt: skip
+    } | {name: value for name, value in more.items() if value}  # fmt: skip
 
 
 def snippets(url: str, request: Request) -> list[str]:
@@ -61,7 +63,7 @@ def snippets(url: str, request: Request) -> list[str]:
     ]
 
 
-def build(controls: Sequence[gr.components.Component], using: gr.State, many: bool) -> None:
+def build(engine: Engine, controls: Sequence[gr.components.Component], using: gr.State, many: bool) -> None:
     """Lay the disclosure out inside the current Blocks; `controls` are the prompt, the policy and every setting.
 
     `using` is the model that the page uses, which is named where there are `many`.
@@ -77,9 +79,8 @@ def build(controls: Sequence[gr.components.Component], using: gr.State, many: bo
 
     def on_look(visitor: gr.Request, model: str, prompt: str, policy: str, *values: Any) -> list[str]:
         url = visitor.headers.get("origin") or f"http://{visitor.headers['host']}"
-        settings = dict(zip(names, values))
-        plain = [settings.pop(name) for name in denoise.PLAIN]
-        return snippets(url, denoise.request_of(prompt, policy, *plain, settings, model if many else None))
+        settings, about = dict(zip(names, values)), engine.about(model)
+        return snippets(url, denoise.request_of(prompt, policy, settings, about, model if many else None))
 
     changes = [control.change for control in controls[1:]]
     gr.on(

@@ -118,7 +118,7 @@ def build(engine: Engine, using: gr.State) -> tuple[gr.HTML, Follower]:
         try:
             about = engine.about(model)
             requests = [
-                denoise.request_of(text, name, size, blocks, number, own(name, settings, about), model)
+                Request(text or "", name, size, blocks or None, number, own(name, settings, about), model=model)
                 for name in policies
             ]
             yield from denoise.paced(panes(engine, requests, signal))

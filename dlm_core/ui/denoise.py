@@ -1,5 +1,6 @@
 """The Denoise tab: a prompt and settings above, the player below.  Handlers are plain functions on plain values."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,15 +11,18 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.i18n import I18nData
 
+from dlm_core.conversation import SYSTEM, answered, begun, checked, read, written
 from dlm_core.engine import About, Request
 from dlm_core.library import Engine
 from dlm_core.policies import parameters
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
-from dlm_core.ui.player import envelope, player
+from dlm_core.ui.follower import Follower
+from dlm_core.ui.player import envelope, player, talk
 
 SEND_EVERY = 0.05  # seconds; a faster model's lines travel together
-PLAIN = ("length", "block_length", "seed")
+PLAIN = ("length", "block_length", "cache", "seed", "system", "conversation")  # settings beside a policy's own
+NO_CACHE = "none"
 STEPS = ("steps", "num_steps")
 KEPT = (*STEPS, "temperature", "tau")  # these stay as a visitor left them when another policy is chosen
 
@@ -84,23 +88,47 @@ def opened(path: str | Path | None) -> str:
 
 
 def request_of(
-    prompt: str, policy: str, length: Any, block_length: Any, seed: Any, params: Mapping[str, Any],
-    model: str | None = None,
-) -> Request:  # fmt: skip
-    """The controls' values as a request; parameters the policy does not have stay behind."""
-    known = parameters(policy)
-    given = {name: value for name, value in params.items() if name in known}
-    return Request(prompt or "", policy, length, block_length or None, seed, given, model=model)
+    prompt: str, policy: str, settings: Mapping[str, Any], about: About, model: str | None = None
+) -> Request:
+    """The controls' values as a request; what the policy or the model does not have, and so is hidden, stays behind."""
+    known, here = parameters(policy), {name: settings.get(name) for name in PLAIN if has(about, name)}
+    cache = here.get("cache") or NO_CACHE
+    return Request(
+        prompt or "", policy, here["length"], here["block_length"] or None, here["seed"],
+        {name: value for name, value in settings.items() if name in known and name not in PLAIN}, model=model,
+        cache=None if cache == NO_CACHE else cache,
+        conversation=begun(here.get("system"), read(here.get("conversation") or "")),
+    )  # fmt: skip
 
 
-def ask(value: str, go: I18nData, ids: tuple[str, str, str]) -> tuple[gr.Textbox, gr.Button, gr.Button]:
-    """The row of a prompt, the button `go` that runs it, and Stop, with their `ids`; `value` is what stands there."""
+def has(about: About, name: str) -> bool:
+    """Whether a model has what a setting is for."""
+    return {"cache": bool(about.caches), "system": about.chats, "conversation": about.chats}.get(name, True)
+
+
+def gone_on(request: Request, value: str) -> str | None:
+    """The conversation behind a run whose last value of the player this is; None unless it finished."""
+    last = json.loads(value.rstrip("\n").rpartition("\n")[2])
+    if last.get("end") != "finished":
+        return None
+    said = [message for message in request.conversation if message["role"] != SYSTEM]
+    return written(answered(said, request.prompt, last["text"]))
+
+
+def ask(
+    value: str, go: I18nData, ids: tuple[str, str, str], hint: I18nData | None = None
+) -> tuple[gr.Textbox, gr.Button, gr.Button]:
+    """The row of a prompt, the button `go` that runs it, and Stop, with their `ids`; `value` is what stands there.
+
+    `hint` is what stands there while it is empty.
+    """
     prompt, run, stop = ids
+    hint = hint or words.label("page.prompt")
     with gr.Row(elem_classes="ask"):
         return (
             gr.Textbox(
                 value, label=words.label("page.prompt"), show_label=False, container=False, lines=1, max_lines=5,
-                placeholder=words.label("page.prompt"), elem_id=prompt, elem_classes="prompt",
+                placeholder=hint, elem_id=prompt, elem_classes="prompt",
             ),
             gr.Button(go, elem_id=run, elem_classes="go", variant="primary", scale=0),
             gr.Button(words.label("page.stop"), elem_id=stop, elem_classes="quiet", scale=0),
@@ -108,7 +136,7 @@ def ask(value: str, go: I18nData, ids: tuple[str, str, str]) -> tuple[gr.Textbox
 
 
 class Tab(NamedTuple):
-    """The player, the controls (prompt, policy, every setting), and how a page is opened by a link.
+    """The player, the controls (prompt, policy, every setting), how a page is opened by a link, what follows the model.
 
     `by_link(then, link)`: behind `then`, what `link` makes of the page's query and model changes the run flag,
     the player and every control, and runs if it says so.
@@ -117,43 +145,64 @@ class Tab(NamedTuple):
     player: gr.HTML
     controls: list[gr.components.Component]
     by_link: Callable[..., None]
+    follower: Follower
 
 
 def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
     """Lay the tab out inside the current Blocks and wire it; `using` is the model that the page uses."""
     about = engine.about()
     with gr.Column(elem_classes="denoise"):
-        prompt, generate, stop = ask(sample_prompt(about), words.label("page.generate"), ("prompt", "generate", "stop"))
+        with gr.Column(visible=about.chats, elem_id="conversation-panel") as panel:
+            said = talk("", "conversation")
+            system = plain("system", about)
+        prompt, generate, stop = ask(
+            sample_prompt(about), words.label("page.generate"), ("prompt", "generate", "stop"), hint(about)
+        )
         with gr.Row(elem_classes="settings"):
-            controls = _settings(about)
-            reseed = gr.Button(words.label("page.new_seed"), elem_id="new-seed", elem_classes="quiet", size="sm")
-            upload = gr.UploadButton(
-                words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
-            )
+            controls = _settings(about) | {"system": system, "conversation": said}
+            with gr.Column(elem_classes="pair", min_width=100):
+                reseed = gr.Button(words.label("page.new_seed"), elem_id="new-seed", elem_classes="quiet", size="sm")
+                upload = gr.UploadButton(
+                    words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
+                )
         value = envelope("recorded") + "".join(line + "\n" for line in Trace.load(recorded).lines)
         screen = player(value, elem_id="player")
 
     names = (*PLAIN, *words.PARAMETERS)
     inputs = [prompt, controls["policy"], *(controls[name] for name in names)]
 
-    def on_generate(visitor: gr.Request, model: str, text: str, policy: str, *values: Any) -> Iterator[str]:
-        settings = dict(zip(names, values))
-        plain = [settings.pop(name) for name in PLAIN]
-        signal = stops.start(visitor.session_hash)
+    def on_generate(visitor: gr.Request, model: str, text: str, policy: str, *values: Any) -> Iterator[list[Any]]:
+        """The player's value as it grows; then, where the model chats, the conversation with the answer in it."""
+        signal, same = stops.start(visitor.session_hash), [gr.skip(), gr.skip()]
         try:
-            request = request_of(text, policy, *plain, settings, model)
-            yield from stream(engine, request, signal)
-            yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
+            about = engine.about(model)
+            request = request_of(text, policy, dict(zip(names, values)), about, model)
+            if request.conversation and not text.strip():
+                yield [envelope("error", message=words.said("conversation.empty")), *same]
+                return
+            value = ""
+            for value in stream(engine, request, signal):
+                yield [value, *same]
+            more = gone_on(request, value) if about.chats else None
+            # Gradio sends the last value once more, whole: let that be nothing
+            yield [gr.skip(), *(same if more is None else [more, ""])]
         except ValueError as error:
-            yield envelope("error", message=f"{error}.")
+            yield [envelope("error", message=f"{error}."), *same]
         finally:
             stops.end(visitor.session_hash, signal)
+
+    def on_said(event: gr.EventData, text: str) -> list[Any]:
+        """The panel's buttons: a conversation that is shorter now, and the question that was taken out of it."""
+        shorter, question = checked(event._data.get("said")), event._data.get("question")
+        return [written(shorter), text if question is None else str(question)]
 
     def on_stop(visitor: gr.Request) -> None:
         stops.stop(visitor.session_hash)
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([generate.click, prompt.submit], on_generate, [using, *inputs], screen, **event)
+    outputs = [screen, said, prompt]
+    gr.on([generate.click, prompt.submit], on_generate, [using, *inputs], outputs, **event)
+    said.apply(on_said, prompt, [said, prompt], queue=False, **event)
     stop.click(on_stop, None, None, queue=False, **event)
     upload.upload(opened, upload, screen, **event)
     reseed.click(None, None, controls["seed"], js="() => Math.floor(Math.random() * 1000000)", **event)
@@ -167,33 +216,41 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
         def on_open(visitor: gr.Request, model: str) -> list[Any]:
             return link(dict(visitor.query_params), model)
 
-        def on_opened(visitor: gr.Request, run: bool, *values: Any) -> Iterator[str]:
-            yield from on_generate(visitor, *values) if run else [gr.skip()]
+        def on_opened(visitor: gr.Request, run: bool, *values: Any) -> Iterator[list[Any]]:
+            yield from on_generate(visitor, *values) if run else [[gr.skip() for _ in outputs]]
 
         filled = then(on_open, using, [run, screen, *inputs], queue=False, **event)
-        filled.then(on_opened, [run, using, *inputs], screen, **event)
+        filled.then(on_opened, [run, using, *inputs], outputs, **event)
 
     # input and not change: a link sets the policy and its parameters at once
     policy = controls["policy"]
     policy.input(on_policy, [using, policy], [policy, *shown], queue=False, **event)
-    return Tab(screen, inputs, by_link)
+    return Tab(screen, inputs, by_link, Follower([panel, *inputs], become))
 
 
 def become(about: About, prompt: str) -> list[Any]:
-    """What the controls become with another model; a prompt that a visitor wrote stays, and so does the seed."""
+    """What the controls become with another model; what a visitor wrote stays, and so do the seed and the cache."""
     policy = starting_policy(about)
-    updates = {name: gr.update(value=starting_value(policy, name, about)) for name in PLAIN if name != "seed"}
+    updates = {name: gr.update(value=starting_value(policy, name, about)) for name in ("length", "block_length")}
+    updates["cache"] = gr.update(visible=has(about, "cache"))
     for name in words.PARAMETERS:
         known = name in parameters(policy)
         updates[name] = gr.update(visible=known, **({"value": starting_value(policy, name, about)} if known else {}))
-    text = gr.update(value=sample_prompt(about)) if prompt in words.SAMPLES.values() else gr.skip()
+    own = prompt and prompt not in words.SAMPLES.values()
+    text = gr.update(placeholder=hint(about), **({} if own else {"value": sample_prompt(about)}))
     menu = gr.update(choices=policies(about), value=policy, info=words.POLICIES[policy][1])
-    return [text, menu, *(updates.get(name, gr.skip()) for name in (*PLAIN, *words.PARAMETERS))]
+    panel = gr.update(visible=about.chats)
+    return [panel, text, menu, *(updates.get(name, gr.skip()) for name in (*PLAIN, *words.PARAMETERS))]
 
 
 def sample_prompt(about: About) -> str:
     """A prompt that suits the model: a question, a story for one taught to write in both orders, or text."""
     return words.SAMPLES["chat" if about.chats else "story" if about.rightward else "text"]
+
+
+def hint(about: About) -> I18nData:
+    """What a prompt is to the model, in an empty box."""
+    return words.label("page.question") if about.chats else words.label("page.prompt")
 
 
 def policies(about: About) -> list[tuple[str, str]]:
@@ -210,11 +267,13 @@ def starting_policy(about: About) -> str:
 def starting_value(policy: str, name: str, about: About) -> Any:
     """What a control shows: as the model's authors decode, else as a page of that model starts, else the default."""
     if name in PLAIN:
-        return about.starts.get(name, about.length if name == "length" else 0)
+        return {"length": about.length, "cache": NO_CACHE, "system": "", "conversation": ""}.get(
+            name, about.starts.get(name, 0)
+        )
     known = parameters(policy)
     default = about.starts.get(name, known[name].default if name in known else None)
     value = about.settings.get(name, default) if policy == about.policy else default
-    if isinstance(choices := words.PARAMETERS[name][2], dict):
+    if isinstance(choices := words.PARAMETERS[name].kind, dict):
         return value if value in choices else next(iter(choices))
     return min(value, about.length) if name in STEPS and value is not None else value
 
@@ -230,24 +289,25 @@ def show_parameters(policy: str, about: About) -> list[dict[str, Any]]:
 
 def parameter(policy: str, name: str, about: About, prefix: str = "") -> gr.components.Component:
     """The control of a policy's parameter, hidden where the policy has none of that name."""
-    label, info, kind = words.PARAMETERS[name]
-    start = starting_value(policy, name, about)
+    return _control(name, starting_value(policy, name, about), name in parameters(policy), prefix)
+
+
+def plain(name: str, about: About, prefix: str = "") -> gr.components.Component:
+    """The control of a setting that every policy has, hidden where the model has nothing to set."""
+    return _control(name, starting_value("", name, about), has(about, name), prefix)
+
+
+def _control(name: str, start: Any, visible: bool, prefix: str) -> gr.components.Component:
+    label, info, kind = words.CONTROLS[name]
     looks: dict[str, Any] = {
-        "label": label, "info": info, "elem_id": prefix + name.replace("_", "-"), "visible": name in parameters(policy),
-        "min_width": 120,
+        "label": label, "info": info, "elem_id": prefix + name.replace("_", "-"), "visible": visible, "min_width": 120,
     }  # fmt: skip
     if isinstance(kind, dict):
         choices = [(title, value) for value, title in kind.items()]
         return gr.Dropdown(choices, value=start, filterable=False, **looks)
+    if kind is str:
+        return gr.Textbox(start, lines=1, max_lines=4, **looks)
     return gr.Number(start, step=kind, **looks)
-
-
-def plain(name: str, about: About, prefix: str = "") -> gr.Number:
-    """The control of a setting that every policy has."""
-    label, info = words.SETTINGS[name]
-    return gr.Number(
-        starting_value("", name, about), label=label, info=info, elem_id=prefix + name.replace("_", "-"), min_width=120
-    )
 
 
 def _settings(about: About) -> dict[str, gr.components.Component]:
@@ -260,5 +320,5 @@ def _settings(about: About) -> dict[str, gr.components.Component]:
     # in the order a visitor sees them: what to do, how long, how bold, from which seed
     bold = [name for name in words.PARAMETERS if name in ("temperature", "tau")]
     shown = {name: parameter(usual, name, about) for name in words.PARAMETERS if name not in bold}
-    controls = {"policy": policy} | shown | {name: plain(name, about) for name in ("length", "block_length")}
+    controls = {"policy": policy} | shown | {name: plain(name, about) for name in ("length", "block_length", "cache")}
     return controls | {name: parameter(usual, name, about) for name in bold} | {"seed": plain("seed", about)}

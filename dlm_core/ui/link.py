@@ -12,7 +12,7 @@ from dlm_core.ui import denoise, words
 from dlm_core.ui.player import envelope
 
 _SAME = {"steps": "num_steps", "temperature": "tau"}  # what some policies call them
-MAX_PROMPT = 2000  # letters
+MAX_LETTERS = {"prompt": 2000, "system": 2000, "conversation": 20_000}  # of a text; the rest is cut off
 
 
 class Link(NamedTuple):
@@ -41,9 +41,8 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
         names = (*denoise.PLAIN, *words.PARAMETERS)
         settings = {name: denoise.starting_value(policy, name, about) for name in names} | values | more
         settings |= _fewer_steps(settings, values | more)
-        plain = [settings.pop(name) for name in denoise.PLAIN]
         try:
-            engine.run(denoise.request_of(settings.pop("prompt", ""), policy, *plain, settings, model))
+            engine.run(denoise.request_of(settings.get("prompt", ""), policy, settings, about, model))
         except ValueError as error:
             return str(error)
         return None
@@ -55,7 +54,10 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
         own = name if name in known or name not in _SAME else _SAME[name]
         if given is None or (own in words.PARAMETERS and own not in known):
             continue
-        value = given[:MAX_PROMPT] if name == "prompt" else _typed(own, given)
+        if not denoise.has(about, name):
+            complaints.append(words.said("link.no_use", name=name, model=about.name))
+            continue
+        value = given[: MAX_LETTERS[name]] if name in MAX_LETTERS else _typed(own, given)
         if value is None:
             complaints.append(words.said("link.wrong", name=name, value=given[:40]))
         elif wrong := refusal({own: value}):
@@ -96,7 +98,7 @@ def _fewer_steps(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[
 
 def _typed(name: str, text: str) -> Any:
     """A query's text as the value of a control; None if it is none."""
-    kind = words.PARAMETERS[name][2] if name in words.PARAMETERS else 1
+    kind = words.CONTROLS[name].kind
     if isinstance(kind, dict):
         return text if text in kind else None
     try:

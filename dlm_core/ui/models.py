@@ -97,15 +97,17 @@ def wire(
     loads = denoise.Stops()
     outputs = [menu.status, menu.choose, menu.using, menu.seen, *(c for each in followers for c in each.components)]
     many, built = len(library.names) > 1, library.about().name
+    given: dict[str, str | None] = {}  # the model that each visitor's page was given last
 
     def told(status: str, **more: Any) -> list[Any]:
         """The status alone, and perhaps the menu."""
         rest = [gr.skip() for _ in outputs[4:]]
         return [status, gr.update(**more) if more else gr.skip(), gr.skip(), seen(library), *rest]
 
-    def arrived(name: str | None, text: str, *notice: Any) -> list[Any]:
+    def arrived(visitor: gr.Request, name: str | None, text: str, *notice: Any) -> list[Any]:
         """The whole page as it is with a model."""
         about = library.about(name)
+        given[visitor.session_hash] = about.name
         shown = [update for each in followers for update in each.become(about, text)]
         choose = gr.update(choices=titles(library), value=about.name, interactive=True)
         return [idle(about, library, notice), choose, about.name, seen(library), *shown]
@@ -117,7 +119,7 @@ def wire(
             with closing(library.bring(name, signal)) as way:
                 for number, progress in enumerate(way):
                     yield told(loading(name, progress, mine=True), **({} if number else {"interactive": False}))
-            yield arrived(name, text)
+            yield arrived(visitor, name, text)
         except ValueError as error:
             yield told(_status("error", [f"{error}."]), value=using, interactive=True, choices=titles(library))
         finally:
@@ -135,10 +137,12 @@ def wire(
 
     def on_look(visitor: gr.Request, using: str, known: list[Any], text: str) -> list[Any]:
         now = seen(library)
-        if not loads.at_work(visitor.session_hash):
+        # a look that set out before the page had its new model would tell of the old one
+        late = given.get(visitor.session_hash, using) != using
+        if not late and not loads.at_work(visitor.session_hash):
             if now[1] and using not in now[1]:
                 name = library.about().name
-                return arrived(name, text, words.said("models.took", name=name, using=using))
+                return arrived(visitor, name, text, words.said("models.took", name=name, using=using))
             if now[0] and (way := library.loading()):
                 return told(loading(*way, mine=False))
             if now != known:
@@ -152,9 +156,13 @@ def wire(
             yield from bring(visitor, asked, using, text)
             return
         name = asked if asked in library.names else library.about().name
-        yield [gr.skip() for _ in outputs] if name in (None, built) else arrived(name, text)
+        yield [gr.skip() for _ in outputs] if name in (None, built) else arrived(visitor, name, text)
+
+    def on_leave(visitor: gr.Request) -> None:
+        given.pop(visitor.session_hash, None)
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    page.unload(on_leave)
     menu.choose.input(on_choose, [menu.choose, menu.using, prompt], outputs, **event)
     menu.status.apply(on_cancel, None, None, queue=False, **event)
     if many:

@@ -10,15 +10,17 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from dlm_core.conversation import begun, checked
+from dlm_core.engine import Request
 from dlm_core.gallery import OPENING, file_of
 from dlm_core.library import Engine, Library
 from dlm_core.limits import Limits
 from dlm_core.line import is_notice
+from dlm_core.policies import parameters
 from dlm_core.replay import ASSETS, css
 from dlm_core.trace import Trace
 from dlm_core.ui import code, compare, denoise, edit, link, models, noise, race, runs, words
 from dlm_core.ui.early import Early
-from dlm_core.ui.follower import Follower
 from dlm_core.ui.player import branches
 from dlm_core.words import english, script
 
@@ -52,7 +54,7 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
             with gr.Tab(words.TABS["tab-denoise"], elem_id="tab-denoise"):
                 first = denoise.build(library, recorded, stops, menu.using)
                 tree = branches("branches")
-                code.build(first.controls, menu.using, many=len(library.names) > 1)
+                code.build(library, first.controls, menu.using, many=len(library.names) > 1)
             with gr.Tab(words.TABS["tab-edit"], elem_id="tab-edit"):
                 edited = edit.build(library, first.player, tree, stops, menu.using)
             with gr.Tab(words.TABS["tab-compare"], elem_id="tab-compare"):
@@ -63,7 +65,7 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
                 noised = noise.build(library, tab, first.player, stops, menu.using)
             with gr.Tab(words.TABS["tab-runs"], elem_id="tab-runs"):
                 runs.build(screen)
-        followers = [Follower(first.controls, denoise.become), edited, compared, raced, noised]
+        followers = [first.follower, edited, compared, raced, noised]
         shown = models.wire(page, library, menu, first.controls[0], followers)
         first.by_link(shown.then, partial(link.opening, engine=library))
         gr.api(_denoise_api(library), api_name="denoise")
@@ -75,14 +77,19 @@ def _denoise_api(engine: Engine) -> Any:
     def run(
         prompt: str = "", policy: str = "llada", steps: int = 32, length: int = 96, block_length: int | None = None,
         temperature: float = 0.7, seed: int = 0, params: dict | None = None, model: str | None = None,
+        system: str | None = None, conversation: list[dict] | None = None, cache: str | None = None,
     ) -> Iterator[dict]:  # fmt: skip
         """Denoise a prompt; yields one dict a step: index, forwards, seconds, text so far, and what was written.
 
         `params` are parameters of the policy by their own names, and go before steps and temperature; `model` is one
-        of the page's menu that is loaded.
+        of the page's menu that is loaded.  For a model that chats, `conversation` are the questions and answers before
+        the prompt, as messages of a role ("user", "assistant") and a content, and `system` stands before them; the
+        text is then the answer.  `cache` "prefix" or "dual" has the model approximate.
         """
-        shared = {"steps": steps, "temperature": temperature}
-        for trace in _growing(engine, prompt, policy, length, block_length, seed, shared | (params or {}), model):
+        params = {"steps": steps, "temperature": temperature} | (params or {})
+        for trace in _growing(
+            engine, prompt, policy, length, block_length, seed, params, model, system, conversation, cache
+        ):
             if trace.steps and trace.totals is None:
                 yield step_dict(trace)
 
@@ -117,11 +124,17 @@ def _write_api(engine: Engine) -> Any:
 
 def _growing(
     engine: Engine, prompt: str, policy: str, length: int, block_length: int | None, seed: int,
-    params: dict[str, Any], model: str | None = None,
+    params: dict[str, Any], model: str | None = None, system: str | None = None,
+    conversation: list[dict] | None = None, cache: str | None = None,
 ) -> Iterator[Trace]:  # fmt: skip
     """The run as it grows, a line at a time; a wrong request is a sentence for the caller."""
     try:
-        lines = engine.run(denoise.request_of(prompt, policy, length, block_length, seed, params, model))
+        known = {name: value for name, value in params.items() if name in parameters(policy)}
+        said = begun(system, checked(conversation or []))
+        request = Request(
+            prompt or "", policy, length, block_length or None, seed, known, model=model, cache=cache, conversation=said
+        )
+        lines = engine.run(request)
     except ValueError as error:
         raise gr.Error(f"{error}.") from error
     trace: Trace | None = None

@@ -118,6 +118,15 @@ def models(value: str, elem_id: str) -> gr.HTML:
     return _component(value, elem_id, "models", _scripts("models.js"), "mountModels", options)
 
 
+def talk(value: str, elem_id: str) -> gr.HTML:
+    """What was said before the question at hand; `value` is the messages as JSON.
+
+    `apply` asks for a shorter conversation: `said`, its messages, and `question`, one that is to be asked again.
+    """
+    options = "keep: (said, question) => trigger('apply', { said, question })"
+    return _component(value, elem_id, "conversation", _scripts("conversation.js"), "mountConversation", options)
+
+
 def _scripts(*names: str) -> str:
     return "\n".join((replay.ASSETS / name).read_text() for name in names)
 

@@ -39,15 +39,17 @@ def translations() -> gr.I18n:
 
 
 class Control(NamedTuple):
-    """A control of a parameter: its words, and the step of a number or the titles of a choice."""
+    """A control: its words, and the step of a number, the titles of a choice, or `str` for a text."""
 
     label: I18nData
     info: I18nData
-    kind: float | dict[str, I18nData]
+    kind: float | dict[str, I18nData] | type[str]
 
 
-# the steps of a policy's own parameters; those without one are a choice among what has a title
+# texts, and the steps of numbers; what stands in neither is a choice among what has a title
+_TEXTS = ("system",)
 _STEPS = {
+    "length": 1, "block_length": 1, "seed": 1,
     "steps": 1, "num_steps": 1, "max_denoising_steps": 1, "num_inference_steps": 1, "denoising_steps": 1,
     "entropy_bound": 0.05, "threshold": 0.05, "threshold_back": 0.05, "editing_threshold": 0.05,
     "confidence_threshold": 0.05, "base": 1, "conf_threshold": 0.05, "kl_threshold": 0.005, "gamma": 0.05,
@@ -62,11 +64,18 @@ def _titles(section: str) -> dict[str, I18nData]:
 # name: title, and what it does in two sentences with its paper
 POLICIES = {name: (label(f"policies.{name}.title"), label(f"policies.{name}.about")) for name in within("policies")}
 TABS = _titles("tabs")
-SETTINGS = {name: (label(f"settings.{name}.label"), label(f"settings.{name}.info")) for name in within("settings")}
-PARAMETERS = {
-    name: Control(
-        label(f"parameters.{name}.label"), label(f"parameters.{name}.info"),
-        _STEPS.get(name) or _titles(f"parameters.{name}.choices"),
-    )
-    for name in within("parameters")
-}  # fmt: skip
+
+
+def _controls(section: str) -> dict[str, Control]:
+    return {
+        name: Control(
+            label(f"{section}.{name}.label"), label(f"{section}.{name}.info"),
+            str if name in _TEXTS else _STEPS.get(name) or _titles(f"{section}.{name}.choices"),
+        )
+        for name in within(section)
+    }  # fmt: skip
+
+
+SETTINGS = _controls("settings")  # of every policy
+PARAMETERS = _controls("parameters")  # of a policy
+CONTROLS = SETTINGS | PARAMETERS
