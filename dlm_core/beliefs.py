@@ -77,38 +77,37 @@ def _groups(vocab: int) -> int:
 def _by_group(reduce: Callable[..., Tensor], values: Tensor, out: Tensor) -> None:
     """`values (n, vocab)` reduced to `out (n, groups)`."""
     whole = values.shape[1] // _WIDTH
-    reduce(values[:, : whole * _WIDTH].unflatten(1, (whole, _WIDTH)), 2, out=out[:, :whole])
+    if whole:
+        reduce(values.unfold(1, _WIDTH, _WIDTH), 2, out=out[:, :whole])
     if whole < out.shape[1]:
         reduce(values[:, whole * _WIDTH :], 1, out=out[:, whole])
 
 
-def _members(logits: Tensor, group: ndarray) -> tuple[ndarray, ndarray]:
-    """The ids `(n, _WIDTH)` of one group per row and their logits in float64, -inf behind the end of the vocabulary."""
-    ids = group[:, None] * _WIDTH + np.arange(_WIDTH)
+def _members(logits: Tensor, groups: ndarray) -> tuple[ndarray, Tensor]:
+    """The ids `(n, m * _WIDTH)` of `groups (n, m)` and their logits, -inf behind the end of the vocabulary."""
+    n, m = groups.shape
+    ids = (groups[:, :, None] * _WIDTH + np.arange(_WIDTH)).reshape(n, m * _WIDTH)
     vocab = logits.shape[1]
     if vocab % _WIDTH == 0:
-        return ids, logits.gather(1, torch.from_numpy(ids)).double().numpy()
-    values = logits.gather(1, torch.from_numpy(ids.clip(max=vocab - 1))).double().numpy()
-    return ids, np.where(ids < vocab, values, -np.inf)
+        return ids, logits.gather(1, torch.from_numpy(ids))
+    values = logits.gather(1, torch.from_numpy(ids.clip(max=vocab - 1)))
+    return ids, values.masked_fill_(torch.from_numpy(ids >= vocab), float("-inf"))
 
 
-def top(values: Tensor, k: int, highest: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The `k` largest of each row `(n, vocab)` with their ids, best first.
 
     The k largest lie in the k groups with the largest maxima, so only those groups are sorted: a plain topk over
-    126,464 entries costs more than the rest of a step.  `highest (n, groups)` are those maxima, where they are known.
+    126,464 entries costs more than the rest of a step.
     """
-    groups = values.shape[1] // _WIDTH
+    groups = _groups(values.shape[1])
     if groups <= k:
         return values.topk(k, dim=1)
-    grouped = groups * _WIDTH
-    maxima = values[:, :grouped].unflatten(1, (groups, _WIDTH)).amax(2) if highest is None else highest[:, :groups]
-    best = top(maxima, k)[1]
-    ids = (best[:, :, None] * _WIDTH + torch.arange(_WIDTH)).flatten(1)
-    if grouped < values.shape[1]:
-        ids = torch.cat([ids, torch.arange(grouped, values.shape[1]).expand(len(values), -1)], 1)
-    found, where = values.gather(1, ids).topk(k, dim=1)
-    return found, ids.gather(1, where)
+    highest = torch.empty(len(values), groups)
+    _by_group(torch.amax, values, highest)
+    ids, found = _members(values, top(highest, k)[1].numpy())
+    found, where = found.topk(k, dim=1)
+    return found, torch.from_numpy(ids).gather(1, where)
 
 
 # --- what is measured -------------------------------------------------------------------------------------------------
@@ -116,7 +115,7 @@ def top(values: Tensor, k: int, highest: Tensor | None = None) -> tuple[Tensor, 
 
 def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     """Measure the clean softmax of `logits (n, vocab)`."""
-    n, vocab = logits.shape
+    (n, vocab), k = logits.shape, min(top_k, logits.shape[1])
     highest, mass, weighted = torch.empty(3, n, _groups(vocab))
     for rows, values in _chunks(logits):
         p = _SPARE.like(values)
@@ -124,21 +123,24 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
         torch.softmax(values, 1, out=p)  # fused: twice as fast as a plain exp
         _by_group(torch.sum, p, mass[rows])
         _by_group(torch.nansum, p.mul_(values), weighted[rows])  # a banned token's 0 * -inf is not a number
-    top_logits, top_ids = top(logits, min(top_k, vocab), highest)
+    # the k likeliest tokens lie in the k groups with the largest maxima, and those are in order
+    group = top(highest, min(k, highest.shape[1]))[1].numpy()
+    ids, found = _members(logits, group)
+    scores, where = found.topk(k, dim=1)
+    top_ids = torch.from_numpy(ids).gather(1, where)
     # 1 - p would lose a small p's digits, so the best token's group is summed again, without that token
-    scores, row = top_logits.double().numpy(), np.arange(n)
-    best, group = scores[:, 0], top_ids[:, 0].numpy() // _WIDTH
-    ids, near = _members(logits, group)
-    near = np.maximum(near - best[:, None], -1e4)
+    row, scores, mass, weighted = np.arange(n), scores.double().numpy(), mass.numpy(), weighted.numpy()
+    best = scores[:, 0]
+    near = np.maximum(found[:, :_WIDTH].double().numpy() - best[:, None], -1e4)
     e = np.exp(near)
-    e[ids == top_ids[:, :1].numpy()] = 0.0
+    e[row, near.argmax(1)] = 0.0
     inside = e.sum(1)
-    z = (1 + inside) / mass.numpy()[row, group]  # the softmax divided by this
-    mass[row, group] = weighted[row, group] = 0.0
-    outside = mass.sum(1).double().numpy() * z
+    z = (1 + inside) / mass[row, group[:, 0]]  # the softmax divided by this
+    mass[row, group[:, 0]] = weighted[row, group[:, 0]] = 0.0
+    outside = mass.sum(1).astype(float) * z
     rest = inside + outside
     # H = log Z - sum p (l - highest), and the largest token adds nothing to the sum
-    below = (e * near).sum(1) + weighted.sum(1).double().numpy() * z - best * outside
+    below = (e * near).sum(1) + weighted.sum(1).astype(float) * z - best * outside
     entropy = np.log1p(rest) - below / (1 + rest)
     top_probs = np.exp(scores - best[:, None]) / (1 + rest)[:, None]
     return Beliefs(logits, *map(torch.from_numpy, (best, rest, entropy)), top_ids, torch.from_numpy(top_probs))
@@ -156,11 +158,11 @@ def divergence(now: Tensor, before: Tensor, rows: Tensor, rows_before: Tensor, f
     return change
 
 
-def nucleus_edge(logits: Tensor, p: float) -> tuple[Tensor, Tensor]:
+def nucleus_edge(logits: Tensor, p: float, crossing: bool = False) -> tuple[Tensor, Tensor]:
     """The smallest logit `(n,)` among each row's likeliest tokens that together stay within `p`, and their probability.
 
-    The best token always stays, and tokens as likely as the last one that stays do too.  A row is sorted as a whole
-    only where `_NUCLEUS` tokens do not reach that far.
+    With `crossing` the token that crosses the line stays too.  The best token always does, and so do tokens as likely
+    as the last one that stays.  A row is sorted as a whole only where `_NUCLEUS` tokens do not reach that far.
     """
     if p >= 1:
         return torch.full((len(logits),), float("-inf")), torch.ones(len(logits), dtype=torch.float64)
@@ -170,7 +172,8 @@ def nucleus_edge(logits: Tensor, p: float) -> tuple[Tensor, Tensor]:
 
         def cut(ordered: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
             share = (ordered - total).double().exp()
-            last = ((share.cumsum(1) <= p).sum(1, keepdim=True) - 1).clamp(min=0)
+            within = (share.cumsum(1) <= p).sum(1, keepdim=True)
+            last = (within if crossing else within - 1).clamp(0, share.shape[1] - 1)
             least = ordered.gather(1, last)
             return least[:, 0], (share * (ordered >= least)).sum(1)
 
@@ -178,7 +181,8 @@ def nucleus_edge(logits: Tensor, p: float) -> tuple[Tensor, Tensor]:
         least, kept = cut(best, total)
         far = least <= best[:, -1]
         if far.any():
-            least[far], kept[far] = cut(values[far].sort(dim=1, descending=True).values, total[far])
+            ordered = -np.sort(-values[far].numpy(), axis=1)  # a third of torch's time, which sorts the ids as well
+            least[far], kept[far] = cut(torch.from_numpy(ordered), total[far])
         edge[rows], mass[rows] = least, kept
     return edge, mass
 
@@ -189,7 +193,7 @@ def draw(logits: Tensor, temperature: float, generator: torch.Generator, edge: T
     With `edge (n,)`, from the tokens of at least that logit alone.  Equal in distribution to the Gumbel race over every
     entry of the vocabulary, which is where published samplers spend most of their time.
     """
-    return inverse(logits, temperature, uniforms(len(logits), generator), edge)
+    return inverse(logits, temperature, uniforms(len(logits), generator), edge)[0]
 
 
 def uniforms(n: int, generator: torch.Generator) -> Tensor:
@@ -197,10 +201,11 @@ def uniforms(n: int, generator: torch.Generator) -> Tensor:
     return torch.rand(n, dtype=torch.float64, generator=generator)
 
 
-def inverse(logits: Tensor, temperature: float, uniform: Tensor, edge: Tensor | None = None) -> Tensor:
+def inverse(logits: Tensor, temperature: float, uniform: Tensor, edge: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Tokens `(n,)` at which the cumulative distribution of softmax(logits / temperature) passes `uniform (n,)`.
 
-    Found in two levels, the group by the sums of groups, then the token inside it, in float64.
+    With their probabilities in it, `(n,)` float64.  Found in two levels, the group by the sums of groups, then the
+    token inside it, in float64.
     """
     n, vocab = logits.shape
     mass, row = torch.empty(n, _groups(vocab)), np.arange(n)
@@ -210,17 +215,19 @@ def inverse(logits: Tensor, temperature: float, uniform: Tensor, edge: Tensor | 
         if edge is not None:
             weight.masked_fill_(values < edge[rows, None], 0.0)
         _by_group(torch.sum, weight, mass[rows])
-    level = mass.numpy().cumsum(1, dtype=np.float64)
+    mass = mass.numpy()
+    level = mass.cumsum(1, dtype=np.float64)
     whole = level[:, -1]
     target = np.minimum(uniform.numpy() * whole, np.nextafter(whole, 0))  # so that the group has weight
-    group = torch.searchsorted(torch.from_numpy(level), torch.from_numpy(target[:, None]), right=True)[:, 0]
-    group = group.clamp_(max=level.shape[1] - 1).numpy()  # logits that are no numbers
-    here = mass.numpy()[row, group]
+    group = (level <= target[:, None]).sum(1).clip(max=level.shape[1] - 1)  # the last for logits that are no numbers
+    here = mass[row, group]
     part = 1 - (level[row, group] - target) / here
-    ids, values = _members(logits, group)
+    ids, values = _members(logits, group[:, None])
+    values = values.double().numpy()
     if edge is not None:
         values = np.where(values < edge.numpy()[:, None], -np.inf, values)
-    running = np.exp((values - values.max(1, keepdims=True)) / temperature).cumsum(1)
+    inside = np.exp((values - values.max(1, keepdims=True)) / temperature)
+    running = inside.cumsum(1)
     total = running[:, -1:]
     at = np.minimum((running <= part[:, None] * total).sum(1), (running < total).sum(1))
-    return torch.from_numpy(ids[row, at])
+    return torch.from_numpy(ids[row, at]), torch.from_numpy(here / whole * inside[row, at] / total[:, 0])

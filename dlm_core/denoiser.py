@@ -35,7 +35,6 @@ class SelfConditioned(Denoiser, Protocol):
         ...
 
 
-@runtime_checkable
 class Windowed(Denoiser, Protocol):
     """A denoiser that works on a window at a time: settles one before the next, or keeps what it knows of the rest."""
 
@@ -44,9 +43,9 @@ class Windowed(Denoiser, Protocol):
         ...
 
 
-def focus(denoiser: Denoiser, lo: int, hi: int) -> slice:
+def focus(denoiser: Denoiser | Windowed, lo: int, hi: int) -> slice:
     """Tell a denoiser which window is at work; one that does not care may be asked about everything."""
-    return denoiser.focus(lo, hi) if isinstance(denoiser, Windowed) else slice(0, None)
+    return denoiser.focus(lo, hi) if hasattr(denoiser, "focus") else slice(0, None)
 
 
 @dataclass(frozen=True, eq=False)

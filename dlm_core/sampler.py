@@ -118,26 +118,24 @@ def _record(
     """The step as read-only NumPy over the whole canvas; NaN and -1 where the denoiser was not asked."""
     length, where = len(before), view.positions.numpy()
 
-    def spread(values: np.ndarray, missing: float) -> np.ndarray:
+    def spread(rows: Tensor, missing: float) -> np.ndarray:
+        values = rows.numpy()
         array = np.full((length, *values.shape[1:]), missing, dtype=values.dtype)
         array[where] = values
         return array
-
-    def flags(rows: Tensor | None) -> np.ndarray:
-        return np.zeros(length, dtype=bool) if rows is None else spread(rows.numpy(), False)
 
     return Step(
         index=index,
         window=window,
         before=before.numpy().copy(),
         after=view.ids.numpy().copy(),
-        predicted=spread(update.tokens.numpy(), -1),
-        confidence=spread(view.beliefs.probability(update.tokens).numpy(), np.nan),
-        entropy=spread(view.beliefs.entropy.numpy(), np.nan),
-        top_ids=spread(view.beliefs.top_ids.numpy(), -1),
-        top_probs=spread(view.beliefs.top_probs.numpy(), np.nan),
-        written=flags(update.write),
-        blanked=flags(update.blank),
+        predicted=spread(update.tokens, -1),
+        confidence=spread(view.beliefs.probability(update.tokens), np.nan),
+        entropy=spread(view.beliefs.entropy, np.nan),
+        top_ids=spread(view.beliefs.top_ids, -1),
+        top_probs=spread(view.beliefs.top_probs, np.nan),
+        written=spread(update.write, False),
+        blanked=np.zeros(length, dtype=bool) if update.blank is None else spread(update.blank, False),
         copies=copies.numpy(),
         forwards=view.forwards,
         seconds=seconds,

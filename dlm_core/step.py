@@ -1,7 +1,7 @@
 """One recorded transition of one canvas: what the denoiser saw, what it believed, what was done.  NumPy only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy import ndarray
@@ -31,8 +31,8 @@ class Step:
     info: Mapping[str, float] = field(default_factory=dict)  # the rule's numbers in force, such as its quota
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
+        for name in self.__slots__:
+            value = getattr(self, name)
             if isinstance(value, ndarray):
                 value.setflags(write=False)
 

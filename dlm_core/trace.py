@@ -13,9 +13,10 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import isfinite
+from itertools import accumulate
+from math import isfinite, prod
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -47,80 +48,78 @@ def _id_type(vocab_size: int) -> str:
     return "<u2" if vocab_size < 0xFFFF else "<u4"
 
 
-def _quantised(values: ndarray, scale: float, kind: str) -> ndarray:
-    none = np.iinfo(kind).max
-    codes = np.minimum(np.maximum(np.rint(values * scale), 0), none - 1)
-    return np.where(np.isnan(codes), none, codes).astype(kind)
+def _codes(values: ndarray, scale: float, kind: str) -> ndarray:
+    """Whole numbers below the largest of `kind`, still as floats: NaN stays NaN."""
+    return np.minimum(np.maximum(np.rint(values * scale), 0), np.iinfo(kind).max - 1)
 
 
-def _restored(codes: ndarray, scale: float) -> ndarray:
-    return np.where(codes == np.iinfo(codes.dtype).max, np.nan, codes / scale)
+def _column(codes: ndarray, kind: str) -> bytes:
+    return np.fmin(codes, np.iinfo(kind).max).astype(kind).tobytes()  # of NaN and a number, fmin takes the number
+
+
+def _values(codes: ndarray, scale: float) -> ndarray:
+    if codes.dtype.kind == "u":
+        codes = np.where(codes == np.iinfo(codes.dtype).max, np.nan, codes)
+    return codes / scale
 
 
 def _bits(flags: ndarray) -> str:
     return base64.b64encode(np.packbits(flags, bitorder="little").tobytes()).decode()
 
 
-class _Columns(NamedTuple):
-    """Beliefs as the file keeps them, over the measured positions."""
+def _packed(step: Step, where: ndarray, vocab_size: int) -> tuple[str, dict[str, ndarray]]:
+    """The beliefs of a step as the file has them, at the positions `where`, and what a reader will make of them."""
+    ids = _id_type(vocab_size)
+    confidence, entropy = _codes(step.confidence, 65534, "<u2"), _codes(step.entropy, 1000, "<u2")
+    top_probs = _codes(np.sqrt(step.top_probs), 254, "u1")
+    columns = [
+        step.predicted[where].astype(ids).tobytes(),  # -1 becomes the type's largest value
+        _column(confidence[where], "<u2"),
+        _column(entropy[where], "<u2"),
+        step.top_ids[where].astype(ids).tobytes(),
+        _column(top_probs[where], "u1"),
+    ]
+    return base64.b64encode(b"".join(columns)).decode(), {
+        "predicted": step.predicted,
+        "confidence": _values(confidence, 65534),
+        "entropy": _values(entropy, 1000),
+        "top_ids": step.top_ids,
+        "top_probs": _values(top_probs, 254) ** 2,
+    }
 
-    predicted: ndarray  # (n,)
-    confidence: ndarray  # (n,)
-    entropy: ndarray  # (n,)
-    top_ids: ndarray  # (n, k)
-    top_probs: ndarray  # (n, k)
 
-    @classmethod
-    def of(cls, step: Step, where: ndarray, vocab_size: int) -> Self:
-        ids = _id_type(vocab_size)
-        return cls(
-            step.predicted[where].astype(ids),  # -1 becomes the type's largest value
-            _quantised(step.confidence[where], 65534, "<u2"),
-            _quantised(step.entropy[where], 1000, "<u2"),
-            step.top_ids[where].astype(ids),
-            _quantised(np.sqrt(step.top_probs[where]), 254, "u1"),
-        )
+def _unpacked(packed: str, where: ndarray, length: int, top_k: int, vocab_size: int) -> dict[str, ndarray]:
+    """The beliefs of a `Step` over `length` positions, of which those at `where` were measured."""
+    ids, n = _id_type(vocab_size), len(where)
+    data = base64.b64decode(packed, validate=True)
+    kinds = [np.dtype(kind) for kind in (ids, "<u2", "<u2", ids, "u1")]
+    shapes = [(n,), (n,), (n,), (n, top_k), (n, top_k)]
+    sizes = [kind.itemsize * prod(shape) for kind, shape in zip(kinds, shapes)]
+    if len(data) != sum(sizes):
+        raise ValueError(f"beliefs about {n} positions take {sum(sizes)} bytes, got {len(data)}")
+    ends = list(accumulate(sizes))
+    predicted, confidence, entropy, top_ids, top_probs = (
+        np.frombuffer(data[end - size : end], kind).reshape(shape)
+        for kind, shape, size, end in zip(kinds, shapes, sizes, ends)
+    )
 
-    @classmethod
-    def unpacked(cls, packed: str, n: int, top_k: int, vocab_size: int) -> Self:
-        ids = _id_type(vocab_size)
-        data = base64.b64decode(packed, validate=True)
-        kinds = [np.dtype(kind) for kind in (ids, "<u2", "<u2", ids, "u1")]
-        counts = (n, n, n, n * top_k, n * top_k)
-        size = sum(kind.itemsize * count for kind, count in zip(kinds, counts))
-        if len(data) != size:
-            raise ValueError(f"beliefs about {n} positions take {size} bytes, got {len(data)}")
-        columns, at = [], 0
-        for kind, count in zip(kinds, counts):
-            columns.append(np.frombuffer(data, kind, count=count, offset=at))
-            at += kind.itemsize * count
-        return cls(*columns[:3], *(column.reshape(n, top_k) for column in columns[3:]))
+    def identity(codes: ndarray) -> ndarray:
+        values = codes.astype(np.int64)
+        values[values == np.iinfo(codes.dtype).max] = -1
+        return values
 
-    def packed(self) -> str:
-        return base64.b64encode(b"".join(column.tobytes() for column in self)).decode()
+    def spread(values: ndarray, missing: float) -> ndarray:
+        array = np.full((length, *values.shape[1:]), missing, dtype=values.dtype)
+        array[where] = values
+        return array
 
-    def restored(self, length: int, where: ndarray, vocab_size: int) -> dict[str, ndarray]:
-        """The beliefs of a `Step` over `length` positions."""
-
-        def identity(codes: ndarray) -> ndarray:
-            values = codes.astype(np.int64)
-            values[values == np.iinfo(codes.dtype).max] = -1
-            if values.size and values.max() >= vocab_size:
-                raise ValueError(f"token ids must be below {vocab_size}, got {values.max()}")
-            return values
-
-        def spread(values: ndarray, missing: float) -> ndarray:
-            array = np.full((length, *values.shape[1:]), missing, dtype=values.dtype)
-            array[where] = values
-            return array
-
-        return {
-            "predicted": spread(identity(self.predicted), -1),
-            "confidence": spread(_restored(self.confidence, 65534), np.nan),
-            "entropy": spread(_restored(self.entropy, 1000), np.nan),
-            "top_ids": spread(identity(self.top_ids), -1),
-            "top_probs": spread(_restored(self.top_probs, 254) ** 2, np.nan),
-        }
+    return {
+        "predicted": spread(identity(predicted), -1),
+        "confidence": spread(_values(confidence, 65534), np.nan),
+        "entropy": spread(_values(entropy, 1000), np.nan),
+        "top_ids": spread(identity(top_ids), -1),
+        "top_probs": spread(_values(top_probs, 254) ** 2, np.nan),
+    }
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
@@ -196,8 +195,8 @@ def _check(pairs: ndarray, length: int, limit: int, sentence: str) -> None:
 
 def _listed(flags: ndarray, values: ndarray) -> ndarray:
     """Where the flags are set, the position and its value: pairs `(n, 2)`."""
-    at = np.flatnonzero(flags)
-    return np.stack([at, values[at]], 1)
+    (at,) = flags.nonzero()
+    return np.array([at, values[at]]).T
 
 
 @contextmanager
@@ -304,7 +303,7 @@ class Trace:
         """Record a step; returns its line."""
         left, measured, vocab = step.left, step.measured, self.header["model"]["vocab_size"]
         where = np.flatnonzero(measured)
-        columns = _Columns.of(step, where, vocab)
+        packed, beliefs = _packed(step, where, vocab)
         changes = {
             "write": _listed(step.written, left),
             "blank": _listed(step.blanked, left),
@@ -318,11 +317,11 @@ class Trace:
         }
         info = {"info": {name: round(float(value), 6) for name, value in step.info.items()}} if step.info else {}
         # what is kept is what the file says; a step that no reader would take is not written
-        self._grow(facts | info, changes, where, columns)
+        self._grow(facts | info, changes, beliefs)
         told = {kind: pairs.tolist() for kind, pairs in changes.items() if len(pairs) or kind == "write"}
-        beliefs = {"measured": _bits(measured), "beliefs": columns.packed()}
-        seen = np.concatenate([step.after, step.predicted, step.top_ids.ravel()])
-        return self._write(facts | told | beliefs | info, seen)
+        told |= {"measured": _bits(measured), "beliefs": packed}
+        seen = np.concatenate([step.after, step.predicted[where], step.top_ids[where].ravel()])
+        return self._write(facts | told | info, seen)
 
     def finish(self, end: str, message: str | None = None) -> str:
         """Close the run: `end` is finished, stopped or error; returns the last line."""
@@ -396,7 +395,7 @@ class Trace:
             raise ValueError(f"the field 'measured' needs {-(-length // 8)} bytes, got {len(bits)}")
         measured = np.unpackbits(bits, count=length, bitorder="little").astype(bool)
         where, packed = np.flatnonzero(measured), _need(record, "beliefs", str)
-        columns = _Columns.unpacked(packed, len(where), top_k, self.header["model"]["vocab_size"])
+        beliefs = _unpacked(packed, where, length, top_k, self.header["model"]["vocab_size"])
         ((lo, hi),) = _pairs({"window": [record.get("window")]}, "window").tolist()
         told = _need({"info": {}} | record, "info", dict)
         facts = {
@@ -407,11 +406,9 @@ class Trace:
             "info": {name: float(_need(told, name, (int, float))) for name in told},
         }
         changes = {kind: _pairs(record, kind) for kind in ("write", "blank", "splice")}
-        self._grow(facts, changes, where, columns)
+        self._grow(facts, changes, beliefs)
 
-    def _grow(
-        self, facts: Mapping[str, Any], changes: Mapping[str, ndarray], where: ndarray, columns: _Columns
-    ) -> None:
+    def _grow(self, facts: Mapping[str, Any], changes: Mapping[str, ndarray], beliefs: Mapping[str, ndarray]) -> None:
         """Add a step of well-formed values, `changes` as pairs `(n, 2)`, or refuse those that no canvas can have."""
         mask, vocab = self.header["model"]["mask"], self.header["model"]["vocab_size"]
         if facts["step"] != len(self.steps):
@@ -436,6 +433,9 @@ class Trace:
             if copies.sum() > MAX_LENGTH:
                 raise ValueError(f"a canvas has at most {MAX_LENGTH} positions, got {copies.sum()}")
             after = after.repeat(copies)
+        for ids in (beliefs["predicted"], beliefs["top_ids"]):
+            if (largest := ids.max()) >= vocab:
+                raise ValueError(f"token ids must be below {vocab}, got {largest}")
         lo, hi = facts["window"]
         if not 0 <= lo <= hi <= length:
             raise ValueError(f"the window [{lo}, {hi}] lies outside the canvas of {length} positions")
@@ -448,7 +448,7 @@ class Trace:
                 index=facts["step"], window=(lo, hi), before=before, after=after,
                 written=changed["write"], blanked=changed["blank"], copies=copies,
                 forwards=facts["forwards"], seconds=facts["seconds"], info=facts.get("info", {}),
-                **columns.restored(length, where, vocab),
+                **beliefs,
             )
         )  # fmt: skip
 

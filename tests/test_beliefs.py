@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_core.beliefs import believe, divergence, draw, nucleus_edge, top
-from dlm_core.policies.draws import nucleus
+from dlm_core.beliefs import believe, divergence, draw, inverse, nucleus_edge, top, uniforms
+from dlm_core.policies.draws import keep_top_p, nucleus
 
 
 @pytest.mark.parametrize("vocab", [3, 64, 331, 5000, 126_464])
@@ -53,6 +53,17 @@ def test_draws_follow_the_tempered_softmax(vocab, temperature):
     assert (share - wanted).abs().max() < 5 * (0.25 / n) ** 0.5
 
 
+@pytest.mark.parametrize("vocab", [5, 70, 5000])
+def test_a_draw_tells_the_probability_of_what_it_took_even_next_to_one(vocab):
+    logits = torch.randn(50, vocab, generator=torch.Generator().manual_seed(vocab)) * 3
+    logits[:25, 2] = torch.linspace(30, 45, 25)  # so sure that float32 would call most of them 1
+    uniform = uniforms(50, torch.Generator().manual_seed(3))
+    tokens, probability = inverse(logits, 0.5, uniform)
+    wanted = (logits.double() / 0.5).log_softmax(1).gather(1, tokens[:, None])[:, 0]
+    assert torch.allclose(probability.log(), wanted, rtol=1e-5, atol=1e-15)
+    assert (probability[:25].diff() >= 0).all()
+
+
 def test_a_draw_never_takes_a_token_without_probability():
     logits = torch.full((4000, 130), float("-inf"))
     logits[:, 63], logits[:, 129] = 0.0, 0.0
@@ -79,6 +90,15 @@ def test_the_edge_of_the_nucleus_cuts_what_a_whole_sort_cuts(vocab, p, scale):
         assert torch.equal(edge, logits.masked_fill(nucleus(clean, p) == 0, torch.inf).amin(1))
     assert torch.allclose(mass, (clean * kept).sum(1), rtol=1e-4)
     assert kept.gather(1, draw(logits, 1.0, torch.Generator().manual_seed(0), edge)[:, None]).all()
+
+
+@pytest.mark.parametrize("vocab", [3, 331, 40_000])
+@pytest.mark.parametrize("p", [0.05, 0.5, 0.9])
+def test_top_p_keeps_the_fewest_tokens_that_pass_p_together(vocab, p):
+    logits = torch.randn(9, vocab, generator=torch.Generator().manual_seed(vocab)) * 4
+    ordered, order = logits.double().softmax(1).sort(dim=1, descending=True)
+    wanted = torch.zeros_like(ordered).scatter(1, order, (ordered.cumsum(1) - ordered <= p).double()) > 0
+    assert torch.equal(keep_top_p(logits, p) > -torch.inf, wanted)
 
 
 def test_tokens_equally_likely_stay_in_the_nucleus_together():

@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dlm_core.beliefs import nucleus_edge
+
 Draws = Literal["positions", "canvas"]
 
 
@@ -55,10 +57,8 @@ def keep_top_p(logits: Tensor, p: float | None) -> Tensor:
     """The smallest set of tokens whose probabilities pass `p`, the crossing token included; the others become -inf."""
     if p is None or p >= 1:
         return logits
-    ordered, order = logits.sort(dim=1, descending=True)
-    beyond = ordered.softmax(1).cumsum(1) > p
-    beyond = torch.cat([torch.zeros_like(beyond[:, :1]), beyond[:, :-1]], 1)
-    return logits.masked_fill(torch.zeros_like(beyond).scatter(1, order, beyond), float("-inf"))
+    edge = nucleus_edge(logits, p, crossing=True)[0].to(logits.dtype)
+    return logits.masked_fill(logits < edge[:, None], float("-inf"))
 
 
 def nucleus(probabilities: Tensor, p: float) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import believe, divergence, draw
+from dlm_core.beliefs import believe, divergence, draw, inverse, uniforms
 from dlm_core.policies.draws import (
     Draws,
     categorical,
@@ -27,10 +27,14 @@ from dlm_core.policies.policy import Update, View, Writes, check_steps, even_spl
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """A token for every row; `logits` is the distribution it was drawn from, where that is not the clean one."""
+    """A token for every row; `logits` is the distribution it was drawn from, where that is not the clean one.
+
+    `probability` is that of the token in it, where the draw has told it.
+    """
 
     tokens: Tensor  # (n,)
     logits: Tensor | None = None  # (n, vocab)
+    probability: Tensor | None = None  # (n,) float64
 
 
 class Propose(Protocol):
@@ -119,7 +123,8 @@ class Filtered:
             return Proposal(view.beliefs.top_ids[:, 0])
         logits = self.distribution(view)
         if self.draws == "positions":
-            return Proposal(draw(logits, 1.0, view.generator), logits)
+            tokens, probability = inverse(logits, 1.0, uniforms(len(logits), view.generator))
+            return Proposal(tokens, logits, probability)
         lo, hi = (0, len(view.positions)) if self.stream == "rows" else view.window
         at = torch.arange(len(view.positions)) if self.stream == "rows" else view.positions
         inside, tokens = (at >= lo) & (at < hi), logits.argmax(1)
@@ -166,6 +171,8 @@ class ProposalConfidence:
     """Probability of the proposed token in the distribution it was drawn from (Dream, LLaDA2, SDAR)."""
 
     def __call__(self, view: View, proposal: Proposal) -> Tensor:
+        if proposal.probability is not None:
+            return proposal.probability
         if proposal.logits is None:
             return view.beliefs.probability(proposal.tokens)
         return believe(proposal.logits, 1).probability(proposal.tokens)

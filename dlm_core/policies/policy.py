@@ -64,7 +64,8 @@ class View:
     def in_window(self, *, left_open: bool = False) -> Tensor:
         """(n,) bool: rows inside the window, or anywhere before its end if `left_open`."""
         lo, hi = self.window
-        return (self.positions < hi) & (left_open | (self.positions >= lo))
+        before_its_end = self.positions < hi
+        return before_its_end if left_open else before_its_end & (self.positions >= lo)
 
     def masks_in_window(self) -> int:
         lo, hi = self.window

@@ -87,7 +87,7 @@ class MDLM(Writes):
         tokens = view.beliefs.top_ids[:, 0].clone()
         if self.temperature:  # a number for every row, and a token for those that open
             uniform = uniforms(len(tokens), view.generator)[opened]
-            tokens[opened] = inverse(view.logits[opened], self.temperature, uniform)
+            tokens[opened] = inverse(view.logits[opened], self.temperature, uniform)[0]
         return tokens, opened
 
 
@@ -204,7 +204,7 @@ class ReMDM(Revises):
         )
         winner, opened = torch.where(change, view.mask_token_id, view.current), change & masks
         logits = view.logits[opened]  # only what opens needs a token, and the nucleus it comes from
-        winner[opened] = inverse(logits, 1.0, uniform[opened], nucleus_edge(logits, self.nucleus_p)[0])
+        winner[opened] = inverse(logits, 1.0, uniform[opened], nucleus_edge(logits, self.nucleus_p)[0])[0]
         return winner
 
 
