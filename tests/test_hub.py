@@ -229,7 +229,7 @@ OTHER_CODE = """
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.utils.import_utils import is_torch_fx_available
-from transformers.modeling_outputs import MaskedLMOutput
+from transformers.modeling_outputs import CausalLMOutputWithPast, MaskedLMOutput
 import torch
 class Config(PreTrainedConfig):
     model_type = "standin"
@@ -316,6 +316,66 @@ def test_code_of_its_own_is_called_as_its_authors_call_it_at_the_commit_the_oper
     lines = "".join(LocalEngine(model).run(Request("the cat", model.policy, 10, params=model.settings)))
     assert Trace.parse(lines.encode()).totals["end"] == "finished"
     assert "default" not in ROPE_INIT_FUNCTIONS, "what older code needs stayed behind"
+
+
+NEMOTRON = "nvidia/Nemotron-Labs-Diffusion-8B"
+# reads in one direction into its cache, answers a block in both directions behind it, and says at once if it is asked
+# in another way than its authors do
+ENCODER = """
+    def __init__(self, config):
+        super().__init__(config)
+        self.table = torch.nn.Linear(4, config.vocab_size)
+        self.encoder = torch.nn.Module()
+        self.encoder.layers = torch.nn.ModuleList([torch.nn.Module()])
+        self.encoder.layers[0].self_attn = torch.nn.Module()
+        self.encoder.layers[0].self_attn.diffusion_lm = True
+    def forward(self, input_ids, past_key_values=None, use_cache=True, use_causal_mask=False):
+        assert self.encoder.layers[0].self_attn.diffusion_lm is not use_causal_mask and use_cache is use_causal_mask
+        before = input_ids[:, :0] if past_key_values is None else past_key_values
+        ids = torch.cat([before, input_ids], 1)
+        seen = torch.ones(ids.shape[1], ids.shape[1])
+        said = self.seen(ids, seen.tril() if use_causal_mask else seen)
+        return CausalLMOutputWithPast(logits=said.logits[:, before.shape[1]:], past_key_values=ids)
+"""
+
+
+def test_nemotron_reads_in_one_direction_and_opens_each_block_with_the_reading_s_next_token(tmp_path, hub, monkeypatch):
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    commit = PINS[NEMOTRON].commit + "0" * 30
+    folder, vocab = tmp_path / "snapshots" / commit, 300
+    checkpoints.byte_level(folder, ["<s>", "</s>"], bos_token="<s>", eos_token="</s>")
+    (folder / "modeling.py").write_text(OTHER_CODE + ENCODER)
+    checkpoints.rewrite_config(
+        folder, architectures=["Model"], model_type="standin", vocab_size=vocab, block_size=4,
+        auto_map={"AutoConfig": "modeling.Config", "AutoModel": "modeling.Model"},
+    )  # fmt: skip
+    weight, bias = torch.randn(vocab, 4), torch.randn(vocab)
+    checkpoints.save_file(
+        {"table.weight": weight, "table.bias": bias}, folder / "model.safetensors", metadata={"format": "pt"}
+    )
+    hub(folder)
+    monkeypatch.setenv("UNMASK_REMOTE_CODE", "1")
+    model = load_model(NEMOTRON)
+    assert (model.policy, model.block_length, model.mask_token_id) == ("threshold", 4, 100)
+    assert model.windows(3, 10) == [(3, 4), (4, 7), (7, 8), (8, 10)]
+
+    def said(ids):
+        """What stands at the end of `ids`, all of them seen."""
+        return torch.stack([ids.float().sin() ** n for n in range(4)], -1).sum(-2) @ weight.T + bias
+
+    ids, denoiser = torch.randint(90, (2, 10), generator=torch.Generator().manual_seed(1)), model.denoiser
+    for positions, seen in (([3], 3), ([4, 6], 7), ([7], 7), ([8], 10), ([5], 7)):
+        asked = denoiser(ids, torch.tensor(positions))
+        finite = torch.isfinite(asked)
+        expected = said(ids[:, :seen])[:, None].expand_as(asked)
+        assert torch.allclose(asked[finite], expected[finite], atol=1e-4), positions
+        assert not finite[..., 100].any()
+    with pytest.raises(ValueError, match="one at a time"):
+        denoiser(ids, torch.tensor([4, 8]))
+    with pytest.raises(ValueError, match="begin with a prompt"):
+        model.denoiser(ids, torch.tensor([0]))
+    lines = "".join(LocalEngine(model).run(Request("the cat", model.policy, 10)))
+    assert Trace.parse(lines.encode()).totals["end"] == "finished"
 
 
 @pytest.mark.parametrize("said", ["yes", "GSAI-ML/iLLaDA-8B-Instruct@main", f"{ILLADA}@{PINNED[:10]}", "evil/x@1"])

@@ -1,5 +1,7 @@
 """Models whose own code is not run: their published layouts, read into classes of transformers."""
 
+from dataclasses import replace
+
 import checkpoints
 import pytest
 import torch
@@ -59,6 +61,7 @@ def test_logits_equal_those_of_the_saved_weights_under_the_family_s_mask_and_shi
     ids = torch.randint(250, (1, 21), generator=generator)
     ids[0, 9:] = mask
     ids[0, 14] = 7
+    ids[0, 18:] = model.stop_ids[0]  # padding is text like any other: it is seen, and its positions count
     at = torch.arange(21)
     seen = torch.ones(21, 21, dtype=torch.bool) if block is None else at[None] // block <= at[:, None] // block
     expected = by_hand(family, saved(family), ids, seen)
@@ -159,3 +162,17 @@ def test_windows_end_where_the_model_s_blocks_end(saved, family):
     assert all(lo // model.block_length == (hi - 1) // model.block_length for lo, hi in windows)
     with pytest.raises(ValueError, match="block length must divide this model's own"):
         model.windows(5, 70, 3)
+
+
+def test_fast_dllm_v2_works_on_eight_positions_of_a_block_at_a_time_unless_asked_otherwise(saved):
+    model = replace(load_model(saved("Fast-dLLM v2")), block_length=32)
+    assert (model.policy, model.window) == ("threshold", 8)
+    assert model.windows(5, 40) == [(5, 8), (8, 16), (16, 24), (24, 32), (32, 40)]
+    assert model.windows(5, 70, 32) == [(5, 32), (32, 64), (64, 70)]
+    assert replace(model, block_length=4).windows(0, 8) == [(0, 4), (4, 8)], "blocks are never joined"
+
+
+def test_dllm_s_checkpoints_decode_with_dllm_s_sampler_and_lengths(saved):
+    for family in ("A2D Qwen2", "A2D Qwen3", "A2D Qwen3, blocks"):
+        model = load_model(saved(family))
+        assert (model.policy, model.length) == ("dllm_mdlm", 128)

@@ -66,6 +66,7 @@ def test_the_head_reads_only_the_positions_asked_about_and_says_there_what_the_w
     mask = model.mask_token_id
     ids = torch.tensor([[*model.encode_prompt("the cat"), mask, mask, *model.closing]]).repeat(2, 1)
     ids[1, 1] = mask
+    ids[1, 2] = model.tokenizer.pad_token_id  # padding in a canvas is what the class itself makes of it
     alone = model_class(kind).from_pretrained(saved(kind)).eval()
     positions = torch.tensor([1, ids.shape[1] - 2])
     with torch.inference_mode():
@@ -167,6 +168,12 @@ def test_a_chat_checkpoint_is_asked_through_its_template(chat):
     )
     assert not set(ids) & set(chat.tokenizer.all_special_ids)
     assert run(chat, prompt="why?", length=6, params={"steps": 3}).totals["end"] == "finished"
+
+
+def test_a_chat_checkpoint_decodes_with_its_authors_sampler_in_blocks_of_32(chat):
+    assert (chat.policy, chat.length) == ("dllm_mdlm", 128)
+    assert chat.windows(7, 80) == [(7, 39), (39, 71), (71, 80)]
+    assert chat.windows(7, 80, 73) == [(7, 80)], "any order where it is asked for"
 
 
 def test_a_text_model_is_not_given_a_conversation(saved):

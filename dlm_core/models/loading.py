@@ -32,6 +32,7 @@ from dlm_core.models.networks import (
     MaskedEncoder,
     OwnBlocks,
     OwnCode,
+    OwnEncoder,
     OwnTime,
     OwnTimeBlocks,
     WindowCache,
@@ -65,6 +66,8 @@ class LoadedModel:
     closing: tuple[int, ...] = ()  # what stands behind every text, fixed
     attention: Attention = "full"
     block_length: int | None = None  # of its attention; None: it sees everything
+    window: int | None = None  # positions that a policy works on at a time, unless asked otherwise
+    opens: bool = False  # the first position of a block is settled before the others are asked about
     policy: str = "llada"  # how its authors decode, and with what
     settings: Mapping[str, Any] = field(default_factory=dict)
     length: int = 96
@@ -125,14 +128,19 @@ class LoadedModel:
 
     def windows(self, start: int, stop: int, block_length: int | None = None) -> list[tuple[int, int]]:
         """Cut the part to be written as the model's attention wants it, or finer; ValueError where that cannot be."""
-        own = self.block_length
+        own, counted = self.block_length, start if self.attention == "canvas" or self.opens else 0
+        if own is None and block_length is None and self.window:
+            return aligned(start, stop, self.window, origin=start)
         if own is None:
             return blocks(start, stop, block_length)
         if self.attention == "canvas" and block_length not in (None, own):
             raise ValueError(f"this model writes canvases of {own}, so the block length cannot be {block_length}")
         if block_length is not None and own % block_length:
             raise ValueError(f"block length must divide this model's own, {own}, got {block_length}")
-        return aligned(start, stop, block_length or own, origin=start if self.attention == "canvas" else 0)
+        finer = self.window if self.window and own % self.window == 0 else own
+        cut = aligned(start, stop, block_length or finer, origin=counted)
+        first = ((lo, lo + self.opens) for lo, _ in cut)
+        return [(lo, hi) for opening, rest in zip(first, cut) for lo, hi in (opening, (opening[1], rest[1])) if lo < hi]
 
     def describe(self) -> dict[str, Any]:
         """What a run file says of the model."""
@@ -406,6 +414,7 @@ def _assemble(
         ar_logits=_next_token(model) if family.attention == "dual" else None,
         ending=() if family.ending in (None, *known) else tuple(text.plain(family.ending)),
         closing=tuple(t for t in closing if t is not None), attention=family.attention,
+        window=family.window, opens=family.calls == "encoder",
         block_length=block if family.attention in ("block", "canvas", "own") else None, length=family.length,
         starts=family.starts, policy=family.policy,
         settings={name: meant.get(value, value) for name, value in family.settings.items()},
@@ -418,6 +427,8 @@ def _builder(
     """How to make a denoiser for one run.  A process of random tokens has every token as noise, so none is banned."""
     if family.attention == "canvas":
         return lambda _: CanvasDecoder(model, block)
+    if family.calls == "encoder":
+        return lambda _: Banned(OwnEncoder(model, mask, block), banned)
     if family.attention == "block":
         network = BlockAttention(model, mask, block)
     elif family.attention == "own":

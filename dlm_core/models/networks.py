@@ -3,6 +3,8 @@
 Each takes ids on any device, computes where its weights are, and answers in float32 where the ids came from.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -261,44 +263,107 @@ class BlockCache(_Cached):
 
 
 @dataclass(eq=False)
-class CanvasDecoder:
+class _Canvases:
+    """Canvases in order, each settled before the next; what stands before the one at work is read once and kept.
+
+    They count from the first position asked about in the run.
+    """
+
+    _start: int | None = field(default=None, init=False)
+    _read: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
+    _cache: Any = field(default=None, init=False)
+
+    def focus(self, lo: int, hi: int) -> slice:
+        """A canvas is settled before it is read."""
+        return slice(lo, hi)
+
+    def canvas_of(self, positions: Tensor, length: int, canvas_length: int) -> tuple[int, int]:
+        """The canvas that the positions stand in; ValueError if it is more than one."""
+        first, last = int(positions.min()), int(positions.max())
+        self._start = first if self._start is None else self._start
+        lo = first - (first - self._start) % canvas_length
+        if last >= (hi := min(lo + canvas_length, length)):
+            raise ValueError(f"asked about positions {first} to {last}, but a canvas ends at {hi}: one at a time")
+        return lo, hi
+
+    def keep(self, ids: Tensor) -> None:
+        """Bring the cache to hold exactly `ids`: it can grow, but what is in it cannot be changed."""
+        known = self._read.shape[1]
+        if len(ids) != len(self._read) or known > ids.shape[1] or not torch.equal(self._read, ids[:, :known]):
+            known, self._cache = 0, None
+        if known < ids.shape[1]:
+            self._cache, self._read = self.encode(ids[:, known:].to(self.model.device), self._cache), ids.clone()
+
+
+@contextmanager
+def _in_one_direction(model: PreTrainedModel) -> Iterator[None]:
+    """Nemotron-Labs-Diffusion as an autoregressive model: a switch in each of its layers says which it is."""
+    switches = [layer.self_attn for layer in model.encoder.layers if hasattr(layer.self_attn, "diffusion_lm")]
+    try:
+        for switch in switches:
+            switch.diffusion_lm = False
+        yield
+    finally:
+        for switch in switches:
+            switch.diffusion_lm = True
+
+
+@dataclass(eq=False)
+class OwnEncoder(_Canvases, OwnCode):
+    """Nemotron-Labs-Diffusion's: it reads what is settled in one direction, and a block in both, as if behind that.
+
+    The reading's last answer is the next token, and opens the block; all other positions are asked with the block.
+    After the order in which dllm's `nemotron_diffusion` sampler calls it.
+    """
+
+    block_length: int
+    _next: Tensor | None = field(default=None, init=False)
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        lo, hi = self.canvas_of(positions, ids.shape[1], self.block_length)
+        if lo == 0:
+            raise ValueError("this model reads before it writes: begin with a prompt")
+        self.keep(ids[:, :lo])
+        answers = self._next[:, None].expand(-1, len(positions), -1).clone()
+        if (inside := positions != lo).any():
+            block = ids[:, lo:hi].to(self.model.device)
+            said = self.model(block, past_key_values=self._cache, use_cache=False).logits
+            answers[:, inside.to(said.device)] = said[:, (positions[inside] - lo).to(said.device)]
+        return answers.float().to(ids.device)
+
+    def encode(self, ids: Tensor, cache: Any) -> Any:
+        past = {} if cache is None else {"past_key_values": cache}
+        with _in_one_direction(self.model):
+            read = self.model(ids, **past, use_cache=True, use_causal_mask=True)
+        self._next = read.logits[:, -1]
+        return read.past_key_values
+
+
+@dataclass(eq=False)
+class CanvasDecoder(_Canvases):
     """DiffusionGemma: a causal encoder for what is settled, a decoder that sees it and all of the canvas at work.
 
-    Canvases count from the first position asked about in the run; one of them is asked about at a time.  The encoder
-    reads each token once.  The decoder is conditioned on the logits it gave in the step before, as the policy tempered
-    them; a new canvas starts without.  After transformers' `generation_diffusion_gemma.py`.
+    The encoder reads each token once.  The decoder is conditioned on the logits it gave in the step before, as the
+    policy tempered them; a new canvas starts without.  After transformers' `generation_diffusion_gemma.py`.
     """
 
     model: PreTrainedModel
     canvas_length: int
     mask_token_id: None = None
-    _start: int | None = field(default=None, init=False)
     _canvas: tuple[int, int] = field(default=(0, 0), init=False)
     _asked: Tensor | None = field(default=None, init=False)
     _said: Tensor | None = field(default=None, init=False)
-    _read: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
-    _cache: Any = field(default=None, init=False)
 
     @property
     def vocab_size(self) -> int:
         return self.model.config.get_text_config().vocab_size
 
-    def focus(self, lo: int, hi: int) -> slice:
-        """A canvas is settled before the encoder reads it."""
-        return slice(lo, hi)
-
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
-        first, last = int(positions.min()), int(positions.max())
-        self._start = first if self._start is None else self._start
-        lo = first - (first - self._start) % self.canvas_length
-        canvas = (lo, min(lo + self.canvas_length, ids.shape[1]))
-        if last >= canvas[1]:
-            raise ValueError(
-                f"asked about positions {first} to {last}, but a canvas ends at {canvas[1]}: one at a time"
-            )
+        canvas = self.canvas_of(positions, ids.shape[1], self.canvas_length)
+        lo = canvas[0]
         if canvas != self._canvas or len(ids) != len(self._read):
             self._canvas, self._said = canvas, None
-        self._encode(ids[:, :lo])
+        self.keep(ids[:, :lo])
         logits = self.model(
             decoder_input_ids=ids[:, slice(*canvas)].to(self.model.device), past_key_values=self._cache,
             self_conditioning_logits=self._said,
@@ -310,11 +375,5 @@ class CanvasDecoder:
     def hear(self, logits: Tensor) -> None:
         self._said[:, self._asked] = logits.to(self._said)
 
-    def _encode(self, ids: Tensor) -> None:
-        """Bring the cache to hold exactly `ids`: it can grow, but what is in it cannot be changed."""
-        known = self._read.shape[1]
-        if len(ids) != len(self._read) or known > ids.shape[1] or not torch.equal(self._read, ids[:, :known]):
-            known, self._cache = 0, None
-        if known < ids.shape[1]:
-            read = self.model.model.encoder(input_ids=ids[:, known:].to(self.model.device), past_key_values=self._cache)
-            self._cache, self._read = read.past_key_values, ids.clone()
+    def encode(self, ids: Tensor, cache: Any) -> Any:
+        return self.model.model.encoder(input_ids=ids, past_key_values=cache).past_key_values

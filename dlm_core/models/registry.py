@@ -19,7 +19,8 @@ BLOCK, EXPAND, END = object(), object(), object()  # in settings: the length of 
 # own: as the code that comes with it says
 Attention = Literal["masked", "dual", "full", "block", "canvas", "own"]
 # what code of its own wants: token ids alone · a mask of blocks and positions · a time · a time, blocks being its own
-Calls = Literal["ids", "blocks", "time", "time, blocks"]
+# · what is settled in one direction, then a block in both
+Calls = Literal["ids", "blocks", "time", "time, blocks", "encoder"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Family:
     shifted: bool = False  # the output at i - 1 speaks about position i
     block_fields: tuple[str, ...] = ()  # where config.json may say how long a block is
     block_length: int | None = None  # else
+    window: int | None = None  # positions that a policy works on at a time, unless asked otherwise
     mask: str | None = None  # None: the tokenizer knows
     mask_id: int | None = None  # where neither tokenizer nor config.json does
     stop: tuple[str, ...] = ()  # ends of text beside the tokenizer's own
@@ -103,7 +105,7 @@ FAMILIES = (
     Family(
         "Fast-dLLM v2", "Qwen2ForCausalLM", "block", ("Fast_dLLM_QwenForCausalLM", "Fast_dLLM_Qwen"), shifted=True,
         block_fields=("bd_size",), block_length=32, mask="|<MASK>|", stop=("<|im_end|>",), template=CHATML,
-        policy="threshold",
+        policy="threshold", window=8,
     ),
     *(
         Family(
@@ -123,7 +125,7 @@ FAMILIES = (
             f"A2D {base}{', blocks' if called else ''}", f"{base}ForCausalLM", "block" if called else "full",
             (f"A2D{base}LMHeadModel", f"a2d-{base.lower()}"), called, block_fields=("block_size",),
             block_length=32 if called else None, mask="<|mask|>", stop=("<|im_end|>",), template=CHATML,
-            template_options={"enable_thinking": False},
+            template_options={"enable_thinking": False}, policy="dllm_mdlm", length=128,
         )
         for base in ("Qwen2", "Qwen3")
         for called in ("bd3lm", "")
@@ -141,6 +143,7 @@ FAMILIES = (
     Family(
         "ModernBERT chat", "AutoModelForMaskedLM", "masked", ("ModernBertForMaskedLM", "modernbert"),
         "(?i)modernbert.*chat", template=QUESTIONS, ending="[/Answer]",
+        policy="dllm_mdlm", length=128, window=32,
     ),
 )  # fmt: skip
 
@@ -197,6 +200,10 @@ _BD3LM = Family(
     "BD3-LM", "AutoModelForMaskedLM", "own", calls="time, blocks", block_fields=("block_size",), policy="bd3lm",
     config_values={"attn_backend": "sdpa"}, **_GPT2,
 )  # fmt: skip
+_NEMOTRON = Family(
+    "Nemotron-Labs-Diffusion", "AutoModel", "own", calls="encoder", block_fields=("block_size",), block_length=32,
+    mask_id=100, policy="threshold",
+)  # fmt: skip
 PINS: Mapping[str, Pin] = {
     "GSAI-ML/iLLaDA-8B-Instruct": Pin("5769f04922", Family("iLLaDA", "AutoModelForCausalLM", "own", mask_id=5)),
     "inclusionAI/LLaDA-MoE-7B-A1B-Instruct": Pin(None, Family("LLaDA-MoE", "AutoModel", "own", **_LING)),
@@ -206,6 +213,11 @@ PINS: Mapping[str, Pin] = {
         )
         for kind, policy in (("2.0", "llada2"), ("2.1", "llada21"))
         for size in ("mini", "flash")
+    },
+    **{
+        f"nvidia/Nemotron-Labs-Diffusion-{size}{base}": Pin("16c67f0560" if size + base == "8B" else None, _NEMOTRON)
+        for size in ("3B", "8B", "14B")
+        for base in ("", "-Base")
     },
     "kuleshov-group/mdlm-no_flashattn-fp32-owt": Pin(None, _MDLM),
     **{f"kuleshov-group/bd3lm-owt-block_size{n}": Pin(None, _BD3LM) for n in (4, 8, 16)},
