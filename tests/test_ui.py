@@ -11,7 +11,7 @@ from dlm_core.engine import About, LocalEngine, Request, suited
 from dlm_core.policies import parameters
 from dlm_core.trace import Trace
 from dlm_core.ui import compare, words
-from dlm_core.ui.denoise import Stops, opened, request_of, show_parameters, starting_value, stream
+from dlm_core.ui.denoise import Stops, opened, parameter, request_of, show_parameters, starting_value, stream
 
 
 @pytest.mark.parametrize("policy", sorted(set(words.POLICIES) & set(suited(True, "llada"))))
@@ -31,6 +31,17 @@ def test_a_policy_shows_its_parameters_and_hides_all_others():
         assert first["info"] == words.POLICIES[policy][1]
         shown = {name for name, update in zip(words.PARAMETERS, updates) if update["visible"]}
         assert shown == set(parameters(policy)) & set(words.PARAMETERS)
+
+
+def test_a_number_beyond_its_range_is_the_runs_to_refuse_in_a_sentence_that_names_it(bundled):
+    about = LocalEngine(bundled).about()
+    control = parameter("threshold", "threshold", about)
+    assert (control.minimum, control.maximum, control.step) == (0, 1, 0.05)
+    request = request_of("A", "threshold", {"length": 8, "steps": 4, "block_length": 0, "seed": 0} | {
+        "threshold": control.preprocess(7.0)
+    }, about)  # fmt: skip
+    with pytest.raises(ValueError, match="threshold must be between 0 and 1, got 7"):
+        LocalEngine(bundled).run(request)
 
 
 def test_a_stream_only_ever_grows_and_carries_the_whole_run(bundled):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from gradio.i18n import I18nData
 
+from dlm_core.engine import About
 from dlm_core.figures import (
     HeatmapData,
     ProgressData,
@@ -19,8 +20,10 @@ from dlm_core.figures import (
     tradeoff_data,
 )  # fmt: skip
 from dlm_core.gallery import cards
+from dlm_core.policies import parameters
 from dlm_core.ui import words
-from dlm_core.words import english, languages, script
+from dlm_core.ui.denoise import starting_value
+from dlm_core.words import english, languages, script, within
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "assets/player").glob("*.js"))
@@ -160,6 +163,22 @@ def test_every_recorded_run_and_every_control_has_words():
         words.label("page.nothing")
     with pytest.raises(KeyError):
         words.said("page.nothing")
+
+
+def test_a_policy_is_told_in_two_sentences_and_where_it_comes_from():
+    for code, sentences in languages().items():
+        for name in within("policies"):
+            told = re.split(r"(?<=\.)\s+|(?<=。)(?=.)", sentences[f"policies.{name}.about"])
+            assert len(told) == (2 if name == "left_to_right" else 3), (code, name, told)
+
+
+def test_a_number_starts_where_its_control_says_that_it_makes_sense():
+    for policy in words.POLICIES:
+        for name in set(parameters(policy)) & set(words.PARAMETERS):
+            least, most = words.PARAMETERS[name].span
+            value = starting_value(policy, name, About())
+            if least is not None and value is not None:
+                assert least <= value <= (value if most is None else most), (policy, name, value)
 
 
 def test_words_cannot_end_the_script_they_stand_in():

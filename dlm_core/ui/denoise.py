@@ -18,6 +18,7 @@ from dlm_core.policies import parameters
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
 from dlm_core.ui.follower import Follower
+from dlm_core.ui.number import Within
 from dlm_core.ui.player import envelope, player, talk
 
 SEND_EVERY = 0.05  # seconds; a faster model's lines travel together
@@ -298,7 +299,7 @@ def plain(name: str, about: About, prefix: str = "") -> gr.components.Component:
 
 
 def _control(name: str, start: Any, visible: bool, prefix: str) -> gr.components.Component:
-    label, info, kind = words.CONTROLS[name]
+    label, info, kind, (least, most) = words.CONTROLS[name]
     looks: dict[str, Any] = {
         "label": label, "info": info, "elem_id": prefix + name.replace("_", "-"), "visible": visible, "min_width": 120,
     }  # fmt: skip
@@ -307,7 +308,7 @@ def _control(name: str, start: Any, visible: bool, prefix: str) -> gr.components
         return gr.Dropdown(choices, value=start, filterable=False, **looks)
     if kind is str:
         return gr.Textbox(start, lines=1, max_lines=4, **looks)
-    return gr.Number(start, step=kind, **looks)
+    return Within(start, step=kind, minimum=least, maximum=most, **looks)
 
 
 def _settings(about: About) -> dict[str, gr.components.Component]:

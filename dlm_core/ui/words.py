@@ -39,11 +39,15 @@ def translations() -> gr.I18n:
 
 
 class Control(NamedTuple):
-    """A control: its words, and the step of a number, the titles of a choice, or `str` for a text."""
+    """A control: its words, and the step of a number, the titles of a choice, or `str` for a text.
+
+    `span` is where a number makes sense, None where there is no end to it.
+    """
 
     label: I18nData
     info: I18nData
     kind: float | dict[str, I18nData] | type[str]
+    span: tuple[float | None, float | None] = (None, None)
 
 
 # texts, and the steps of numbers; what stands in neither is a choice among what has a title
@@ -54,6 +58,13 @@ _STEPS = {
     "entropy_bound": 0.05, "threshold": 0.05, "threshold_back": 0.05, "editing_threshold": 0.05,
     "confidence_threshold": 0.05, "base": 1, "conf_threshold": 0.05, "kl_threshold": 0.005, "gamma": 0.05,
     "factor": 0.25, "lambd": 0.05, "block_size": 1, "eta": 0.01, "nucleus_p": 0.05, "temperature": 0.1, "tau": 0.1,
+}  # fmt: skip
+# from the least to the most that makes sense; what is a step or a length begins at 1
+_SPANS: dict[str, tuple[float, float | None]] = {
+    "seed": (0, None), "block_length": (0, None),
+    "threshold": (0, 1), "threshold_back": (0, 1), "editing_threshold": (0, 1), "confidence_threshold": (0, 1),
+    "conf_threshold": (0, 1), "kl_threshold": (0, 1), "gamma": (0, 10), "entropy_bound": (0, 10), "factor": (0, 10),
+    "lambd": (0, 2), "base": (2, 16), "eta": (0, 2), "nucleus_p": (0.05, 1), "temperature": (0, 2), "tau": (0, 2),
 }  # fmt: skip
 
 
@@ -71,6 +82,7 @@ def _controls(section: str) -> dict[str, Control]:
         name: Control(
             label(f"{section}.{name}.label"), label(f"{section}.{name}.info"),
             str if name in _TEXTS else _STEPS.get(name) or _titles(f"{section}.{name}.choices"),
+            _SPANS.get(name, (1, None)) if name in _STEPS else (None, None),
         )
         for name in within(section)
     }  # fmt: skip
