@@ -1,5 +1,6 @@
 """A Ray cluster on this machine: two replicas against one, a replica against this process, and what a page costs."""
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from dlm_core.remote import RemoteEngine
 from tests.benchmarks.measure import Row, side_by_side
 from tests.benchmarks.page import STEPS, free_port, served, visit
 
-VISITORS = 8
+VISITORS = 8  # at once
+VISITING, BUSY = 1000, 0.7  # of the arithmetic: people, and the share of its time that a machine may work
 RUN = Request("Once upon a time", length=64, params={"steps": STEPS})
 SIZE = f"64 positions in {STEPS} steps, 1 thread a replica"
 
@@ -68,6 +70,13 @@ def rows() -> Iterator[Row]:
             yield Row(
                 "processor time of a page that asks a cluster, as a share of the time of a run", cost / wall, told
             )
+        rate = VISITING / 60
+        replicas, pages = (math.ceil(rate * seconds / BUSY) for seconds in (alone / 1e3, cost))
+        yield Row(
+            f"replicas for {VISITING:,} visitors with a run a minute each, busy for {BUSY:.0%} of the time", replicas,
+            f"{rate:.0f} runs a second of {alone:.0f} ms; {replicas * held / 2**10:.1f} GiB; pages, likewise: {pages}",
+            True,
+        )  # fmt: skip
     finally:
         for cluster in clusters:
             cluster.close()
