@@ -3,12 +3,13 @@
 "use strict";
 
 const SWEEP = 6; // seconds in which noise falls from none to all
+const PATIENCE = 500; // milliseconds behind which a wait for the model is told
 
 function mountNoise(host, options) {
   putWords(host);
   const root = host.querySelector(".noise"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
   const level = root.querySelector("[data-role=level]"), ruler = document.createElement("canvas").getContext("2d");
-  let lesson = null, figure = null, names = null, sheet = null, envelope = null, pairs = [], hovered = -1, playing = false, clock = 0, dirty = false, plotted = null;
+  let lesson = null, figure = null, names = null, sheet = null, envelope = null, pairs = [], hovered = -1, playing = false, clock = 0, dirty = false, plotted = null, waiting = 0;
 
   const at = () => Number(level.value);
   const state = () => lesson.states[lesson.state[at()]];
@@ -17,8 +18,9 @@ function mountNoise(host, options) {
     const value = typeof options.value() === "string" ? options.value() : "", opened = value ? readEnvelope(value) : null;
     if (!opened || opened.line === envelope) return;
     envelope = opened.line;
-    part("message").textContent = told(opened.record.message || "");
-    part("message").hidden = !opened.record.message;
+    clearTimeout(waiting);
+    if (opened.record.player === "asking") return void (waiting = setTimeout(() => say(phrase("noise.asking")), PATIENCE));
+    say(told(opened.record.message || ""));
     if (opened.record.player === "error") return;
     ({ lesson, figure } = JSON.parse(value.slice(opened.end)));
     names = { pieces: new Map(), header: { model: lesson.model } };
@@ -28,6 +30,11 @@ function mountNoise(host, options) {
     hovered = -1;
     lay();
     dirty = true;
+  }
+
+  function say(sentence) {
+    part("message").textContent = sentence;
+    part("message").hidden = !sentence;
   }
 
   // one column a token: above what the model sees, below what it believes; as wide as the true word

@@ -34,10 +34,13 @@ function told(message) {
 function putWords(root) {
   const puts = { word: (element, words) => { element.textContent = words; }, "word-label": (element, words) => element.setAttribute("aria-label", words), "word-title": (element, words) => { element.title = words; } };
   for (const [name, put] of Object.entries(puts)) for (const element of root.querySelectorAll(`[data-${name}]`)) put(element, phrase(element.getAttribute(`data-${name}`)));
-  const choice = root.querySelector("#language");
-  if (!choice) return;
-  choice.replaceChildren(...Object.entries(WORDS).map(([code, words]) => Object.assign(new Option(words["language.name"], code, false, code === LANGUAGE), { lang: code })));
-  choice.onchange = () => speak(choice.value);
+  // the other languages, each in its own words
+  root.querySelector("#language")?.replaceChildren(...Object.entries(WORDS).filter(([code]) => code !== LANGUAGE).map(([code, words]) => {
+    const choice = Object.assign(document.createElement("button"), { type: "button", lang: code, textContent: words["language.name"], title: words["language.read"] });
+    choice.setAttribute("aria-label", words["language.read"]);
+    choice.onclick = () => speak(code);
+    return choice;
+  }));
 }
 
 // Opens the page anew in another language, and keeps the choice in this browser.

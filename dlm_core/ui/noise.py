@@ -97,8 +97,10 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops, us
         reseed = gr.Button(words.label("noise.new"), elem_id="noise-new", elem_classes="quiet", size="sm")
     screen = lesson("", "noise")
 
-    def on_change(*values: Any) -> str:
-        return shown(engine, *values)
+    def on_change(*values: Any) -> Iterator[str]:
+        yield envelope("asking")  # whoever came earlier goes first, and the page says so
+        yield shown(engine, *values)
+        yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
 
     def on_denoise(visitor: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
         signal = stops.start(visitor.session_hash)

@@ -27,14 +27,16 @@ from dlm_core.words import english, script
 MASTHEAD = """<header id="masthead"><h1 data-word="page.title"></h1><p data-word="page.tagline"></p>
 <button type="button" id="tour-start" data-word="tour.start"></button>
 <button type="button" id="help-open" aria-keyshortcuts="?" data-word="help.title"></button>
-<select id="language" data-word-label="language.choose"></select></header>"""
+<span id="language" role="group" data-word-label="language.choose"></span></header>"""
 RECORDED = file_of(OPENING)
 SPARE_THREADS = 40  # who waits holds a thread; these are for everything else
 
-# Ctrl+Enter or Cmd+Enter generates from anywhere on the page
+# Ctrl+Enter or Cmd+Enter generates from anywhere on the page; Tab leaves an open menu and does not stop at its list,
+# which goes away
 HEAD = """<script>
 addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) document.getElementById("generate")?.click();
+  if (event.key === "Tab") for (const list of document.querySelectorAll(".option-list")) list.tabIndex = -1;
 });
 </script>"""
 

@@ -19,8 +19,9 @@ NAMES = re.compile(
     r"|LLaDA[\d.]*|Fast-dLLM|EB-Sampler|MDLM|Dream|KLASS|PC-Sampler|d3LLM|dInfer|dllm|DUS|P2|WINO|RemeDi|ReMDM|BD3-LM"
     r"|alpha|tau|log|gamma|p2|mdlm|llada|left_to_right|threshold|run|jsonl|gz|html|webm|png|svg"
 )
-# text of the model, of the visitor, of programs, and of Gradio itself
-SAID = ".tokens, .cells, .pairs, textarea, input, .cm-editor, .alternative, #model, footer, [data-testid^=status]"
+# text of the model, of the visitor, of programs, in other languages, and of Gradio itself
+OTHERS = "#language, footer, [data-testid^=status]"
+SAID = f"{OTHERS}, .tokens, .cells, .pairs, textarea, input, .cm-editor, .alternative, #model"
 LATIN = """said => {
   const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
@@ -29,7 +30,7 @@ LATIN = """said => {
       found.push(node.textContent);
   }
   for (const named of document.querySelectorAll('[aria-label], [title], [placeholder]'))
-    if (named.checkVisibility() && !named.closest('.pairs, .cells, .cm-editor, #noise-example, footer'))
+    if (named.checkVisibility() && !named.closest('.pairs, .cells, .cm-editor, #noise-example, #language, footer'))
       for (const name of ['aria-label', 'title', 'placeholder']) found.push(named.getAttribute(name) || '');
   return found.filter(text => /[A-Za-z]{2,}/.test(text));
 }"""
@@ -65,12 +66,18 @@ def test_a_choice_at_the_top_is_kept_and_the_query_goes_before_it(visit):
     visitor = visit(locale="de-DE")
     page = visitor.open()
     assert page.evaluate("document.documentElement.lang") == "en"
-    page.select_option("#language", "zh-CN")
+    other = page.locator("#language button")
+    expect(other).to_have_text(CHINESE["language.name"])
+    expect(other).to_have_attribute("lang", "zh-CN")
+    expect(other).to_have_accessible_name(CHINESE["language.read"])
+    other.click()
     expect(page.locator("#generate")).to_have_text(CHINESE["page.generate"])
+    expect(page.locator("#language button")).to_have_text(ENGLISH["language.name"])
     visitor.open("?seed=5")
     expect(page.locator("#generate")).to_have_text(CHINESE["page.generate"])
     expect(page.locator("#seed input")).to_have_value("5")
     visitor.open("?lang=en")
+    visitor.complaints.clear()  # a page that is left complains of what it was still asking for
     expect(page.locator("#generate")).to_have_text(ENGLISH["page.generate"])
     assert visitor.complaints == []
 

@@ -3,6 +3,10 @@
 import pytest
 from playwright.sync_api import expect
 
+from dlm_core.words import languages
+
+ENGLISH = languages()["en"]
+
 
 @pytest.fixture
 def lesson(visitor):
@@ -49,3 +53,18 @@ def test_the_noisy_sentence_is_denoised_in_the_player(lesson):
     lesson.wait(f"mode === 'finished' && steps === {hits}")
     expect(page.locator("#player")).to_be_visible()
     expect(page.locator("#player .source")).to_contain_text("llada")
+
+
+def test_who_comes_behind_another_run_is_told_and_sees_the_sentence_when_it_has_ended(visit):
+    first, second = visit(), visit()
+    for visitor in (first, second):
+        visitor.open()
+    first.generate(length=200, steps=200)
+    first.wait("mode === 'live' && steps >= 1")
+    page = second.page
+    page.click("#tab-noise-button")
+    message = page.locator("#noise [data-slot=message]")
+    expect(message).to_have_text(ENGLISH["noise.asking"])
+    first.page.click("#stop")
+    page.wait_for_selector("#noise [data-mode=lesson]")
+    expect(message).to_be_hidden()

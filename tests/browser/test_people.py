@@ -60,3 +60,14 @@ def test_a_position_is_chosen_and_a_token_forced_by_keyboard_alone(visitor):
     page.keyboard.press("Enter")
     visitor.wait("mode === 'finished'")
     expect(page.locator("#branches .tree li")).to_have_count(2)
+
+
+def test_tab_goes_from_a_menu_to_the_next_control_and_loses_the_focus_nowhere(visitor):
+    page = visitor.page
+    page.focus("#tour-start")
+    places = []
+    while not places or places[-1] != "seed":
+        page.keyboard.press("Tab")
+        places.append(page.evaluate("document.activeElement.closest('[id]')?.id"))
+        assert places[-1], places
+    assert places[places.index("policy") + 1] == "steps"
