@@ -2,6 +2,7 @@ import pytest
 from stand_ins import spoken
 
 from dlm_core.engine import BrokenEngine, LocalEngine
+from dlm_core.models import load_model
 from dlm_core.ui import words
 from dlm_core.ui.denoise import PLAIN
 from dlm_core.ui.link import opening, read
@@ -41,6 +42,9 @@ def test_only_an_explicit_run_runs_and_only_without_complaints(engine):
         ({"revision": "0123"}, "made with the model 0123"),
         ({"model": "owner/other", "revision": "0123"}, "made with owner/other, which is not loaded here, so bundled"),
         ({"policy": "diffusion_gemma"}, "policy cannot be diffusion_gemma"),
+        ({"cache": "exact"}, "cache cannot be exact"),
+        ({"system": "be kind"}, "bundled has no use for system"),
+        ({"conversation": "[]"}, "bundled has no use for conversation"),
     ],
 )
 def test_a_wrong_value_is_one_sentence_and_changes_nothing(engine, query, sentence):
@@ -71,3 +75,22 @@ def test_a_policy_and_its_own_parameters_arrive_together(engine):
     assert by_name["threshold"]["value"] == 0.5
     assert by_name["threshold"]["visible"]
     assert not by_name["gamma"]["visible"]
+
+
+def test_a_cache_is_chosen_by_a_link_where_the_model_can_have_one(engine, saved):
+    assert read({"cache": "dual"}, engine).values == {"cache": "dual"}
+    (complaint,) = read({"cache": "dual"}, LocalEngine(load_model(saved("SDAR")))).complaints
+    assert "has no use for cache" in spoken(complaint)
+
+
+def test_a_link_to_a_model_that_chats_may_carry_what_was_said(saved):
+    chat = LocalEngine(load_model(saved("A2D Qwen3")))
+    said = '[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "<b>"}]'
+    link = read({"system": "be kind", "conversation": said, "length": "16"}, chat)
+    assert link.complaints == []
+    assert (link.values["system"], link.values["conversation"]) == ("be kind", said)
+    for wrong in ("{", '[{"role": "user", "content": "hi"}]'):
+        link = read({"conversation": wrong, "length": "16", "run": "1"}, chat)
+        assert len(link.complaints) == 1
+        assert "conversation" not in link.values
+        assert not link.run

@@ -4,14 +4,28 @@ import json
 import threading
 from itertools import pairwise
 
+import gradio as gr
 import pytest
 from stand_ins import spoken
 
+from dlm_core.conversation import begun
 from dlm_core.engine import About, LocalEngine, Request, suited
+from dlm_core.models import load_model
 from dlm_core.policies import parameters
 from dlm_core.trace import Trace
 from dlm_core.ui import compare, words
-from dlm_core.ui.denoise import Stops, opened, parameter, request_of, show_parameters, starting_value, stream
+from dlm_core.ui.code import snippets
+from dlm_core.ui.denoise import (
+    Stops,
+    gone_on,
+    opened,
+    parameter,
+    request_of,
+    show_parameters,
+    starting_value,
+    stream,
+)
+from dlm_core.ui.page import _denoise_api
 
 
 @pytest.mark.parametrize("policy", sorted(set(words.POLICIES) & set(suited(True, "llada"))))
@@ -23,6 +37,48 @@ def test_every_policy_of_the_menu_runs_with_what_the_page_offers(policy, bundled
     trace = Trace.parse("".join(LocalEngine(bundled).run(request)).encode())
     assert trace.totals["end"] == "finished", trace.totals
     assert set(trace.header["policy"]) == {"name", *parameters(policy)}
+
+
+def test_what_a_model_has_no_use_for_is_left_behind_and_the_rest_is_asked_for(bundled, saved):
+    said = '[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]'
+    settings = {"length": 8, "block_length": 0, "seed": 1, "cache": "dual", "system": "be kind", "conversation": said}
+    asked = request_of("x", "llada", settings, LocalEngine(bundled).about())
+    assert (asked.cache, asked.conversation) == ("dual", [])
+    blocks = request_of("x", "llada", settings, LocalEngine(load_model(saved("SDAR"))).about())
+    assert blocks.cache is None
+    assert [message["role"] for message in blocks.conversation] == ["system", "user", "assistant"]
+    for request in (asked, blocks):
+        python, *_ = snippets("http://here", request)
+        assert ("'cache': 'dual'" in python) == bool(request.cache)
+        assert ("be kind" in python) == bool(request.conversation)
+
+
+def test_only_a_finished_answer_joins_the_conversation(saved):
+    engine = LocalEngine(load_model(saved("SDAR")))
+    request = Request("x", length=8, params={"steps": 4}, conversation=begun("be kind", []))
+    *_, value = stream(engine, request, threading.Event())
+    question, answer = json.loads(gone_on(request, value))
+    assert (question["content"], answer["role"]) == ("x", "assistant")
+    assert answer["content"] == json.loads(value.splitlines()[-1])["text"].strip()
+    stop = threading.Event()
+    stop.set()
+    *_, value = stream(engine, request, stop)
+    assert gone_on(request, value) is None
+    (value,) = stream(engine, Request(length=0), threading.Event())
+    assert gone_on(request, value) is None
+
+
+def test_programs_ask_in_a_conversation_and_with_a_cache_or_hear_why_not(bundled, saved):
+    chat = LocalEngine(load_model(saved("A2D Qwen3")))
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    run = _denoise_api(chat)
+    (*_, last) = run("why?", "llada", 4, 8, system="be kind", conversation=said, cache="prefix")
+    assert "why?" not in last["text"]
+    for wrong in ({"conversation": "hi"}, {"conversation": said[:1]}, {"cache": "exact"}):
+        with pytest.raises(gr.Error):
+            list(run("why?", "llada", 4, 8, **wrong))
+    with pytest.raises(gr.Error, match="does not chat"):
+        list(_denoise_api(LocalEngine(bundled))("x", "llada", 4, 8, system="be kind"))
 
 
 def test_a_policy_shows_its_parameters_and_hides_all_others():

@@ -352,3 +352,17 @@ def test_a_model_that_cannot_be_loaded_leaves_the_page_alive_and_says_why(browse
         visitor.context.close()
     finally:
         server.close()
+
+
+def test_a_cache_is_chosen_on_the_page_and_the_run_says_that_it_approximates(visitor):
+    page = visitor.page
+    expect(page.locator("#cache")).to_contain_text("approximate")
+    page.locator("#cache input").click()
+    page.get_by_role("option", name="dual").click()
+    visitor.generate(steps=8, length=32, block_length=8)
+    visitor.wait("mode === 'finished' && steps === 8")
+    told = page.evaluate(
+        "() => { const asked = {}; document.dispatchEvent(new CustomEvent('unmask-shown', { detail: asked })); "
+        "return asked.run.header.cache; }"
+    )
+    assert told == {"kind": "dual", "approximate": True}
