@@ -1,6 +1,8 @@
 """The page's handlers as plain functions, without a browser."""
 
 import json
+import subprocess
+import sys
 import threading
 from itertools import pairwise
 
@@ -181,3 +183,34 @@ def test_run_files_can_be_compared_and_a_damaged_one_is_named(trace, tmp_path):
     assert summaries[0]["hindsight"] is None
     damaged = complaint(compare.opened([tmp_path / "a", tmp_path / "b"]))
     assert damaged.startswith("file 2: this is not an Unmask run file")
+
+
+# a page whose run yields a value and then an update, as ours do; prints how many components a session has after runs
+SESSION = """
+import asyncio, gradio as gr
+from gradio.state_holder import StateHolder
+from dlm_core.ui.session import keep_numbers
+keep_numbers()
+with gr.Blocks() as blocks:
+    screen, press = gr.HTML(""), gr.Button()
+    def run():
+        yield "a run"
+        yield gr.skip()
+    press.click(run, None, screen)
+holder = StateHolder()
+holder.set_blocks(blocks)
+async def runs(count):
+    for _ in range(count):
+        iterator, going = None, True
+        while going:
+            told = await blocks.process_api(0, [], state=holder["me"], iterator=iterator)
+            iterator, going = told["iterator"], told["is_generating"]
+    return len(holder["me"].blocks_config.blocks)
+print(len(blocks.default_config.blocks), asyncio.run(runs(2)), asyncio.run(runs(4)))
+"""
+
+
+def test_a_session_keeps_as_many_components_however_many_runs_it_has():
+    said = subprocess.run([sys.executable, "-c", SESSION], capture_output=True, text=True, check=True).stdout
+    before, after, later = said.split()[-3:]
+    assert before == after == later

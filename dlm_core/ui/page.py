@@ -19,7 +19,7 @@ from dlm_core.line import is_notice
 from dlm_core.policies import parameters
 from dlm_core.replay import ASSETS, css
 from dlm_core.trace import Trace
-from dlm_core.ui import code, compare, denoise, edit, link, models, noise, race, runs, words
+from dlm_core.ui import code, compare, denoise, edit, link, models, noise, race, runs, session, words
 from dlm_core.ui.early import Early
 from dlm_core.ui.player import branches
 from dlm_core.words import english, script
@@ -47,6 +47,7 @@ def _script(file: str, mount: str) -> str:
 
 def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
     """The page over the models that an operator offers."""
+    session.keep_numbers()
     stops = denoise.Stops()  # of what plays in the player, whichever tab began it
     with gr.Blocks(title=english("page.title"), analytics_enabled=False) as page:
         with gr.Row(elem_id="top"):
