@@ -264,9 +264,9 @@ class LocalEngine:
 
         NaN where nothing was written, and everywhere for a model that has no mask to put in a token's place; masks
         behind the end of text are read as the silence they stand for.  Costs one forward a token, in batches, and waits
-        for its turn.
+        for its turn.  Everywhere too for a run that this model, under these limits, cannot have written.
         """
-        result, at = unmeasured(trace), np.flatnonzero(trace.commit_step() >= 0)
+        result, at = unmeasured(trace), self._own(trace)
         if self.model.mask_token_id is not None and at.size:
             with self.line.turn():
                 result[at] = self._without(_ended(trace), at)
@@ -275,10 +275,10 @@ class LocalEngine:
     def foresight(self, trace: Trace) -> ndarray:
         """Probability `(length,)` of each written token, seen with nothing but the finished text left of it.
 
-        NaN where nothing was written, and everywhere if the model does not read left to right.  Costs one forward, and
-        waits for its turn.
+        NaN where nothing was written, and everywhere if the model does not read left to right or cannot have written
+        the run.  Costs one forward, and waits for its turn.
         """
-        result, at = unmeasured(trace), np.flatnonzero(trace.commit_step() >= 0)
+        result, at = unmeasured(trace), self._own(trace)
         if self.model.ar_logits is not None and at.size:
             with self.line.turn():
                 result[at] = self._rightward(_ended(trace), at)
@@ -289,6 +289,14 @@ class LocalEngine:
         seed = whole("seed", seed, 0, 2**63 - 1)
         with self.line.turn():
             return self._lesson(text, kind, schedule, seed)
+
+    def _own(self, trace: Trace) -> ndarray:
+        """The positions that a run of this model wrote; none if the model cannot have written it, whatever it says."""
+        said, mine = trace.header["model"], self.model.describe()
+        at = np.flatnonzero(trace.commit_step() >= 0)
+        same = all(said.get(name) == mine[name] for name in ("name", "revision", "vocab_size", "mask", "stop"))
+        within = len(trace.canvas(len(trace.steps))) <= self.model.context and len(at) <= self.limits.length
+        return at if same and within else at[:0]
 
     # -- what asks the model; arguments and results can be pickled --
 

@@ -290,6 +290,6 @@ class Library:
         wrote: dict[str, Any] = trace.header["model"]
         with self._lock:
             engine = self._engines.get(wrote["name"])
-        if engine is None or engine.about().revision != wrote["revision"]:
+        if engine is None or engine.about().revision != wrote.get("revision"):
             return np.full(len(trace.canvas(len(trace.steps))), np.nan)
         return getattr(engine, how)(trace)

@@ -7,6 +7,7 @@ import threading
 from itertools import pairwise
 
 import gradio as gr
+import numpy as np
 import pytest
 from stand_ins import spoken
 
@@ -138,17 +139,24 @@ def complaint(value):
 
 
 def runs_of(value):
-    """The traces in a comparison's value, and the summaries behind them."""
-    traces, summaries, lines = [], [], []
+    """The traces in a comparison's value, and the last summary of each."""
+    traces, summaries, lines = [], {}, []
     for line in value.split("\n")[1:-1]:
         record = json.loads(line)
         if "summary" in record:
-            traces.append(Trace.parse("".join(kept + "\n" for kept in lines).encode()))
-            summaries.append(record["summary"])
-            lines = []
-        elif "pane" not in record and "waiting" not in record and "done" not in record:
+            summaries[record["of"]] = record["summary"]
+        elif "pane" in record:
+            traces.append(lines := [])
+        elif "waiting" not in record and "done" not in record:
             lines.append(line)
-    return traces, summaries
+    whole = [Trace.parse("".join(kept + "\n" for kept in lines).encode()) for lines in traces]
+    return whole, [summaries[number] for number in range(len(whole))]
+
+
+def told_of(value):
+    """The last word on the hindsight of every run in a comparison's value, and why there is none."""
+    rows = [json.loads(line) for line in value.split("\n") if '"summary"' in line]
+    return {row["of"]: (row["summary"]["hindsight"], spoken(row.get("why", ""))) for row in rows}
 
 
 def test_a_comparison_holds_every_run_whole_with_its_numbers(bundled):
@@ -169,20 +177,86 @@ def test_a_comparison_checks_every_request_before_it_runs_one(bundled):
 
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_a_comparison_takes_two_to_four(bundled, count, trace, tmp_path):
-    (value,) = compare.panes(LocalEngine(bundled), [Request(length=4)] * count, threading.Event())
+    engine, stop = LocalEngine(bundled), threading.Event()
+    (value,) = compare.panes(engine, [Request(length=4)] * count, stop)
     assert "takes 2 to 4 policies" in complaint(value)
     trace.save(tmp_path / "a")
-    assert "takes 2 to 4 run files" in complaint(compare.opened([tmp_path / "a"] * count))
+    (value,) = compare.opened(engine, [tmp_path / "a"] * count, stop)
+    assert "takes 2 to 4 run files" in complaint(value)
 
 
-def test_run_files_can_be_compared_and_a_damaged_one_is_named(trace, tmp_path):
+def test_run_files_can_be_compared_and_a_damaged_one_is_named(bundled, trace, tmp_path):
+    engine, stop = LocalEngine(bundled), threading.Event()
     trace.save(tmp_path / "a")
     (tmp_path / "b").write_bytes(b"no")
-    traces, summaries = runs_of(compare.opened([tmp_path / "a", tmp_path / "a"]))
-    assert [t.lines for t in traces] == [trace.lines] * 2
-    assert summaries[0]["hindsight"] is None
-    damaged = complaint(compare.opened([tmp_path / "a", tmp_path / "b"]))
-    assert damaged.startswith("file 2: this is not an Unmask run file")
+    (value,) = compare.opened(engine, [tmp_path / "a", tmp_path / "a"], stop)
+    assert [t.lines for t in runs_of(value)[0]] == [trace.lines] * 2
+    assert told_of(value)[1] == (
+        None, "Only the model that wrote a run can say: that was oracle, which is not loaded here."
+    )  # fmt: skip
+    (value,) = compare.opened(engine, [tmp_path / "a", tmp_path / "b"], stop)
+    assert complaint(value).startswith("file 2: this is not an Unmask run file")
+
+
+def test_files_play_at_once_and_hindsight_is_asked_of_the_model_that_wrote_them(bundled, trace):
+    engine, stop = LocalEngine(bundled), threading.Event()
+    own = Trace.parse("".join(engine.run(Request("A cat", length=10, params={"steps": 5}))).encode())
+    engine.hindsight = lambda trace, ask=engine.hindsight: asked.append(trace) or ask(trace)
+    asked = []
+    values = compare.opened(engine, [own, trace, own], stop, read=lambda run: run)
+    first = next(values)
+    assert '"done"' in first
+    assert [t.lines for t in runs_of(first)[0]] == [own.lines, trace.lines, own.lines]
+    assert spoken(told_of(first)[0][0]) == "being measured"
+    assert asked == [], "the runs are on screen before the model is asked"
+    last = told_of(list(values)[-1])
+    live = compare.summarise(own, engine.hindsight(own)).hindsight
+    assert last[0] == last[2] == (live, "")
+    assert last[1][0] is None
+    assert [run is own for run in asked] == [True] * 3, "another model's run is not asked about"
+
+
+def test_hindsight_of_opened_files_is_given_up_by_stop(bundled):
+    engine, stop = LocalEngine(bundled), threading.Event()
+    own = Trace.parse("".join(engine.run(Request("A cat", length=4, params={"steps": 4}))).encode())
+    values = compare.opened(engine, [own, own], stop, read=lambda run: run)
+    next(values)
+    next(values)
+    stop.set()
+    *_, value = values
+    assert told_of(value)[0][1] == ""
+    assert told_of(value)[1] == (None, "Stopped before it was measured.")
+
+
+def test_what_a_visitor_opened_gives_way_to_what_is_asked_for_later():
+    stops = Stops()
+
+    def values(first):
+        yield first
+        yield first + " and more"
+
+    earlier = compare.newest(stops, "me", lambda signal: values("earlier"))
+    assert next(earlier) == "earlier"
+    other = compare.newest(stops, "you", lambda signal: values("other"))
+    later = compare.newest(stops, "me", lambda signal: values("later"))
+    assert next(later) == "later"
+    assert list(earlier) == [], "it would take the later one off the screen"
+    assert list(later)[:-1] == ["later and more"]
+    assert list(other)[:-1] == ["other", "other and more"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("vocab_size", 9000), ("mask", 5), ("stop", []), ("name", "other"), ("revision", "0")]
+)
+def test_a_run_that_a_model_cannot_have_written_is_not_read_by_it(bundled, field, value):
+    engine = LocalEngine(bundled)
+    lines = list(engine.run(Request("A cat", length=4, params={"steps": 4})))
+    assert np.isfinite(engine.hindsight(Trace.parse("".join(lines).encode()))).any()
+    header = json.loads(lines[0])
+    header["model"][field] = value
+    forged = Trace.parse((json.dumps(header) + "\n" + "".join(lines[1:])).encode())
+    assert np.isnan(engine.hindsight(forged)).all()
+    assert np.isnan(engine.foresight(forged)).all()
 
 
 # a page whose run yields a value and then an update, as ours do; prints how many components a session has after runs

@@ -83,20 +83,25 @@ function mountCompare(host, options) {
     panes.push(pane);
   }
 
-  function addRow({ summary, of, verdict }) {
+  // A second line of numbers for a run stands in place of the first: `why` says why a number is not there, or not yet.
+  function addRow({ summary, of, verdict, why }) {
     const one = panes[of], row = document.createElement("tr");
-    const cells = [one.title, ...options.columns.map(({ field, places }) => (summary[field] === null ? phrase("compare.unmeasured") : summary[field].toFixed(places)))];
-    cells.forEach((content, i) => {
-      const cell = text(i ? "td" : "th", content);
-      if (!i) cell.scope = "row";
-      row.append(cell);
+    const numbers = options.columns.map(({ field, places }) => {
+      const value = summary[field], cell = text("td", typeof value === "number" ? value.toFixed(places) : told(value || phrase("compare.unmeasured")));
+      if (typeof value !== "number" && why && field === "hindsight") cell.title = told(why);
+      return cell;
     });
+    const name = text("th", one.title);
+    name.scope = "row";
+    row.append(name, ...numbers);
+    const former = one.row;
     one.row = row;
     one.verdict = told(verdict || "");
     // rows of one place stand from few forwards to many
     const rows = panes.filter((other) => other.row && other.place === one.place).sort((a, b) => end(a, "forwards") - end(b, "forwards"));
     const next = rows[rows.indexOf(one) + 1];
-    part("rows").insertBefore(row, next ? next.row : null);
+    if (former) former.replaceWith(row);
+    else part("rows").insertBefore(row, next ? next.row : null);
     part("table-card").hidden = false;
   }
 

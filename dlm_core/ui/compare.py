@@ -3,9 +3,10 @@
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
+from numpy import ndarray
 
 from dlm_core.comparison import summarise
 from dlm_core.engine import About, Request
@@ -43,7 +44,7 @@ def _pieces(engine: Engine, requests: Sequence[Request], stop: threading.Event) 
     yield envelope("live")
     for number, (request, lines) in enumerate(zip(requests, streams)):
         trace = yield from pane(number, words.said(f"policies.{request.policy}.title"), lines)
-        yield record(summary=summarise(trace, engine.hindsight(trace))._asdict(), of=number)
+        yield _row(number, trace, engine.hindsight(trace), words.said("compare.unreadable"))
         if stop.is_set():
             break
     yield record(done=True)
@@ -62,28 +63,98 @@ def pane(
     return Trace.parse("".join(kept).encode())
 
 
-def opened(files: Sequence[Any] | None, read: Callable[[Any], Trace] = Trace.load) -> str:
-    """The tab's value for run files, each in the form that `read` takes, or the sentence that says what is wrong."""
+def opened(
+    engine: Engine, files: Sequence[Any] | None, stop: threading.Event, read: Callable[[Any], Trace] = Trace.load
+) -> Iterator[str]:
+    """The growing value of the tab for run files, each in the form that `read` takes, or what is wrong with them.
+
+    All panes come at once; then hindsight, run by run, where the model that wrote a run is here to be asked.
+    """
+    return accumulate(_read(engine, files, stop, read))
+
+
+def _read(
+    engine: Engine, files: Sequence[Any] | None, stop: threading.Event, read: Callable[[Any], Trace]
+) -> Iterator[str]:
     if not files or not 2 <= len(files) <= PANES:
-        return envelope("error", message=words.said("compare.files", most=PANES, count=len(files or ())))
-    value = envelope("live")
+        yield envelope("error", message=words.said("compare.files", most=PANES, count=len(files or ())))
+        return
+    traces, value = [], envelope("live")
     for number, file in enumerate(files):
         try:
-            trace = read(file)
+            traces.append(trace := read(file))
         except RunFileError as error:
-            return envelope("error", message=words.said("compare.damaged", number=number + 1, reason=f"{error}."))
+            yield envelope("error", message=words.said("compare.damaged", number=number + 1, reason=f"{error}."))
+            return
         title = words.said("compare.file", policy=trace.header["policy"]["name"], seed=trace.header["seed"])
         value += record(pane=number, title=title, place=number)
         value += "".join(line + "\n" for line in trace.lines)
-        value += record(summary=summarise(trace)._asdict(), of=number)
-    return value + record(done=True)
+    here = [_is_here(engine, trace) for trace in traces]
+    for number, trace in enumerate(traces):
+        told = words.said("compare.turn") if here[number] else words.said("compare.other_model", model=_model(trace))
+        value += _row(number, trace, None, told, measuring=here[number])
+    yield value + record(done=True)
+    for number in filter(here.__getitem__, range(len(traces))):
+        if stop.is_set():
+            yield _row(number, traces[number], None, words.said("compare.stopped"))
+        else:
+            yield _row(number, traces[number], engine.hindsight(traces[number]), words.said("compare.unreadable"))
 
 
-def build(engine: Engine, using: gr.State) -> tuple[gr.HTML, Follower]:
-    """Lay the tab out inside the current Blocks and wire it; returns where runs are shown, and what follows the model.
+def _model(trace: Trace) -> str:
+    """What a run says of its model, for a sentence."""
+    wrote = trace.header["model"]
+    return " ".join(name[:80] for name in (wrote["name"], wrote.get("revision")) if name)
 
-    `using` is the model that the page uses.
-    """
+
+def _is_here(engine: Engine, trace: Trace) -> bool:
+    """Whether the model that wrote a run is in memory, with the same weights."""
+    wrote = trace.header["model"]
+    try:
+        about = engine.about(wrote["name"])
+    except ValueError:
+        return False
+    return (about.name, about.revision) == (wrote["name"], wrote.get("revision"))
+
+
+def _row(number: int, trace: Trace, hindsight: ndarray | None, why: dict[str, Any], measuring: bool = False) -> str:
+    """The line of a run's numbers; `why` says why there is no hindsight, if there is none yet or ever."""
+    row = summarise(trace, hindsight)._asdict()
+    if row["hindsight"] is not None:
+        return record(summary=row, of=number)
+    if measuring:
+        row["hindsight"] = words.said("compare.measuring")
+    return record(summary=row, of=number, why=why)
+
+
+def newest(
+    stops: denoise.Stops, visitor: str, values: Callable[[threading.Event], Iterator[str]]
+) -> Iterator[str | dict[str, Any]]:
+    """What the screen of a visitor shows: `values` until the visitor asks for something else there."""
+    stops.stop(visitor)
+    signal = stops.start(visitor)
+    try:
+        for value in denoise.paced(values(signal)):
+            if not stops.is_newest(visitor, signal):
+                return
+            yield value
+        yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
+    except ValueError as error:
+        yield envelope("error", message=f"{error}.")
+    finally:
+        stops.end(visitor, signal)
+
+
+class Tab(NamedTuple):
+    """Where runs are shown, the stop signals of what is shown there, and what follows the model."""
+
+    screen: gr.HTML
+    stops: denoise.Stops
+    follower: Follower
+
+
+def build(engine: Engine, using: gr.State) -> Tab:
+    """Lay the tab out inside the current Blocks and wire it; `using` is the model that the page uses."""
     stops, about = denoise.Stops(), engine.about()
     prompt, run, stop = denoise.ask(
         words.PROMPT_HINT, words.label("page.compare"), ("compare-prompt", "compare-run", "compare-stop")
@@ -111,22 +182,22 @@ def build(engine: Engine, using: gr.State) -> tuple[gr.HTML, Follower]:
         )
     screen = comparison("", "compare", COLUMNS, unit="forwards")
 
-    def on_compare(visitor: gr.Request, model: str, text: str, *values: Any) -> Iterator[str]:
+    def on_compare(visitor: gr.Request, model: str, text: str, *values: Any) -> Iterator[Any]:
         policies, (n, t, size, blocks, number) = [name for name in values[:PANES] if name != NONE], values[PANES:]
-        signal = stops.start(visitor.session_hash)
         settings = {"steps": n, "num_steps": n, "temperature": t, "tau": t}
-        try:
+
+        def values_of(signal: threading.Event) -> Iterator[str]:
             about = engine.about(model)
             requests = [
                 Request(text or "", name, size, blocks or None, number, own(name, settings, about), model=model)
                 for name in policies
             ]
-            yield from denoise.paced(panes(engine, requests, signal))
-            yield gr.skip()
-        except ValueError as error:
-            yield envelope("error", message=f"{error}.")
-        finally:
-            stops.end(visitor.session_hash, signal)
+            yield from panes(engine, requests, signal)
+
+        yield from newest(stops, visitor.session_hash, values_of)
+
+    def on_open(visitor: gr.Request, paths: list[str]) -> Iterator[Any]:
+        yield from newest(stops, visitor.session_hash, lambda signal: opened(engine, paths, signal))
 
     def on_stop(visitor: gr.Request) -> None:
         stops.stop(visitor.session_hash)
@@ -135,12 +206,13 @@ def build(engine: Engine, using: gr.State) -> tuple[gr.HTML, Follower]:
     inputs = [using, prompt, *chosen, steps, temperature, length, block, seed]
     gr.on([run.click, prompt.submit], on_compare, inputs, screen, **event)
     stop.click(on_stop, None, None, queue=False, **event)
-    upload.upload(lambda paths: opened(paths), upload, screen, **event)
+    # other files may be opened while the model is still asked about these
+    upload.upload(on_open, upload, screen, trigger_mode="multiple", **event)
 
     def become(about: About, prompt: str) -> list[Any]:
         return [gr.update(choices=choices, value=value) for choices, value in offered(about)]
 
-    return screen, Follower(chosen, become)
+    return Tab(screen, stops, Follower(chosen, become))
 
 
 def offered(about: About) -> list[tuple[list[tuple[str, str]], str]]:

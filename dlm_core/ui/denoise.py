@@ -44,6 +44,10 @@ class Stops:
         if self._events.get(visitor) is event:
             del self._events[visitor]
 
+    def is_newest(self, visitor: str, event: threading.Event) -> bool:
+        """Whether the visitor has begun nothing after the run with this signal."""
+        return self._events.get(visitor) is event
+
     def at_work(self, visitor: str) -> bool:
         """Whether something of this visitor's is not over."""
         return visitor in self._events

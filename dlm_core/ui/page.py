@@ -61,14 +61,14 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
             with gr.Tab(words.TABS["tab-edit"], elem_id="tab-edit"):
                 edited = edit.build(library, first.player, tree, stops, menu.using)
             with gr.Tab(words.TABS["tab-compare"], elem_id="tab-compare"):
-                screen, compared = compare.build(library, menu.using)
+                compared = compare.build(library, menu.using)
             with gr.Tab(words.TABS["tab-race"], elem_id="tab-race"):
                 raced = race.build(library, menu.using)
             with gr.Tab(words.TABS["tab-noise"], elem_id="tab-noise") as tab:
                 noised = noise.build(library, tab, first.player, stops, menu.using)
             with gr.Tab(words.TABS["tab-runs"], elem_id="tab-runs"):
-                runs.build(screen)
-        followers = [first.follower, edited, compared, raced, noised]
+                runs.build(library, compared)
+        followers = [first.follower, edited, compared.follower, raced, noised]
         shown = models.wire(page, library, menu, first.controls[0], followers)
         first.by_link(shown.then, partial(link.opening, engine=library))
         gr.api(_denoise_api(library), api_name="denoise")

@@ -1,7 +1,10 @@
 """The Compare tab in a real browser."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
+from visitor import ROOT
 
 
 @pytest.fixture
@@ -70,3 +73,20 @@ def test_a_wrong_setting_is_one_sentence_in_the_comparison(visitor):
     page.locator("#compare-length input").fill("0")
     page.click("#compare-run")
     expect(page.locator("#compare [role=alert]")).to_contain_text("length must be between")
+
+
+def test_opened_files_play_at_once_and_get_their_hindsight_from_the_model_that_wrote_them(visitor, trace, tmp_path):
+    page, runs = visitor.page, ROOT / "assets/runs"
+    trace.save(tmp_path / "other.run.jsonl.gz")
+    page.click("#tab-compare-button")
+    files = [runs / "order.run.jsonl.gz", runs / "remasking.run.jsonl.gz", tmp_path / "other.run.jsonl.gz"]
+    with page.expect_file_chooser() as chooser:
+        page.click("#compare-open")
+    chooser.value.set_files(files)
+    expect(page.locator("#compare .pane")).to_have_count(3)
+    cells = page.locator("#compare tbody tr td:last-child")
+    for number in range(2):
+        expect(cells.nth(number)).to_have_text(re.compile(r"^0\.\d\d\d$"))
+    expect(cells.nth(2)).to_have_text("not measured")
+    expect(cells.nth(2)).to_have_attribute("title", re.compile("that was oracle, which is not loaded here"))
+    expect(page.locator("#compare tbody tr")).to_have_count(3)
