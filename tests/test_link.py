@@ -38,7 +38,7 @@ def test_only_an_explicit_run_runs_and_only_without_complaints(engine):
         ({"remasking": "worst"}, "remasking cannot be worst"),
         ({"block_length": "7"}, "block length must divide"),
         ({"threshold": "0.5"}, "The policy llada has no threshold"),
-        ({"policy": "remdm", "t_on": "0.9"}, "t_on=0.9 cannot be set on this page, so it stays 0.55"),
+        ({"policy": "remdm", "exhaust": "true"}, "exhaust=true cannot be set on this page, so it stays False"),
         ({"revision": "0123"}, "made with the model 0123"),
         ({"model": "owner/other", "revision": "0123"}, "made with owner/other, which is not loaded here, so bundled"),
         ({"policy": "diffusion_gemma"}, "policy cannot be diffusion_gemma"),
@@ -68,7 +68,8 @@ def test_a_broken_model_is_the_one_complaint():
 
 
 def test_a_policy_and_its_own_parameters_arrive_together(engine):
-    run, _, _, policy, *controls = opening({"policy": "threshold", "threshold": "0.5", "run": "1"}, "bundled", engine)
+    query = {"policy": "threshold", "threshold": "0.5", "run": "1"}
+    run, _, _, _, policy, *controls = opening(query, "bundled", engine)
     by_name = dict(zip((*PLAIN, *words.PARAMETERS), controls))
     assert run
     assert policy["value"] == "threshold"

@@ -14,7 +14,7 @@ from stand_ins import spoken
 from dlm_core.conversation import begun
 from dlm_core.engine import About, LocalEngine, Request, suited
 from dlm_core.models import load_model
-from dlm_core.policies import parameters
+from dlm_core.policies import make_policy, parameters
 from dlm_core.trace import Trace
 from dlm_core.ui import compare, words
 from dlm_core.ui.code import snippets
@@ -86,10 +86,50 @@ def test_programs_ask_in_a_conversation_and_with_a_cache_or_hear_why_not(bundled
 
 def test_a_policy_shows_its_parameters_and_hides_all_others():
     for policy in words.POLICIES:
-        first, *updates = show_parameters(policy, About())
+        first, more, *updates = show_parameters(policy, About())
         assert first["info"] == words.POLICIES[policy][1]
         shown = {name for name, update in zip(words.PARAMETERS, updates) if update["visible"]}
         assert shown == set(parameters(policy)) & set(words.PARAMETERS)
+        assert more["visible"] == bool(shown & set(words.RARE)), "a fold that is empty is not there"
+
+
+def test_every_parameter_has_a_control_or_stands_among_those_of_the_command_line():
+    had = {name for policy in words.POLICIES for name in parameters(policy)}
+    assert had == {*words.PARAMETERS, *words.COMMAND_LINE}
+    assert not set(words.PARAMETERS) & set(words.COMMAND_LINE)
+    assert set(words.RARE) <= set(words.PARAMETERS)
+
+
+@pytest.mark.parametrize("policy", ["dream", "llada2"])
+def test_a_filter_that_is_not_set_shows_as_the_number_that_changes_nothing(policy, bundled):
+    engine, unset = LocalEngine(bundled), dict.fromkeys(words.UNSET)
+    about, own = engine.about(), {"steps": 6, "temperature": 0.9}
+    shown = {name: starting_value(policy, name, about) for name in words.UNSET if name in parameters(policy)}
+    assert shown == {name: words.UNSET[name] for name in shown}
+    texts = [
+        Trace.parse("".join(engine.run(Request("A", policy, 12, params=own | params))).encode()).text()
+        for params in (shown, {name: unset[name] for name in shown})
+    ]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "name", "value"),
+    [
+        ("dream", "top_k", 2.5), ("dream", "top_p", 0), ("dream", "alg_temp", -1), ("dream", "eps", 1),
+        ("llada21", "max_post_steps", -1), ("llada21", "num_to_transfer", 0), ("klass", "kl_history_length", 0),
+        ("d3llm", "block_size", 0), ("d3llm", "block_add_threshold", 2), ("d3llm", "decoded_token_threshold", -1),
+        ("dinfer", "low_threshold", 2), ("dinfer", "credit_alpha", -1), ("dinfer", "boost_gamma", -1),
+        ("dinfer", "decay_beta", 2), ("remdm", "t_on", 2), ("remdm", "t_off", -1), ("remdm", "alpha_on", 2),
+        ("dreamon", "max_gen_len", 3), ("dreamon", "expand_budget", 0.5),
+        ("diffusion_gemma", "stability_threshold", -1), ("diffusion_gemma", "t_min", 3),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_makes_no_sense_is_refused_by_its_name(policy, name, value):
+    credit = {key: {"decoder": "credit"} for key in ("credit_alpha", "boost_gamma", "decay_beta")}
+    where = credit | {"low_threshold": {"decoder": "hierarchy"}, "alg_temp": {"alg": "entropy"}}
+    with pytest.raises(ValueError, match=name):
+        make_policy(policy, **where.get(name, {}) | {name: value})
 
 
 def test_a_number_beyond_its_range_is_the_runs_to_refuse_in_a_sentence_that_names_it(bundled):

@@ -39,7 +39,7 @@ from dlm_core.policies.planned import (
     ThresholdOrQuota,
     TimeQuota,
 )
-from dlm_core.policies.policy import Policy, Update, View
+from dlm_core.policies.policy import Policy, Update, View, check_whole
 from dlm_core.policies.posterior import DUO, GIDD, MDLM, SEDD, FirstHitting, GIDDSelfCorrection, ReMDM
 from dlm_core.policies.renoising import DiscreteDDIM, EntropyRenoise, StickyRenoise
 from dlm_core.policies.revising import DraftAndEdit, KeepBest, PathPlanning, WideThenBack
@@ -223,6 +223,8 @@ def dreamon(
         "maskgit_plus": ProposalConfidence(), "topk_margin": ProposalMargin(), "entropy": ProposalNegativeEntropy(),
     })  # fmt: skip
     inner = Planned(Filtered(temperature, top_p, None, "top_p", "rows", draws), score, BestOne(steps))
+    check_whole(0, expand_budget=expand_budget, min_gen_len=min_gen_len)
+    check_whole(min_gen_len, max_gen_len=max_gen_len)
     budget = max_gen_len if expand_budget is None else expand_budget
     return Elastic(
         inner, expand_id, eos_id, budget, max_gen_len - min_gen_len, max_tokens, delete_eos_token, pad_eos_to_right

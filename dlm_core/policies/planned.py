@@ -7,6 +7,7 @@ table in `dlm_core.policies`).  Scores are higher where a row should be written 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 from typing import Literal, Protocol
 
 import torch
@@ -22,7 +23,7 @@ from dlm_core.policies.draws import (
     keep_top_k,
     keep_top_p,
 )
-from dlm_core.policies.policy import Update, View, Writes, check_steps, even_split
+from dlm_core.policies.policy import Update, View, Writes, check_steps, check_whole, check_within, even_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +109,7 @@ class Filtered:
         check_draws(self.draws)
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
-        if self.top_k is not None and self.top_k < 0:
-            raise ValueError(f"top_k must be 0 (no filter) or more, got {self.top_k}")
+        check_whole(0, top_k=self.top_k)
 
     def distribution(self, view: View) -> Tensor:
         """Logits `(n, vocab)` after temperature and filters; the clean ones where nothing changes them."""
@@ -143,6 +143,10 @@ class Boosted:
     credit_alpha: float = 0.7
     boost_gamma: float = 0.2
     decay_beta: float = 0.8
+
+    def __post_init__(self) -> None:
+        check_within(0, 1, decay_beta=self.decay_beta)
+        check_within(0, inf, credit_alpha=self.credit_alpha, boost_gamma=self.boost_gamma)
 
     def __call__(self, view: View) -> Proposal:
         if view.step == 0:
@@ -441,6 +445,10 @@ class ThresholdOrQuota(_UntilEmpty):
     per_block: int = 32
     quota: int | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(1, num_to_transfer=self.quota)
+
     def begin(self, view: View) -> None:
         super().begin(view)
         lo, hi = view.window
@@ -468,6 +476,10 @@ class StableOrQuota(Quota):
     kl_threshold: float = 0.01
     kl_history_length: int = 2
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(1, kl_history_length=self.kl_history_length)
+
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         seen = view.state.setdefault("seen", [])
         seen.append((view.positions, view.logits))
@@ -492,6 +504,10 @@ class RunwiseBest(_UntilEmpty):
 
     threshold: float = 0.9
     low_threshold: float = 0.4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_within(0, 1, threshold=self.threshold, low_threshold=self.low_threshold)
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         rows = order.sort().values
@@ -558,6 +574,13 @@ class Pipeline(_UntilEmpty):
     block_size: int = 32
     block_add_threshold: float = 0.5
     decoded_token_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(1, block_size=self.block_size)
+        check_within(
+            0, 1, block_add_threshold=self.block_add_threshold, decoded_token_threshold=self.decoded_token_threshold
+        )
 
     def begin(self, view: View) -> None:
         super().begin(view)

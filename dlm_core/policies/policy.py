@@ -139,6 +139,20 @@ def check_steps(steps: int | None) -> None:
         raise ValueError(f"steps must be 1 or more, got {steps}")
 
 
+def check_whole(least: int, **values: int | None) -> None:
+    """Refuse what is no whole number from `least` on; None stands for a number that is not set."""
+    for name, value in values.items():
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+            raise ValueError(f"{name} must be a whole number of {least} or more, got {value}")
+
+
+def check_within(least: float, most: float, **values: float) -> None:
+    """Refuse numbers outside of a range, both ends included, and NaN."""
+    for name, value in values.items():
+        if not least <= value <= most:
+            raise ValueError(f"{name} must be between {least} and {most}, got {value}")
+
+
 def even_split(total: int, parts: int) -> list[int]:
     """`total` in `parts` shares that differ by at most one, the larger ones first (LLaDA's transfer schedule)."""
     return [total // parts + (part < total % parts) for part in range(parts)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dlm_core.policies.draws import Draws, check_draws, check_temperature
-from dlm_core.policies.policy import Revises, Update, View, check_steps
+from dlm_core.policies.policy import Revises, Update, View, check_steps, check_whole
 
 
 class _Renoises(Revises):
@@ -65,6 +65,7 @@ class EntropyRenoise(_Renoises):
         super().__post_init__()
         if not 0 < self.t_min <= self.t_max:
             raise ValueError(f"temperatures must satisfy 0 < t_min <= t_max, got {self.t_min} and {self.t_max}")
+        check_whole(0, stability_threshold=self.stability_threshold)
 
     def begin(self, view: View) -> None:
         super().begin(view)

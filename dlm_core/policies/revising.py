@@ -8,7 +8,7 @@ from torch import Tensor
 from dlm_core.beliefs import believe, draw
 from dlm_core.policies.draws import Draws, check_draws, check_temperature, gumbel_race
 from dlm_core.policies.planned import Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota
-from dlm_core.policies.policy import Revises, Update, View, check_steps
+from dlm_core.policies.policy import Revises, Update, View, check_steps, check_whole
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class DraftAndEdit(Revises):
     editing_threshold: float | None = 0.9
     max_post_steps: int = 16
     all_steps: int | None = None  # make exactly so many steps, as diffusers' scheduler does
+
+    def __post_init__(self) -> None:
+        check_whole(0, max_post_steps=self.max_post_steps)
 
     def begin(self, view: View) -> None:
         self.select.begin(view)

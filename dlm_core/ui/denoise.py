@@ -170,6 +170,10 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
                 upload = gr.UploadButton(
                     words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
                 )
+        usual = starting_policy(about)
+        more = gr.Accordion(words.label("page.more"), open=False, visible=has_more(usual), elem_id="more")
+        with more, gr.Row(elem_classes="settings"):
+            controls |= {name: parameter(usual, name, about) for name in words.RARE}
         value = envelope("recorded") + "".join(line + "\n" for line in Trace.load(recorded).lines)
         screen = player(value, elem_id="player")
 
@@ -224,13 +228,13 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
         def on_opened(visitor: gr.Request, run: bool, *values: Any) -> Iterator[list[Any]]:
             yield from on_generate(visitor, *values) if run else [[gr.skip() for _ in outputs]]
 
-        filled = then(on_open, using, [run, screen, *inputs], queue=False, **event)
+        filled = then(on_open, using, [run, screen, more, *inputs], queue=False, **event)
         filled.then(on_opened, [run, using, *inputs], outputs, **event)
 
     # input and not change: a link sets the policy and its parameters at once
     policy = controls["policy"]
-    policy.input(on_policy, [using, policy], [policy, *shown], queue=False, **event)
-    return Tab(screen, inputs, by_link, Follower([panel, *inputs], become))
+    policy.input(on_policy, [using, policy], [policy, more, *shown], queue=False, **event)
+    return Tab(screen, inputs, by_link, Follower([panel, more, *inputs], become))
 
 
 def become(about: About, prompt: str) -> list[Any]:
@@ -245,7 +249,8 @@ def become(about: About, prompt: str) -> list[Any]:
     text = gr.update(placeholder=hint(about), **({} if own else {"value": sample_prompt(about)}))
     menu = gr.update(choices=policies(about), value=policy, info=words.POLICIES[policy][1])
     panel = gr.update(visible=about.chats)
-    return [panel, text, menu, *(updates.get(name, gr.skip()) for name in (*PLAIN, *words.PARAMETERS))]
+    more = gr.update(visible=has_more(policy))
+    return [panel, more, text, menu, *(updates.get(name, gr.skip()) for name in (*PLAIN, *words.PARAMETERS))]
 
 
 def sample_prompt(about: About) -> str:
@@ -278,18 +283,29 @@ def starting_value(policy: str, name: str, about: About) -> Any:
     known = parameters(policy)
     default = about.starts.get(name, known[name].default if name in known else None)
     value = about.settings.get(name, default) if policy == about.policy else default
+    if value is None:
+        return words.UNSET.get(name)
     if isinstance(choices := words.PARAMETERS[name].kind, dict):
         return value if value in choices else next(iter(choices))
-    return min(value, about.length) if name in STEPS and value is not None else value
+    return min(value, about.length) if name in STEPS else value
 
 
 def show_parameters(policy: str, about: About) -> list[dict[str, Any]]:
-    """Each policy shows the parameters it has and no others; the first update is what it does, in its own words."""
-    known, updates = parameters(policy), [gr.update(info=words.POLICIES[policy][1])]
+    """Each policy shows the parameters it has and no others.
+
+    The first update is what it does, in its own words, the second whether some of them are folded away.
+    """
+    known = parameters(policy)
+    updates = [gr.update(info=words.POLICIES[policy][1]), gr.update(visible=has_more(policy))]
     for name in words.PARAMETERS:
         own = {"value": starting_value(policy, name, about)} if name in known and name not in KEPT else {}
         updates.append(gr.update(visible=name in known, **own))
     return updates
+
+
+def has_more(policy: str) -> bool:
+    """Whether a policy has parameters that few set."""
+    return not parameters(policy).keys().isdisjoint(words.RARE)
 
 
 def parameter(policy: str, name: str, about: About, prefix: str = "") -> gr.components.Component:
@@ -324,6 +340,6 @@ def _settings(about: About) -> dict[str, gr.components.Component]:
     )  # fmt: skip
     # in the order a visitor sees them: what to do, how long, how bold, from which seed
     bold = [name for name in words.PARAMETERS if name in ("temperature", "tau")]
-    shown = {name: parameter(usual, name, about) for name in words.PARAMETERS if name not in bold}
+    shown = {name: parameter(usual, name, about) for name in words.PARAMETERS if name not in (*bold, *words.RARE)}
     controls = {"policy": policy} | shown | {name: plain(name, about) for name in ("length", "block_length", "cache")}
     return controls | {name: parameter(usual, name, about) for name in bold} | {"seed": plain("seed", about)}

@@ -77,17 +77,17 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
 
 
 def opening(query: Mapping[str, str], model: str, engine: Engine) -> list[Any]:
-    """What a link changes: whether to run, the player's value, the prompt, the policy, and every control."""
+    """What a link changes: whether to run, the player's value, the fold, the prompt, the policy, and every control."""
     names = (*denoise.PLAIN, *words.PARAMETERS)
     if not query:
-        return [gr.skip() for _ in range(4 + len(names))]
+        return [gr.skip() for _ in range(5 + len(names))]
     policy, values, complaints, run = read(query, engine, model)
-    about, *shown = denoise.show_parameters(policy, engine.about(model))
+    about, more, *shown = denoise.show_parameters(policy, engine.about(model))
     updates = dict(zip(words.PARAMETERS, shown)) | {name: gr.update() for name in denoise.PLAIN}
     told = envelope("notice", message=complaints) if complaints else gr.skip()
     prompt = gr.update(**({"value": values["prompt"]} if "prompt" in values else {}))
     filled = [updates[name] | ({"value": values[name]} if name in values else {}) for name in names]
-    return [run, told, prompt, about | {"value": policy}, *filled]
+    return [run, told, more, prompt, about | {"value": policy}, *filled]
 
 
 def _fewer_steps(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:

@@ -268,6 +268,20 @@ def test_a_policy_shows_the_parameters_it_has_and_no_others(visitor):
     }
 
 
+def test_parameters_that_few_set_are_folded_away_and_count(visitor):
+    page = visitor.page
+    expect(page.locator("#more")).to_have_count(0)
+    page.locator("#policy input").click()
+    page.get_by_role("option", name="By the clock (Dream)").click()
+    expect(page.locator("#top-k input")).to_be_hidden()
+    page.locator("#more > button").click()
+    expect(page.locator("#top-p input")).to_have_value("1")
+    visitor.generate(prompt="The cat", length=16, steps=8, top_k=3)
+    visitor.wait("mode === 'finished'")
+    policy = saved(visitor).header["policy"]
+    assert (policy["top_k"], policy["top_p"], policy["alg_temp"], policy["eps"]) == (3, 1, 0, 0.001)
+
+
 def test_two_visitors_take_turns_and_the_second_is_told(visit):
     first, second = visit(), visit()
     for visitor in (first, second):
