@@ -16,7 +16,8 @@ ENGLISH, CHINESE = languages()["en"], languages()["zh-CN"]
 NAMES = re.compile(
     r"Unmask|bundled|oracle|README|Python|curl|JavaScript|English|API|KV|Esc|Home|End|Ctrl|Enter|Tab|Shift"
     r"|0:Once 5:upon"
-    r"|LLaDA[\d.]*|Fast-dLLM|EB-Sampler|MDLM|Dream|KLASS|PC-Sampler|d3LLM|dInfer|dllm|DUS|P2|WINO|RemeDi|ReMDM|BD3-LM"
+    r"|arXiv|SDAR|LLaDA[\d.]*|Fast-dLLM|EB-Sampler|MDLM|Dream|KLASS|PC-Sampler|d3LLM|dInfer|dllm"
+    r"|DUS|P2|WINO|RemeDi|ReMDM|BD3-LM"
     r"|alpha|tau|log|gamma|p2|mdlm|llada|left_to_right|threshold|run|jsonl|gz|html|webm|png|svg"
 )
 # text of the model, of the visitor, of programs, in other languages, and of Gradio itself
