@@ -89,7 +89,7 @@ class Visitor:
     def generate(self) -> Served:
         began, notices, first = time.monotonic(), [], 0.0
         lines: list[str] = []
-        for value in self.client.submit(*self.values, fn_index=self.event["id"]):
+        for value, *_ in self.client.submit(*self.values, fn_index=self.event["id"]):
             if not isinstance(value, str):  # the end of the stream
                 continue
             lines = value.split("\n")[1:-1]
