@@ -17,10 +17,12 @@ function mountCompare(host, options) {
   putWords(host);
   const root = host.querySelector(".compare"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
   const role = (name) => root.querySelector(`[data-role=${name}]`), { section } = options;
-  let panes = [], pane = null, envelope = null, read = 0, unit = options.unit, clock = 0, playing = false, live = false, dirty = true;
+  let panes = [], pane = null, envelope = null, read = 0, unit = options.unit, clock = 0, playing = false, dirty = true;
   let figure = null, sheet = null, pointed = -1;
+  let lines = [], done = true, cut = false; // what came of the comparison, whether that is all, and whether it will not be
 
   const end = ({ run }, what) => (run.steps.length ? run.steps[run.steps.length - 1][what] : 0);
+  const live = () => !done && !cut;
   const shown = () => panes.filter((one) => !one.card.hidden);
   const longest = () => Math.max(0, ...shown().map((one) => end(one, unit)));
   // the alternatives of a place that has several, from few forwards to many
@@ -34,30 +36,63 @@ function mountCompare(host, options) {
       envelope = opened.line;
       read = opened.end;
       say(told(opened.record.message || ""));
-      if (opened.record.player === "error") return;
-      panes = [];
-      clock = 0;
-      playing = live = true;
-      figure = null;
-      pointed = -1;
-      part("panes").replaceChildren();
-      part("rows").replaceChildren();
-      for (const name of ["table-card", "choice", "figure-card", "verdict"]) part(name).hidden = true;
+      if (opened.record.player === "error") {
+        cut ||= !done; // what was still coming gave way
+        dirty = true;
+        return;
+      }
+      start();
     }
-    const lines = newLines(value, read);
-    if (!lines) return;
-    for (const line of lines) take(line);
+    const fresh = newLines(value, read);
+    if (!fresh) return;
+    for (const line of fresh) take(line);
     read = value.lastIndexOf("\n") + 1;
     dirty = true;
   }
 
+  function start() {
+    panes = [];
+    lines = [];
+    clock = 0;
+    playing = true;
+    done = cut = false;
+    figure = null;
+    pointed = -1;
+    part("panes").replaceChildren();
+    part("rows").replaceChildren();
+    for (const name of ["table-card", "choice", "figure-card", "verdict"]) part(name).hidden = true;
+  }
+
+  const link = lifeline(root, options.alive, {
+    name: section,
+    awaits: live,
+    kept: () => (done || !panes.length ? null : lines),
+    lose() {
+      cut = dirty = true;
+      say(phrase("compare.lost"));
+    },
+    find() {
+      cut = false;
+      dirty = true;
+      say("");
+    },
+    recover(kept) {
+      start();
+      kept.forEach(take);
+      done = cut = dirty = true;
+      say(phrase("compare.cut"));
+    },
+  });
+
   function take(line) {
+    link.hear();
+    lines.push(line);
     if (line.startsWith('{"pane"')) return addPane(JSON.parse(line));
     if (line.startsWith('{"waiting"')) return say(waitingWords(JSON.parse(line)));
     if (line.startsWith('{"summary"')) return addRow(JSON.parse(line));
     if (line.startsWith('{"figure"')) { figure = JSON.parse(line).figure; return drawFigure(); }
     if (line.startsWith('{"rewind"')) { clock = 0; playing = true; return; }
-    if (line.startsWith('{"done"')) { live = false; return; }
+    if (line.startsWith('{"done"')) { done = true; return; }
     say("");
     addLine(pane.run, line);
     if (!pane.laid) pane.canvas.lay(pane.run);
@@ -121,7 +156,7 @@ function mountCompare(host, options) {
     for (const { run, canvas, state, card } of panes) {
       if (!run.header || card.hidden) continue;
       const at = stepsAt(run, unit, clock);
-      canvas.draw(at, !run.totals, (i) => i === pointed);
+      canvas.draw(at, live() && !run.totals, (i) => i === pointed);
       state.textContent = phrase("compare.step", { at, steps: run.steps.length });
     }
     slider.max = most;
@@ -139,7 +174,7 @@ function mountCompare(host, options) {
     const verdict = shown().map((one) => one.verdict).find(Boolean) || "";
     part("verdict").textContent = verdict;
     part("verdict").hidden = !verdict;
-    const ends = panes.map(({ run }) => run.totals && run.totals.end), mode = !panes.length ? "empty" : live ? "live" : ends.includes("stopped") ? "stopped" : "finished";
+    const ends = panes.map(({ run }) => run.totals && run.totals.end), mode = !panes.length ? "empty" : live() ? "live" : cut || ends.includes("stopped") ? "stopped" : "finished";
     for (const target of [root, host]) Object.assign(target.dataset, { mode, playing: String(playing), panes: String(shown().length) });
   }
 
@@ -211,7 +246,7 @@ function mountCompare(host, options) {
     if (playing && panes.length) {
       const before = clock;
       clock = Math.min(most, clock + passed * ((unit === "seconds" && Number(role("pace").value)) || most / WHOLE_CLOCK));
-      if (clock >= most && !live) playing = false;
+      if (clock >= most && !live()) playing = false;
       dirty ||= clock !== before || !playing;
     }
     if (dirty && root.clientWidth) {
@@ -238,5 +273,6 @@ function mountCompare(host, options) {
   loadPlotly(options.plotly).then((found) => { sheet = found; drawFigure(); });
   options.watch(ingest);
   ingest();
+  link.begin();
   requestAnimationFrame(tick);
 }

@@ -372,6 +372,46 @@ function loadPlotly(url) {
   return window.unmaskPlotly;
 }
 
+// A stream that may be cut off: by a connection that is lost, or a page that is left.  Where nothing comes for long the page
+// asks `alive` whether anybody is still there; lines that had come when it was left are there again when it is back, once.
+// `awaits` says whether more should come, `kept` which lines to keep, if any; `lose`, `find` and `recover` are told.
+function lifeline(root, alive, { name, awaits, kept, lose, find, recover }) {
+  const place = `${CUT}-${name}`;
+  let heard = 0, lost = false;
+
+  async function listen() {
+    if (!root.isConnected) return;
+    if (awaits() && !lost && performance.now() - heard > SILENCE) await alive().catch(() => { lost = true; lose(); });
+    setTimeout(listen, SILENCE);
+  }
+
+  function leave() {
+    const lines = kept();
+    try {
+      if (lines) sessionStorage.setItem(place, lines.join("\n"));
+      else sessionStorage.removeItem(place);
+    } catch { /* a browser that keeps nothing still plays */ }
+  }
+
+  return {
+    // a line came, so somebody is there after all
+    hear() {
+      heard = performance.now();
+      if (!lost) return;
+      lost = false;
+      find();
+    },
+    begin() {
+      if (!alive) return; // a page without a server
+      let lines = null;
+      try { lines = sessionStorage.getItem(place); sessionStorage.removeItem(place); } catch { /* nothing was kept */ }
+      if (lines) recover(lines.split("\n"));
+      addEventListener("pagehide", leave);
+      listen();
+    },
+  };
+}
+
 const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
 
 // A likely token with its probability as a bar and a number.
@@ -506,7 +546,7 @@ function mountPlayer(host, options) {
   const canvas = tokenCanvas(part("tokens"));
   let run = emptyRun(), envelope = null, read = 0, mode = "recorded", following = false;
   let at = 0, clock = 0, playing = false, speed = 1, measure = "confidence", hovered = -1, selected = -1;
-  let own = false, heard = 0, lost = false; // whether the run is made for this page, when its last line came, and no more will
+  let own = false; // whether the run is made for this page
   let dirty = true, plotDirty = true, plotAt = 0, plotCost = 0, drawing = false, sheet = null, spoken = 0, laid = false, pending = false;
 
   // the paints of the bars by theme: asking the document for them in every frame would cost a layout
@@ -533,8 +573,7 @@ function mountPlayer(host, options) {
   }
 
   function take(line, sent) {
-    heard = performance.now();
-    if (lost) find();
+    link.hear();
     if (line.startsWith('{"waiting"')) return say(waitingWords(JSON.parse(line)), null);
     if (pending) start(sent);
     addLine(run, line);
@@ -575,48 +614,27 @@ function mountPlayer(host, options) {
     if (!playing) clock = Infinity;
   }
 
-  // -- a run that is cut off: by a connection that is lost, or a page that is left --
+  // -- a run that is cut off --
 
   const unfinished = () => own && run.header !== null && !run.totals;
-
-  // Where nothing comes for long the page asks whether anybody is still there.
-  async function listen() {
-    if (!root.isConnected) return;
-    if ((unfinished() || pending) && !lost && performance.now() - heard > SILENCE) await options.alive().catch(lose);
-    setTimeout(listen, SILENCE);
-  }
-
-  function lose() {
-    lost = true;
-    following = false;
-    say(phrase("player.lost"), unfinished() ? "stopped" : null);
-  }
-
-  // somebody was there after all
-  function find() {
-    lost = false;
-    say("", unfinished() ? "live" : null);
-  }
-
-  function leave() {
-    try {
-      if (unfinished()) sessionStorage.setItem(CUT, run.lines.join("\n"));
-      else sessionStorage.removeItem(CUT);
-    } catch { /* a browser that keeps nothing still plays */ }
-  }
-
-  // The run that was cut off when the page was left, as far as it came.
-  function recover() {
-    let kept = null;
-    try { kept = sessionStorage.getItem(CUT); sessionStorage.removeItem(CUT); } catch { /* nothing was kept */ }
-    if (!kept) return;
-    start({ player: "stopped" });
-    for (const line of kept.split("\n")) take(line, {});
-    keepRun(run).catch(() => {});
-    say(phrase("player.cut"), null);
-    go(run.steps.length);
-    plotDirty = true;
-  }
+  const link = lifeline(root, options.alive, {
+    name: host.id,
+    awaits: () => unfinished() || pending,
+    kept: () => (unfinished() ? run.lines : null),
+    lose() {
+      following = false;
+      say(phrase("player.lost"), unfinished() ? "stopped" : null);
+    },
+    find: () => say("", unfinished() ? "live" : null),
+    recover(lines) {
+      start({ player: "stopped" });
+      for (const line of lines) take(line, {});
+      keepRun(run).catch(() => {});
+      say(phrase("player.cut"), null);
+      go(run.steps.length);
+      plotDirty = true;
+    },
+  });
 
   function say(text, newMode) {
     const message = part("message");
@@ -975,11 +993,7 @@ function mountPlayer(host, options) {
   options.watch(ingest);
   if (options.opened) document.addEventListener(options.opened, (event) => open(event.detail));
   ingest();
-  if (options.alive) {
-    recover();
-    addEventListener("pagehide", leave);
-    listen();
-  }
+  link.begin();
   loadPlotly(config.plotly).then((found) => { sheet = found; plotDirty = true; });
   requestAnimationFrame(tick);
 }

@@ -21,6 +21,8 @@ import dlm_core.replay as replay
 OPENED, SHOWN, BEGUN, BRANCH = "unmask-open", "unmask-shown", "unmask-begun", "unmask-branch"
 PLOTLY_URL = f"/gradio_api/file={replay.PLOTLY}"
 TO_PLAYER = "document.getElementById('tab-denoise-button')?.click();"
+# what the page asks where a stream falls silent
+ALIVE = "alive: () => fetch('/gradio_api/app_id', { signal: AbortSignal.timeout(5000) })"
 _serial = count(1)
 
 
@@ -40,8 +42,7 @@ def player(value: str, elem_id: str) -> gr.HTML:
     setup = replay.script(PLOTLY_URL)
     events = json.dumps({"opened": OPENED, "shown": SHOWN, "begun": BEGUN, "branch": BRANCH})
     keep = f"shell: async () => (await fetch('{_shell_url()}')).text(), link: () => location.origin + location.pathname"
-    alive = "alive: () => fetch('/gradio_api/app_id', { signal: AbortSignal.timeout(5000) })"
-    return _component(value, elem_id, "player", setup, "mountPlayer", f"config: CONFIG, ...{events}, {keep}, {alive}")
+    return _component(value, elem_id, "player", setup, "mountPlayer", f"config: CONFIG, ...{events}, {keep}, {ALIVE}")
 
 
 @cache
@@ -81,7 +82,7 @@ def comparison(value: str, elem_id: str, columns: Mapping[str, int], unit: str) 
     """
     fields = [{"field": field, "places": places} for field, places in columns.items()]
     about = {"columns": fields, "section": elem_id, "unit": unit, "plotly": PLOTLY_URL}
-    options = f"...{json.dumps(about)}, {_promote()}"
+    options = f"...{json.dumps(about)}, {_promote()}, {ALIVE}"
     return _component(value, elem_id, "compare", _scripts("player.js", "compare.js"), "mountCompare", options)
 
 

@@ -111,3 +111,51 @@ def test_a_network_that_breaks_frees_the_model_and_the_run_goes_on_when_it_is_me
     assert reached < LONG["steps"]
     wire.mend()
     resumed(visitor, reached)
+
+
+@pytest.mark.parametrize("section", ["race", "compare"])
+def test_runs_side_by_side_are_not_live_when_the_connection_is_lost_and_are_there_again_behind_it(wired, section):
+    visitor, wire = wired
+    page = visitor.page
+    told, pane = page.locator(f"#{section} [data-slot=message]"), page.locator(f"#{section} .pane").first
+
+    def begin():
+        for name in ("length", "steps"):
+            page.locator(f"#{section}-{name} input").fill("200")
+        page.click(f"#{section}-run")
+
+    def becomes(steps, *modes):
+        page.wait_for_function(
+            "([section, modes, least]) => {"
+            "const root = document.querySelector(`#${section} .compare`), pane = root?.querySelector('.pane small');"
+            "return pane && modes.includes(root.dataset.mode) && Number(pane.textContent.split(' ').pop()) >= least; }",
+            arg=[section, modes, steps],
+            timeout=60_000,
+        )
+        return int(pane.locator("small").text_content().split()[-1])
+
+    page.click(f"#tab-{section}-button")
+    begin()
+    becomes(3, "live")
+    wire.cut()
+    expect(told).to_have_text(WORDS["compare.lost"])
+    reached = becomes(3, "stopped")
+    with page.expect_navigation(timeout=60_000):  # the page comes back by itself
+        wire.mend()
+    page.click(f"#tab-{section}-button")
+    expect(told).to_have_text(WORDS["compare.cut"])
+    assert becomes(1, "stopped") == reached
+    pane.locator("button").click()
+    visitor.wait(f"mode === 'recorded' && steps === {reached}")
+
+    page.click(f"#tab-{section}-button")
+    begin()
+    becomes(3, "live")
+    wire.hold()
+    expect(told).to_have_text(WORDS["compare.lost"])
+    reached = becomes(3, "stopped")
+    wire.release()
+    becomes(reached, "live", "finished")
+    expect(told).to_be_hidden()
+    page.click(f"#{section}-stop")
+    becomes(reached, "stopped", "finished")
