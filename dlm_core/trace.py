@@ -336,8 +336,11 @@ class Trace:
 
     def save(self, path: str | Path) -> None:
         """Write the file, gzipped; the same run gives the same bytes."""
-        data = "".join(line + "\n" for line in self.lines).encode()
-        Path(path).write_bytes(gzip.compress(data, mtime=0))
+        Path(path).write_bytes(self.packed())
+
+    def packed(self) -> bytes:
+        """What `save` writes."""
+        return gzip.compress("".join(line + "\n" for line in self.lines).encode(), mtime=0)
 
     # -- reading --
 

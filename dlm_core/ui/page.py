@@ -1,6 +1,5 @@
 """The whole page as a `gr.Blocks`, and what `launch()` needs to show it."""
 
-import tempfile
 from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from dlm_core.conversation import begun, checked
@@ -29,6 +30,9 @@ MASTHEAD = """<header id="masthead"><h1 data-word="page.title"></h1><p data-word
 <button type="button" id="help-open" aria-keyshortcuts="?" data-word="help.title"></button>
 <span id="language" role="group" data-word-label="language.choose"></span></header>"""
 RECORDED = file_of(OPENING)
+# Gradio keeps what a visitor uploads or a program is given until it is told to delete it.  An upload is read at once
+# and a result is fetched right behind its run, so an hour is plenty: seconds from one look to the next, and of age.
+DELETE_FILES = (600, 3600)
 SPARE_THREADS = 40  # who waits holds a thread; these are for everything else
 
 # Ctrl+Enter or Cmd+Enter generates from anywhere on the page; Tab leaves an open menu and does not stop at its list,
@@ -49,7 +53,7 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
     """The page over the models that an operator offers."""
     session.keep_numbers()
     stops = denoise.Stops()  # of what plays in the player, whichever tab began it
-    with gr.Blocks(title=english("page.title"), analytics_enabled=False) as page:
+    with gr.Blocks(title=english("page.title"), analytics_enabled=False, delete_cache=DELETE_FILES) as page:
         with gr.Row(elem_id="top"):
             gr.HTML(html_template=MASTHEAD, js_on_load="putWords(element);", apply_default_css=False)
             menu = models.build(library)
@@ -115,12 +119,12 @@ def _write_api(engine: Engine) -> Any:
             seed: the same seed repeats the run
 
         Returns:
-            The text, a one-line summary, and the run file that the page replays.
+            The text, a one-line summary, and the run file that the page replays, which is there for an hour.
         """
         *_, trace = _growing(engine, prompt, policy, length, None, seed, {"steps": steps, "temperature": temperature})
-        path = Path(tempfile.mkdtemp(prefix="unmask-")) / "run.run.jsonl.gz"
-        trace.save(path)
-        return trace.text(), trace.summary(), gr.FileData(path=str(path))
+        # among Gradio's own files, which are deleted in time
+        path = save_bytes_to_cache(trace.packed(), "run.run.jsonl.gz", get_upload_folder())
+        return trace.text(), trace.summary(), gr.FileData(path=path)
 
     return write
 
