@@ -28,7 +28,7 @@ from dlm_core.ui.denoise import (
     starting_value,
     stream,
 )
-from dlm_core.ui.page import _denoise_api
+from dlm_core.ui.page import _denoise_api, _write_api
 
 
 @pytest.mark.parametrize("policy", sorted(set(words.POLICIES) & set(suited(True, "llada"))))
@@ -328,3 +328,9 @@ def test_a_session_keeps_as_many_components_however_many_runs_it_has():
     said = subprocess.run([sys.executable, "-c", SESSION], capture_output=True, text=True, check=True).stdout
     before, after, later = said.split()[-3:]
     assert before == after == later
+
+
+def test_a_tool_bears_the_name_of_its_endpoint(bundled):
+    # MCP calls a tool after its function
+    engine = LocalEngine(bundled)
+    assert [make(engine).__name__ for make in (_denoise_api, _write_api)] == ["denoise", "write"]

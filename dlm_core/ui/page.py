@@ -81,7 +81,7 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
 
 
 def _denoise_api(engine: Engine) -> Any:
-    def run(
+    def denoise(
         prompt: str = "", policy: str = "llada", steps: int = 32, length: int = 96, block_length: int | None = None,
         temperature: float = 0.7, seed: int = 0, params: dict | None = None, model: str | None = None,
         system: str | None = None, conversation: list[dict] | None = None, cache: str | None = None,
@@ -100,7 +100,7 @@ def _denoise_api(engine: Engine) -> Any:
             if trace.steps and trace.totals is None:
                 yield step_dict(trace)
 
-    return run
+    return denoise
 
 
 def _write_api(engine: Engine) -> Any:
