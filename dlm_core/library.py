@@ -118,14 +118,15 @@ class _Loading:
     def __init__(self, choice: Choice) -> None:
         self.choice = choice
         self.progress = Progress("fetch")
-        self.watchers = 0
+        self.stops: list[threading.Event] = []  # of those who wait for it
         self.given_up = threading.Event()
         self.done = threading.Event()
         self.error: str | None = None
 
     def watch(self, progress: Progress) -> None:
         self.progress = progress
-        if self.given_up.is_set():
+        # whoever waits may look again only when it has ended, so what they say is heard here
+        if self.given_up.is_set() or (self.stops and all(stop.is_set() for stop in self.stops)):
             raise Cancelled
 
 
@@ -181,11 +182,12 @@ class Library:
         for it any more: each by setting `stop` or closing the iterator.  What cannot be is a ValueError of one
         sentence, here or from the iterator, and so is an end by `stop`; what was in memory stays there.
         """
-        if (load := self._join(name)) is None:
+        stop = stop or threading.Event()
+        if (load := self._join(name, stop)) is None:
             return (progress for progress in ())
-        return self._follow(load, stop or threading.Event())
+        return self._follow(load, stop)
 
-    def _join(self, name: str) -> _Loading | None:
+    def _join(self, name: str, stop: threading.Event) -> _Loading | None:
         if name not in self._choices:
             raise ValueError(f"the model {name[:80]!r} is not offered here: choose one of {', '.join(self._choices)}")
         with self._lock:
@@ -194,12 +196,14 @@ class Library:
                 return None
             if (load := self._loading) is None:
                 self._loading = load = _Loading(self._choices[name])
+                load.stops.append(stop)
                 threading.Thread(target=self._work, args=(load,), daemon=True).start()
-            elif load.given_up.is_set() or load.choice.name != name:
+                return load
+            if load.given_up.is_set() or load.choice.name != name:
                 raise ValueError(
                     f"the model {load.choice.name} is being loaded, and only one can be: wait until it is done"
                 )
-            load.watchers += 1
+            load.stops.append(stop)
         return load
 
     def _follow(self, load: _Loading, stop: threading.Event) -> Generator[Progress, None, None]:
@@ -210,8 +214,8 @@ class Library:
                     break
         finally:
             with self._lock:
-                load.watchers -= 1
-                if not load.watchers:
+                load.stops.remove(stop)
+                if not load.stops:
                     load.given_up.set()
         if stop.is_set() and not load.done.is_set():
             load.done.wait(30 if load.given_up.is_set() else 0)

@@ -127,7 +127,7 @@ def test_memory_that_runs_out_on_the_way_to_the_device_says_so(bert, monkeypatch
         load_model(bert)
 
 
-@pytest.mark.parametrize("name", ["../../etc", "a/b/c", "", "/nowhere/x", "a b"])
+@pytest.mark.parametrize("name", ["../../no-such-folder", "a/b/c", "", "/nowhere/x", "a b"])
 def test_a_name_that_cannot_be_a_repository_never_reaches_the_hub(name, hub):
     asked = hub(AssertionError("the hub was asked"))
     with pytest.raises(ModelError, match="was not found"):

@@ -193,7 +193,7 @@ def test_an_operator_lists_what_is_offered_and_what_is_there_first(tmp_path, mon
     [
         ("bundled@main", "the bundled model has no revisions, got 'main'"),
         ("owner/name@", "no revision behind the @"),
-        ("../../etc", "was not found"),
+        ("../../no-such-folder", "was not found"),
         ("a b", "was not found"),
         ("owner/name,owner/name@v1", "two models that are called owner/name"),
         ("GSAI-ML/iLLaDA-8B-Instruct", "start with UNMASK_REMOTE_CODE=1"),
