@@ -13,7 +13,7 @@ from dlm_core.sampler import sample
 from dlm_core.trace import Trace
 from tests.benchmarks.measure import FOR_MASKS, OPEN, Row, Timed, settings
 
-STEPS = 64
+STEPS = 32
 
 
 def run(model: LoadedModel, name: str, temperature: float, recording: bool) -> tuple[float, float]:
