@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
+from browser.visitor import free_port
 from cluster import Cluster
 
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.models import load_model
 from dlm_core.remote import RemoteEngine
 from tests.benchmarks.measure import Row, side_by_side
-from tests.benchmarks.page import STEPS, free_port, served, visit
+from tests.benchmarks.page import STEPS, served, visit
 
 VISITORS = 8  # at once
 VISITING, BUSY = 1000, 0.7  # of the arithmetic: people, and the share of its time that a machine may work

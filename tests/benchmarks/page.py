@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
+
+from browser.visitor import free_port
 
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.models import load_model
@@ -26,13 +27,6 @@ with gradio.Blocks() as page:
     gradio.Markdown("hello")
 page.launch(server_port=int(os.environ["PORT"]))
 """
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @contextmanager

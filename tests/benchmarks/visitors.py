@@ -22,9 +22,8 @@ from statistics import median
 from typing import NamedTuple
 
 import numpy as np
+from browser.visitor import free_port
 from gradio_client import Client
-
-from tests.benchmarks.page import free_port
 
 SHORT = {"prompt": "Once upon a time", "length": 48, "steps": 12}
 EVERY = 10  # runs from one look at the memory to the next
