@@ -160,13 +160,13 @@ def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:
                 y=data.tokens_per_forward,
                 name=english("figures.tokens_per_forward"),
                 marker_color=colours["r2"],
-                yaxis="y2",
             ),
             go.Scatter(
                 y=data.masks_left,
                 name=english("figures.masks_left"),
                 mode="lines",
                 line={"color": colours["accent"], "width": 2},
+                yaxis="y2",  # an axis laid over another is drawn last, and few steps have wide bars
             ),
         ]
     )
@@ -176,11 +176,14 @@ def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:
             "title": english("figures.step"), "range": [-0.5, max(1, len(data.masks_left)) - 0.5],
             "dtick": _whole(len(data.masks_left)),
         },
-        yaxis={"title": english("figures.masks"), "rangemode": "tozero", "nticks": 4},
+        yaxis={
+            "title": english("figures.per_forward"), "side": "right", "rangemode": "tozero", "nticks": 4,
+            "tickmode": "auto", "tickformat": ".2~f",
+        },
         yaxis2={
-            "title": english("figures.per_forward"), "nticks": 4, "tickmode": "auto", "tickformat": ".2~f",
-            "overlaying": "y", "side": "right", "rangemode": "tozero", "showgrid": False,
-            "automargin": True, "tickfont": {"size": 11}, "fixedrange": True, "zeroline": False,
+            "title": english("figures.masks"), "side": "left", "rangemode": "tozero", "nticks": 4, "overlaying": "y",
+            "title_standoff": 4, "showgrid": False, "zeroline": False, "tickfont": {"size": 11}, "automargin": True,
+            "fixedrange": True,
         },
         bargap=0.15,
     )  # fmt: skip

@@ -94,13 +94,15 @@ def test_a_figure_names_its_axes_and_becomes_json(trace, measure, theme):
     assert figure["layout"]["yaxis"]["range"] == [15.5, -0.5], "position 0 is on top"
 
 
-def test_progress_names_its_axes(trace):
-    layout = plot_progress(progress_data(trace)).layout
+def test_progress_names_its_axes_and_its_bars_do_not_cover_the_line(trace):
+    figure = plot_progress(progress_data(trace))
+    layout, (bars, line) = figure.layout, figure.data
     assert (layout.xaxis.title.text, layout.yaxis.title.text, layout.yaxis2.title.text) == (
         "step",
-        "masks",
         "per forward",
+        "masks",
     )
+    assert (bars.type, bars.yaxis, line.yaxis, layout.yaxis2.overlaying) == ("bar", None, "y2", "y")
 
 
 def test_figures_of_an_empty_run_can_be_drawn():
