@@ -126,10 +126,11 @@ function mountEdit(host, options) {
 
   function apply(name, value) {
     if (!chosen.size) return say(phrase("edit.nothing"));
+    const before = cells.length, next = EDITS[name](cells, chosen, mask(), value);
+    if (next.length === before && next.every((cell, i) => cell === cells[i])) return say(phrase("edit.stays"));
     say("");
     past.push(cells);
-    const before = cells.length;
-    cells = EDITS[name](cells, chosen, mask(), value);
+    cells = next;
     const first = Math.min(...chosen);
     if (name === "insert") select(range0(Math.max(...chosen) + 1, value));
     if (name === "replace") select(cells.length === before ? [...chosen] : range0(first, Math.max(1, value.length)));

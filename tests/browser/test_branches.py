@@ -73,6 +73,9 @@ def test_locked_words_never_change_and_the_rest_is_written_again(visitor):
     page.click("#edit [data-action=blank]")
     assert page.locator("#edit [data-state=locked]:not([hidden])").all_text_contents() == locked
     expect(page.locator("#edit [data-state=free]")).to_have_count(0)
+    page.locator("#edit [data-state=locked]:not([hidden])").last.click()
+    page.click("#edit [data-action=blank]")
+    expect(page.locator("#edit .message")).to_contain_text("locked words stay until they are unlocked")
     page.locator("#edit-steps input").fill("8")
     page.click("#edit [data-action=run]")
     visitor.wait("mode === 'finished' && steps === 8 && step === 8")
