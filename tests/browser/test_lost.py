@@ -23,6 +23,12 @@ def message(visitor):
     return visitor.page.locator("#player [data-slot=message]")
 
 
+def begin_long(visitor):
+    """A long run, of which some steps are there."""
+    visitor.generate(**LONG)
+    visitor.wait("mode === 'live' && steps > 5")
+
+
 def resumed(visitor, reached):
     """The run goes on from the step at which it was cut off, and stands in the tree as a branch of what was there."""
     visitor.wait(f"mode === 'stopped' && steps >= {reached} && step === steps && !playing")
@@ -42,8 +48,7 @@ def test_a_server_that_dies_leaves_the_run_on_screen_and_one_that_comes_back_goe
     visitor = Visitor(browser, server.url)
     try:
         visitor.open()
-        visitor.generate(**LONG)
-        visitor.wait("mode === 'live' && steps > 5")
+        begin_long(visitor)
         server.kill()
         expect(message(visitor)).to_have_text(WORDS["player.lost"])
         visitor.wait("mode === 'stopped' && steps > 5")
@@ -60,10 +65,9 @@ def test_a_server_that_dies_leaves_the_run_on_screen_and_one_that_comes_back_goe
 
 
 def test_a_reload_in_mid_run_keeps_the_run_as_far_as_it_came_and_frees_the_model(visitor):
-    visitor.generate(**LONG)
-    visitor.wait("mode === 'live' && steps >= 3")
+    begin_long(visitor)
     visitor.page.reload()
-    resumed(visitor, 3)
+    resumed(visitor, 5)
     visitor.generate(prompt="B", length=8, steps=2, block_length=0)
     visitor.wait("mode === 'finished' && steps === 2")
     visitor.page.reload()
@@ -84,8 +88,7 @@ def wired(browser, server):
 
 def test_a_network_that_holds_still_is_told_and_the_run_catches_up_when_it_moves_again(wired):
     visitor, wire = wired
-    visitor.generate(**LONG)
-    visitor.wait("mode === 'live' && steps >= 3")
+    begin_long(visitor)
     wire.hold()
     expect(message(visitor)).to_have_text(WORDS["player.lost"])
     visitor.wait("mode === 'stopped' && steps >= 3")
@@ -99,8 +102,7 @@ def test_a_network_that_holds_still_is_told_and_the_run_catches_up_when_it_moves
 
 def test_a_network_that_breaks_frees_the_model_and_the_run_goes_on_when_it_is_mended(wired, visit):
     visitor, wire = wired
-    visitor.generate(**LONG)
-    visitor.wait("mode === 'live' && steps > 5")
+    begin_long(visitor)
     wire.cut()
     other = visit()
     other.open()
