@@ -30,11 +30,14 @@ from dlm_core.canvas import Canvas, blocks
 from dlm_core.data import canvas_of, load_split
 from dlm_core.denoiser import Banned
 from dlm_core.judge import JUDGE, Faults, Judge, at_entropy, continuation_nats, faults, load_judge, words
+from dlm_core.measured import between
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.noise import corrupt
 from dlm_core.policies import Policy, make_policy
 from dlm_core.sampler import sample
 
+README, CARD = (Path(__file__).parents[1] / name for name in ("README.md", "assets/model/README.md"))
+PROGRAM = "make evaluate"
 LENGTH = 128  # positions of a measured canvas
 STORY = 112  # tokens of a continuation, at most
 BLOCK = 16
@@ -550,6 +553,7 @@ def parser() -> argparse.ArgumentParser:
     add("--samples", type=at_least(0), default=0, help="print the first so many stories, unedited")
     add("--threads", type=at_least(1), nargs="+", default=[1, 2], help="how many to measure speed with")
     add("--no-judge", action="store_true", help="leave out what the judge says")
+    add("--write", action="store_true", help="put the tables into the card of the bundled model, and into README")
     add("--quick", action="store_true", help="few of everything, to see that it works")
     for name, least, usual in zip(Counts._fields, LEAST, Counts()):
         add(f"--{name}", type=at_least(least), help=f"how many; {usual} unless given")
@@ -597,15 +601,30 @@ def evaluate(args: argparse.Namespace) -> Iterator[list[str]]:
     timed = [diffusion(model, forwards) for forwards in TIMED_FORWARDS]
     yield speed_rows(timed, autoregression(model), prompts, n.runs, args.threads, args.seed)
     if args.samples:
-        shown = settings[len(FORWARDS) - 1].name
+        shown = settings[-1].name
         yield sample_rows(diffused[shown][: args.samples], shown)
+
+
+def command_of(argv: Sequence[str]) -> str:
+    """The sentence that tells how tables are measured again; files by their names, as they may lie anywhere."""
+    told = " ".join(Path(word).name if "/" in word else word for word in argv if word != "--write")
+    return f"Measured by `python -m dlm_core.evaluation {told}`."
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print every table as soon as it is measured; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        for lines in evaluate(parser().parse_args(argv)):
-            print("\n".join([*lines, ""]), flush=True)
+        args, tables = parser().parse_args(argv), []
+        if args.write and args.model != "bundled":
+            raise ValueError(f"card and README tell of the bundled model, got {args.model}: leave --write out")
+        for lines in evaluate(args):
+            tables.append("\n".join(lines if tables else [command_of(argv), "", *lines]))
+            print(tables[-1], end="\n\n", flush=True)
+        if args.write:
+            between(CARD, PROGRAM, "\n\n".join(tables))
+            fold = "<details><summary>Text, gaps, repairs and speed</summary>"
+            between(README, PROGRAM, "\n\n".join([tables[0], fold, *tables[1:5], "</details>"]))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

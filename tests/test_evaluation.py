@@ -404,6 +404,34 @@ def test_a_corpus_without_held_out_stories_is_refused(tmp_path, capsys):
     assert "0 held-out stories" in capsys.readouterr().err
 
 
+MARKS = "<!-- measured: printed by make evaluate -->\nold\n<!-- /measured -->\n"
+
+
+def test_the_tables_replace_what_was_measured_before_in_card_and_readme(corpus, tmp_path, monkeypatch):
+    card, readme = tmp_path / "card.md", tmp_path / "readme.md"
+    for name, value in {"STORY": 16, "FORWARDS": (1, 2), "TIMED_FORWARDS": (1,), "TEMPERATURES": (0.3, 0.9)}.items():
+        monkeypatch.setattr(evaluation, name, value)
+    for name, file in {"CARD": card, "README": readme}.items():
+        file.write_text(f"# before\n{MARKS}behind\n")
+        monkeypatch.setattr(evaluation, name, file)
+    few = "--documents 2 --stories 2 --gaps 2 --runs 1 --threads 2 --samples 1 --no-judge --write"
+    assert main(["--corpus", str(corpus), *few.split()]) == 0
+    for text in (card.read_text(), readme.read_text()):
+        assert text.startswith("# before\n")
+        assert text.endswith("<!-- /measured -->\nbehind\n")
+        assert "old" not in text
+        assert "| written by | threads" in text
+        assert f"--corpus {corpus.name} --documents 2" in text
+        assert str(tmp_path) not in text
+    assert "Continued:" in card.read_text()
+    assert "Continued:" not in readme.read_text()
+
+
+def test_only_the_bundled_model_s_tables_are_put_where_it_is_told_of(corpus, capsys):
+    assert main(["--corpus", str(corpus), "--no-judge", "--write", "--model", "owner/other"]) == 2
+    assert "leave --write out" in capsys.readouterr().err
+
+
 def test_the_program_prints_every_table_without_a_judge(corpus, monkeypatch, capsys):
     for name, value in {"STORY": 16, "FORWARDS": (1, 2), "TIMED_FORWARDS": (1,), "TEMPERATURES": (0.3, 0.9)}.items():
         monkeypatch.setattr(evaluation, name, value)

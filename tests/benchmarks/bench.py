@@ -14,11 +14,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dlm_core.measured import between
 from tests.benchmarks.measure import Row
 
 GROUPS = ("steps", "shares", "orders", "published", "growth", "page", "machines")
 ROOT = Path(__file__).parents[2]
-BEGIN, END = "<!-- measured: printed by make bench -->\n", "<!-- /measured -->\n"
 
 
 def measure(group: str) -> None:
@@ -47,7 +47,7 @@ def markdown(rows: list[Row]) -> str:
     """The rows that say most, and all of them in a fold."""
     short = [row for row in rows if row.short]
     fold = f"<details><summary>Every row ({len(rows)})</summary>\n\n{table(rows)}\n</details>\n"
-    return f"\n{table(short)}\n{fold}\n"
+    return f"{table(short)}\n{fold}"
 
 
 def main() -> None:
@@ -65,9 +65,7 @@ def main() -> None:
     text = markdown([row for group in options.groups or GROUPS for row in measured(group)])
     print(text)
     if options.readme:
-        readme = ROOT / "README.md"
-        before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-        readme.write_text(before + BEGIN + text + END + rest.partition(END)[2], encoding="utf-8")
+        between(ROOT / "README.md", "make bench", text)
     return None
 
 
