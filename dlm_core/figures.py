@@ -46,6 +46,7 @@ class HeatmapData(NamedTuple):
     written: list[list[int | None]]  # 1 where a position was written in that step
     shape: tuple[int, int] = (0, 0)  # positions and steps
     merged: tuple[int, int] = (1, 1)
+    opening: int = 0  # positions of a fixed beginning, about which nothing is asked: the picture begins behind it
 
 
 def heatmap_data(trace: Trace, measure: Measure, most: tuple[int, int] = MOST_CELLS) -> HeatmapData:
@@ -67,7 +68,8 @@ def heatmap_data(trace: Trace, measure: Measure, most: tuple[int, int] = MOST_CE
     merged = tuple(max(1, -(-count // limit)) for count, limit in zip(shape, most))
     (measured, asked), (held, kept), (written, _) = (_merged(cells, merged) for cells in (measured, held, written))
     measured[asked < kept], held[asked >= kept] = np.nan, np.nan
-    return HeatmapData(*(_with_none(array) for array in (measured, held, written)), shape, merged)
+    opening = int(np.append(trace.fixed, False).argmin())
+    return HeatmapData(*(_with_none(array) for array in (measured, held, written)), shape, merged, opening)
 
 
 def _merged(cells: np.ndarray, by: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -110,8 +112,8 @@ def plot_heatmap(data: HeatmapData, measure: Measure, theme: Theme = "light") ->
     return _styled(figure, theme).update_layout(
         xaxis={"title": _merging("figures.step", across), "range": [-0.5, max(1, steps) - 0.5], "dtick": _whole(steps)},
         yaxis={
-            "title": _merging("figures.position", down), "range": [max(1, positions) - 0.5, -0.5],
-            "dtick": _whole(positions),
+            "title": _merging("figures.position", down),
+            "range": [max(1, positions) - 0.5, data.opening - 0.5], "dtick": _whole(positions - data.opening),
         },
     )  # fmt: skip
 

@@ -31,12 +31,14 @@ def test_the_heatmap_shows_what_was_measured_then_what_is_held(network):
         held=[[None, None], [None, c0], [None, None]],
         written=[[None, None], [1, None], [None, 1]],
         shape=(3, 2),
+        opening=1,
     )
     assert heatmap_data(trace, "commit") == HeatmapData(
         measured=[[None, None], [0, None], [None, 1]],
         held=[[None, None], [None, 0], [None, None]],
         written=[[None, None], [1, None], [None, 1]],
         shape=(3, 2),
+        opening=1,
     )
 
 
@@ -91,7 +93,7 @@ def test_a_figure_names_its_axes_and_becomes_json(trace, measure, theme):
     figure = json.loads(plot_heatmap(heatmap_data(trace, measure), measure, theme).to_json())
     assert [figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")] == ["step", "position"]
     assert [part["name"] for part in figure["data"]] == ["held", "measured", "written"]
-    assert figure["layout"]["yaxis"]["range"] == [15.5, -0.5], "position 0 is on top"
+    assert figure["layout"]["yaxis"]["range"] == [15.5, 3.5], "on top is the first position behind the prompt"
 
 
 def test_progress_names_its_axes_and_its_bars_do_not_cover_the_line(trace):

@@ -167,7 +167,7 @@ function heatmapData(run, measure, most = MOST_CELLS) {
     const cell = r * width + c, more = counts.measured[cell] >= counts.held[cell];
     return name === (more ? "held" : "measured") ? NaN : sums[name][cell] / counts[name][cell];
   }));
-  return { measured: mean("measured"), held: mean("held"), written: mean("written"), shape, merged };
+  return { measured: mean("measured"), held: mean("held"), written: mean("written"), shape, merged, opening: [...run.fixed, 0].indexOf(0) };
 }
 
 // What a position is at a playhead: its state, its token and the numbers that go with it.
@@ -786,9 +786,9 @@ function mountPlayer(host, options) {
     });
     for (const [{ title }, count] of [[figure.layout.xaxis, across], [figure.layout.yaxis, down]]) if (count > 1) title.text = phrase("figures.merged", { title: title.text, count });
     figure.layout.xaxis.range = [-0.5, steps - 0.5];
-    figure.layout.yaxis.range = [length - 0.5, -0.5];
+    figure.layout.yaxis.range = [length - 0.5, heat.opening - 0.5];
     figure.layout.xaxis.dtick = steps <= 10 ? 1 : null; // as figures.py does
-    figure.layout.yaxis.dtick = length <= 10 ? 1 : null;
+    figure.layout.yaxis.dtick = length - heat.opening <= 10 ? 1 : null;
     const progress = structuredClone(figures[theme()].progress);
     progress.data[0].y = run.steps.map((step, s) => step.write.length / Math.max(1, step.forwards - (s ? run.steps[s - 1].forwards : 0)));
     progress.data[1].y = run.steps.map((step) => step.masks);

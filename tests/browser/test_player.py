@@ -112,6 +112,7 @@ def test_the_page_fills_the_figures_with_the_numbers_python_would(js, request, k
         [measure, most],
     )
     assert (theirs["shape"], theirs["merged"]) == (list(ours.shape), list(ours.merged))
+    assert theirs["opening"] == ours.opening
     for part in ("measured", "held", "written"):
         assert len(theirs[part]) == len(getattr(ours, part))
         for row, other in zip(getattr(ours, part), theirs[part]):
