@@ -180,12 +180,12 @@ def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:
         },
         yaxis={
             "title": english("figures.per_forward"), "side": "right", "rangemode": "tozero", "nticks": 4,
-            "tickmode": "auto", "tickformat": ".2~f",
+            "tickformat": ".2~f",
         },
         yaxis2={
             "title": english("figures.masks"), "side": "left", "rangemode": "tozero", "nticks": 4, "overlaying": "y",
-            "title_standoff": 4, "showgrid": False, "zeroline": False, "tickfont": {"size": 11}, "automargin": True,
-            "fixedrange": True,
+            "tickmode": "auto", "title_standoff": 4, "showgrid": False, "zeroline": False, "tickfont": {"size": 11},
+            "automargin": True, "fixedrange": True,
         },
         bargap=0.15,
     )  # fmt: skip
@@ -296,7 +296,8 @@ def _styled(figure: go.Figure, theme: Theme) -> go.Figure:
         "fixedrange": True,
     }
     return figure.update_layout(
-        template="none", showlegend=False, hovermode="closest", dragmode=False, margin={"l": 8, "r": 8, "t": 6, "b": 8},
+        template="none", showlegend=False, hovermode="closest", dragmode=False,
+        margin={"l": 8, "r": 8, "t": 10, "b": 8},  # the topmost label needs half its height above the axis
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "Inter, system-ui, sans-serif", "size": 12, "color": colours["mute"]},
         xaxis=axis, yaxis=axis,
