@@ -47,8 +47,7 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
             return str(error)
         return None
 
-    if broken := refusal({}):
-        return Link(policy, {}, [f"{broken}."], False)
+    wanted: dict[str, Any] = {}
     for name in ("prompt", *denoise.PLAIN, *words.PARAMETERS):
         given = query.get(name)
         own = name if name in known or name not in _SAME else _SAME[name]
@@ -60,10 +59,18 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
         value = given[: MAX_LETTERS[name]] if name in MAX_LETTERS else _typed(own, given)
         if value is None:
             complaints.append(words.said("link.wrong", name=name, value=given[:40]))
-        elif wrong := refusal({own: value}):
-            complaints.append(f"{wrong}.")
         else:
-            values[own] = value
+            wanted[own] = value
+    if not refusal(wanted):  # most links are right, and a check costs as much as a run's first line
+        values = wanted
+    elif broken := refusal({}):
+        return Link(policy, {}, [f"{broken}."], False)
+    else:
+        for name, value in wanted.items():
+            if wrong := refusal({name: value}):
+                complaints.append(f"{wrong}.")
+            else:
+                values[name] = value
     if "length" in values:
         start = {name: denoise.starting_value(policy, name, about) for name in denoise.STEPS}
         fewer = _fewer_steps(start | values, values)
