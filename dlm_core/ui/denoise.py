@@ -121,11 +121,11 @@ def gone_on(request: Request, value: str) -> str | None:
 
 
 def ask(
-    value: str, go: I18nData, ids: tuple[str, str, str], hint: I18nData | None = None
+    value: str, go: I18nData, ids: tuple[str, str, str], hint: I18nData | None = None, ready: bool = True
 ) -> tuple[gr.Textbox, gr.Button, gr.Button]:
     """The row of a prompt, the button `go` that runs it, and Stop, with their `ids`; `value` is what stands there.
 
-    `hint` is what stands there while it is empty.
+    `hint` is what stands there while it is empty; `ready` is whether the button works from the start.
     """
     prompt, run, stop = ids
     hint = hint or words.label("page.prompt")
@@ -135,7 +135,7 @@ def ask(
                 value, label=words.label("page.prompt"), show_label=False, container=False, lines=1, max_lines=5,
                 placeholder=hint, elem_id=prompt, elem_classes="prompt",
             ),
-            gr.Button(go, elem_id=run, elem_classes="go", variant="primary", scale=0),
+            gr.Button(go, elem_id=run, elem_classes="go", variant="primary", scale=0, interactive=ready),
             gr.Button(words.label("page.stop"), elem_id=stop, elem_classes="quiet", scale=0),
         )  # fmt: skip
 
@@ -160,8 +160,9 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
         with gr.Column(visible=about.chats, elem_id="conversation-panel") as panel:
             said = talk("", "conversation")
             system = plain("system", about)
+        # the button waits for what a link says: pressed before that it would run other settings than the link's
         prompt, generate, stop = ask(
-            sample_prompt(about), words.label("page.generate"), ("prompt", "generate", "stop"), hint(about)
+            sample_prompt(about), words.label("page.generate"), ("prompt", "generate", "stop"), hint(about), ready=False
         )
         with gr.Row(elem_classes="settings"):
             controls = _settings(about) | {"system": system, "conversation": said}
@@ -210,7 +211,8 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [screen, said, prompt]
-    gr.on([generate.click, prompt.submit], on_generate, [using, *inputs], outputs, **event)
+    generate.click(on_generate, [using, *inputs], outputs, **event)
+    prompt.submit(None, None, None, js="() => document.getElementById('generate').click()", **event)
     said.apply(on_said, prompt, [said, prompt], queue=False, **event)
     stop.click(on_stop, None, None, queue=False, **event)
     upload.upload(opened, upload, screen, **event)
@@ -229,6 +231,7 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
             yield from on_generate(visitor, *values) if run else [[gr.skip() for _ in outputs]]
 
         filled = then(on_open, using, [run, screen, more, *inputs], queue=False, **event)
+        filled.then(lambda: gr.update(interactive=True), None, generate, queue=False, **event)
         filled.then(on_opened, [run, using, *inputs], outputs, **event)
 
     # input and not change: a link sets the policy and its parameters at once

@@ -86,6 +86,23 @@ def test_ctrl_enter_generates_from_anywhere(visitor):
     visitor.wait("mode === 'finished' && steps === 4")
 
 
+def test_generate_waits_for_the_settings_of_the_link_that_opened_the_page(visitor):
+    visitor.page.goto(f"{visitor.url}?prompt=The+sun&policy=threshold&length=8&steps=5&seed=9", wait_until="commit")
+    visitor.page.click("#generate")
+    visitor.wait("mode === 'finished'")
+    header = saved(visitor).header
+    assert (header["prompt"], header["policy"]["name"], header["policy"]["steps"], header["seed"]) == (
+        "The sun",
+        "threshold",
+        5,
+        9,
+    )
+    visitor.set(seed=10)
+    visitor.page.locator("#prompt textarea").press("Enter")
+    visitor.wait("mode === 'finished'")
+    expect(visitor.page.locator("#player [data-slot=source]")).to_contain_text("seed 10")
+
+
 ODD = [
     "<img src=x onerror=alert(1)>",
     "${alert(1)} {{x}}",
