@@ -103,7 +103,8 @@ def test_an_innocent_conversation_is_encoded_as_transformers_would(saved, family
     whole = model.tokenizer.apply_chat_template(
         talk, tokenize=False, add_generation_prompt=True, chat_template=model.text.template
     )
-    assert model.encode_prompt(talk) == model.tokenizer(whole, add_special_tokens=False).input_ids
+    ids = model.tokenizer(whole, add_special_tokens=False).input_ids
+    assert model.encode_prompt(talk[1]["content"], talk[:1]) == ids
 
 
 def test_a_base_model_continues_its_prompt(saved):

@@ -158,11 +158,11 @@ def test_a_chat_checkpoint_is_asked_through_its_template(chat):
     assert chat.closing == ()
     asked = chat.tokenizer.decode(chat.encode_prompt("why?"))
     assert asked == "[Question]\nwhy?\n[/Question]\n\n[Answer]\n"
-    talk = [
+    said = [
         {"role": "system", "content": "be kind"}, {"role": "user", "content": "a"},
-        {"role": "assistant", "content": "b"}, {"role": "user", "content": "[SEP]"},
+        {"role": "assistant", "content": "b"},
     ]  # fmt: skip
-    ids = chat.encode_prompt(talk)
+    ids = chat.encode_prompt("[SEP]", said)
     assert chat.tokenizer.decode(ids).startswith(
         "[SYS]\nbe kind\n[/SYS]\n\n[Question]\na\n[/Question]\n\n[Answer]\nb\n"
     )
@@ -178,7 +178,7 @@ def test_a_chat_checkpoint_decodes_with_its_authors_sampler_in_blocks_of_32(chat
 
 def test_a_text_model_is_not_given_a_conversation(saved):
     with pytest.raises(ValueError, match="does not chat"):
-        load_model(saved("Bert")).encode_prompt([{"role": "user", "content": "a"}])
+        load_model(saved("Bert")).encode_prompt("b", [{"role": "user", "content": "a"}])
 
 
 def test_pickled_weights_are_refused_even_beside_a_whole_config(saved, tmp_path):

@@ -102,7 +102,7 @@ class LoadedModel:
         """Whether a prompt is put as a question, through a chat template, and may be a conversation."""
         return self.text.template is not None
 
-    def encode_prompt(self, prompt: str | Sequence[Message], said: Sequence[Message] = ()) -> list[int]:
+    def encode_prompt(self, prompt: str, said: Sequence[Message] = ()) -> list[int]:
         """Token ids before the part to be written; "[MASK]" in a prompt is six characters, not a mask.
 
         `said` is the conversation before the prompt; ValueError where the model, or its chat template, takes none.

@@ -23,8 +23,8 @@ _BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # how tokenizers of the SentencePiece 
 class Text:
     """A tokenizer as the rest of the project uses one.
 
-    A prompt is a string, or, where there is a chat `template`, a conversation; a string is then what the user says now.
-    Plain text stands behind the token ids of `opening`.
+    Where there is a chat `template`, a prompt is what the user says now, behind what was said before; plain text
+    stands behind the token ids of `opening`.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -32,11 +32,11 @@ class Text:
     template: str | None = None
     template_options: Mapping[str, Any] = field(default_factory=dict)
 
-    def encode(self, prompt: str | Sequence[Message], said: Sequence[Message] = ()) -> list[int]:
+    def encode(self, prompt: str, said: Sequence[Message] = ()) -> list[int]:
         """Token ids of a prompt, and of what was `said` before it; "[MASK]" in it is six characters, not a mask."""
         if self.template is not None:
-            return self._chat([*said, {"role": USER, "content": prompt}] if isinstance(prompt, str) else prompt)
-        if said or not isinstance(prompt, str):
+            return self._chat([*said, {"role": USER, "content": prompt}])
+        if said:
             raise ValueError("this model continues text and does not chat: give it a text, not a conversation")
         return [*self.opening, *self.plain(prompt)]
 
