@@ -225,13 +225,12 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
 
     def by_link(then: Callable[..., Any], link: Callable[[dict[str, str], str], list[Any]]) -> None:
         def on_open(visitor: gr.Request, model: str) -> list[Any]:
-            return link(dict(visitor.query_params), model)
+            return [*link(dict(visitor.query_params), model), gr.update(interactive=True)]
 
         def on_opened(visitor: gr.Request, run: bool, *values: Any) -> Iterator[list[Any]]:
             yield from on_generate(visitor, *values) if run else [[gr.skip() for _ in outputs]]
 
-        filled = then(on_open, using, [run, screen, more, *inputs], queue=False, **event)
-        filled.then(lambda: gr.update(interactive=True), None, generate, queue=False, **event)
+        filled = then(on_open, using, [run, screen, more, *inputs, generate], queue=False, **event)
         filled.then(on_opened, [run, using, *inputs], outputs, **event)
 
     # input and not change: a link sets the policy and its parameters at once
