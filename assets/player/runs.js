@@ -45,7 +45,9 @@ async function readRun(bytes) {
       checkLine(run, JSON.parse(line));
       addLine(run, line);
     } catch (error) {
-      throw new Error(n ? phrase("runs.damaged", { line: n + 1 }) : error instanceof SyntaxError ? phrase("runs.not_json") : error.message);
+      // what is not a sentence of ours is the browser stumbling over a header of another shape
+      const reason = error instanceof SyntaxError ? phrase("runs.not_json") : error.constructor === Error ? error.message : phrase("runs.header");
+      throw new Error(n ? phrase("runs.damaged", { line: n + 1 }) : reason);
     }
   });
   return run;

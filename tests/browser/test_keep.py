@@ -94,8 +94,12 @@ def test_runs_are_found_again_dropped_compared_and_deleted(visitor):
     visitor.wait("mode === 'recorded' && steps === 6")
     page.click("#tab-runs-button")
     expect(page.locator("#runs .kept-list li")).to_have_count(2)
-    page.set_input_files("#runs [data-role=file]", [{"name": "x", "mimeType": "", "buffer": b"hello\n"}])
-    expect(page.locator("#runs [role=alert]")).to_contain_text("not JSON")
+    for wrong, sentence in (
+        (b"hello\n", "not JSON"),
+        (b'{"unmask": 1, "canvas": [1], "fixed": []}\n', "its header breaks"),
+    ):
+        page.set_input_files("#runs [data-role=file]", [{"name": "x", "mimeType": "", "buffer": wrong}])
+        expect(page.locator("#runs [role=alert]")).to_contain_text(sentence)
     page.check("#runs .kept-list li:nth-child(1) input")
     page.check("#runs .gallery article:nth-child(1) input")
     page.click("#runs [data-action=compare]")
