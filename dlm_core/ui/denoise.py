@@ -141,7 +141,7 @@ def ask(
 
 
 class Tab(NamedTuple):
-    """The player, the controls (prompt, policy, every setting), how a page is opened by a link, what follows the model.
+    """The player, the controls (prompt, policy, every setting), Generate, how a link opens the page, its follower.
 
     `by_link(then, link)`: behind `then`, what `link` makes of the page's query and model changes the run flag,
     the player and every control, and runs if it says so.
@@ -149,6 +149,7 @@ class Tab(NamedTuple):
 
     player: gr.HTML
     controls: list[gr.components.Component]
+    generate: gr.Button
     by_link: Callable[..., None]
     follower: Follower
 
@@ -236,7 +237,7 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
     # input and not change: a link sets the policy and its parameters at once
     policy = controls["policy"]
     policy.input(on_policy, [using, policy], [policy, more, *shown], queue=False, **event)
-    return Tab(screen, inputs, by_link, Follower([panel, more, *inputs], become))
+    return Tab(screen, inputs, generate, by_link, Follower([panel, more, *inputs], become))
 
 
 def become(about: About, prompt: str) -> list[Any]:

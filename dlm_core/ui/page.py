@@ -35,6 +35,9 @@ RECORDED = file_of(OPENING)
 DELETE_FILES = (600, 3600)
 SPARE_THREADS = 40  # who waits holds a thread; these are for everything else
 
+# Generate waits for what a link says; a page that was opened without one need not ask the server first
+READY_WITHOUT_LINK = "() => ({ __type__: 'update', interactive: !location.search })"
+
 # Ctrl+Enter or Cmd+Enter generates from anywhere on the page; Tab leaves an open menu and does not stop at its list,
 # which goes away
 HEAD = """<script>
@@ -75,6 +78,7 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
         followers = [first.follower, edited, compared.follower, raced, noised]
         shown = models.wire(page, library, menu, first.controls[0], followers)
         first.by_link(shown.then, partial(link.opening, engine=library))
+        page.load(None, None, first.generate, js=READY_WITHOUT_LINK, api_visibility="private")
         gr.api(_denoise_api(library), api_name="denoise")
         gr.api(_write_api(library), api_name="write")
     return page
