@@ -39,12 +39,15 @@ SPARE_THREADS = 40  # who waits holds a thread; these are for everything else
 READY_WITHOUT_LINK = "() => ({ __type__: 'update', interactive: !location.search })"
 
 # Ctrl+Enter or Cmd+Enter generates from anywhere on the page; Tab leaves an open menu and does not stop at its list,
-# which goes away
+# which goes away: Gradio's menu opens its list for every key but Escape, and would leave it open behind Tab
 HEAD = """<script>
 addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) document.getElementById("generate")?.click();
-  if (event.key === "Tab") for (const list of document.querySelectorAll(".option-list")) list.tabIndex = -1;
 });
+addEventListener("keydown", (event) => {
+  if (event.key === "Tab") for (const list of document.querySelectorAll(".option-list")) list.tabIndex = -1;
+  if (event.target.role === "combobox" && (event.key === "Tab" || event.key === "Shift")) event.stopPropagation();
+}, true);
 </script>"""
 
 

@@ -71,3 +71,9 @@ def test_tab_goes_from_a_menu_to_the_next_control_and_loses_the_focus_nowhere(vi
         places.append(page.evaluate("document.activeElement.closest('[id]')?.id"))
         assert places[-1], places
     assert places[places.index("policy") + 1] == "steps"
+    expect(page.locator(".option-list")).to_have_count(0)
+    page.focus("#cache input")
+    expect(page.locator(".option-list")).to_be_visible()
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator(".option-list")).to_have_count(0)
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", "the focus is seen"
