@@ -28,6 +28,7 @@ from dlm_core.words import script as words_script
 
 ASSETS = Path(__file__).parents[1] / "assets" / "player"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+LANGUAGES = '<span id="language" role="group" data-word-label="language.choose"></span>'  # words.js fills it
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 _THEMES: tuple[Theme, ...] = ("light", "dark")
 _MEASURES: tuple[Measure, ...] = ("confidence", "entropy", "commit")
@@ -92,7 +93,7 @@ def site(runs: Sequence[Mapping[str, Any]]) -> str:
     cards = [{**run, "data": base64.b64encode(run["data"]).decode()} for run in runs]
     gallery = f"""<div data-only="site">
 <header id="masthead"><h1 data-word="page.title"></h1><p data-word="replay.site_tagline"></p>
-<select id="language" data-word-label="language.choose"></select></header>
+{LANGUAGES}</header>
 <div id="runs">{markup("runs")}</div>
 <script type="application/json" id="cards">{_dumps(cards)}</script>
 </div>"""

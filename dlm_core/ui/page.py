@@ -18,17 +18,17 @@ from dlm_core.library import Engine, Library
 from dlm_core.limits import Limits
 from dlm_core.line import is_notice
 from dlm_core.policies import parameters
-from dlm_core.replay import ASSETS, css
+from dlm_core.replay import ASSETS, LANGUAGES, css
 from dlm_core.trace import Trace
 from dlm_core.ui import code, compare, denoise, edit, link, models, noise, race, runs, session, words
 from dlm_core.ui.early import Early
 from dlm_core.ui.player import branches
 from dlm_core.words import english, script
 
-MASTHEAD = """<header id="masthead"><h1 data-word="page.title"></h1><p data-word="page.tagline"></p>
+MASTHEAD = f"""<header id="masthead"><h1 data-word="page.title"></h1><p data-word="page.tagline"></p>
 <button type="button" id="tour-start" data-word="tour.start"></button>
 <button type="button" id="help-open" aria-keyshortcuts="?" data-word="help.title"></button>
-<span id="language" role="group" data-word-label="language.choose"></span></header>"""
+{LANGUAGES}</header>"""
 RECORDED = file_of(OPENING)
 # Gradio keeps what a visitor uploads or a program is given until it is told to delete it.  An upload is read at once
 # and a result is fetched right behind its run, so an hour is plenty: seconds from one look to the next, and of age.

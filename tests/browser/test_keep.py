@@ -12,6 +12,7 @@ from dlm_core.engine import Request
 from dlm_core.gallery import FOLDER, file_of
 from dlm_core.trace import Trace
 from dlm_core.ui.code import snippets
+from dlm_core.words import languages
 
 SHORT = {"prompt": "<b>The cat</b>", "length": 8, "steps": 4, "seed": 5}
 MENU = "#player [data-role=keep] summary"
@@ -121,6 +122,8 @@ def test_the_static_site_plays_every_run_from_disk_without_python(browser, tmp_p
     for number, numbers in enumerate(cards.values()):
         page.locator("#runs article .title").nth(number).click()
         visitor.wait(f"mode === 'recorded' && steps === {len(numbers['writes'])}")
+    page.click("#language button[lang=zh-CN]")
+    expect(page.locator("#masthead p")).to_have_text(languages()["zh-CN"]["replay.site_tagline"])
     assert visitor.complaints == []
     assert visitor.outside == []
     visitor.context.close()
