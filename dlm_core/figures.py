@@ -87,13 +87,16 @@ def _with_none(array: np.ndarray) -> list[list]:
 
 
 def plot_heatmap(data: HeatmapData, measure: Measure, theme: Theme = "light") -> go.Figure:
-    """Position by step: what was believed, paler what was held, and a mark where a token was written."""
+    """Position by step: what was believed, paler what was held, and a mark where a token was written.
+
+    Positions count from 0, as in the file; steps from 1, as a player's do, whose step 0 is the canvas before any.
+    """
     colours = palette(theme)
     (positions, steps), (down, across) = data.shape, data.merged
     low, high = {"confidence": (0, 1), "entropy": (0, MAX_ENTROPY), "commit": (0, max(1, steps - 1))}[measure]
     common = {
         "showscale": False, "hoverinfo": "none", "xgap": 0, "ygap": 0,
-        "x0": (across - 1) / 2, "dx": across, "y0": (down - 1) / 2, "dy": down,
+        "x0": (across + 1) / 2, "dx": across, "y0": (down - 1) / 2, "dy": down,
     }  # fmt: skip
     figure = go.Figure(
         [
@@ -110,7 +113,7 @@ def plot_heatmap(data: HeatmapData, measure: Measure, theme: Theme = "light") ->
         ]
     )  # fmt: skip
     return _styled(figure, theme).update_layout(
-        xaxis={"title": _merging("figures.step", across), "range": [-0.5, max(1, steps) - 0.5], "dtick": _whole(steps)},
+        xaxis={"title": _merging("figures.step", across), "range": [0.5, max(1, steps) + 0.5], "dtick": _whole(steps)},
         yaxis={
             "title": _merging("figures.position", down),
             "range": [max(1, positions) - 0.5, data.opening - 0.5], "dtick": _whole(positions - data.opening),
@@ -160,11 +163,13 @@ def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:
         [
             go.Bar(
                 y=data.tokens_per_forward,
+                x0=1,
                 name=english("figures.tokens_per_forward"),
                 marker_color=colours["r2"],
             ),
             go.Scatter(
                 y=data.masks_left,
+                x0=1,
                 name=english("figures.masks_left"),
                 mode="lines",
                 line={"color": colours["accent"], "width": 2},
@@ -175,7 +180,7 @@ def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:
     figure.update_traces(hoverinfo="none")
     return _styled(figure, theme).update_layout(
         xaxis={
-            "title": english("figures.step"), "range": [-0.5, max(1, len(data.masks_left)) - 0.5],
+            "title": english("figures.step"), "range": [0.5, max(1, len(data.masks_left)) + 0.5],
             "dtick": _whole(len(data.masks_left)),
         },
         yaxis={

@@ -72,7 +72,7 @@ def test_a_figure_says_how_many_cells_it_shows_as_one_and_keeps_its_axes(trace):
         exact.layout.yaxis.range,
     )
     for part in coarse.data:
-        assert (part.x0, part.dx, part.y0, part.dy) == (1, 3, 0.5, 2), "the middle of the first cell, and the next"
+        assert (part.x0, part.dx, part.y0, part.dy) == (2, 3, 0.5, 2), "the middle of the first cell, and the next"
 
 
 def test_entropy_is_told_in_nats_where_it_was_measured(trace):
@@ -93,6 +93,7 @@ def test_a_figure_names_its_axes_and_becomes_json(trace, measure, theme):
     figure = json.loads(plot_heatmap(heatmap_data(trace, measure), measure, theme).to_json())
     assert [figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")] == ["step", "position"]
     assert [part["name"] for part in figure["data"]] == ["held", "measured", "written"]
+    assert figure["layout"]["xaxis"]["range"] == [0.5, 6.5], "steps are counted as the player counts them, from 1"
     assert figure["layout"]["yaxis"]["range"] == [15.5, 3.5], "on top is the first position behind the prompt"
 
 

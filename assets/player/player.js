@@ -781,18 +781,18 @@ function mountPlayer(host, options) {
     const began = performance.now(), steps = Math.max(total(), 1), length = run.order.length;
     const figure = structuredClone(figures[theme()][measure]), heat = heatmapData(run, measure), [down, across] = heat.merged;
     figure.data.forEach((trace) => {
-      Object.assign(trace, { z: trace.name === "written" && measure === "commit" ? [] : heat[trace.name], x0: (across - 1) / 2, dx: across, y0: (down - 1) / 2, dy: down });
+      Object.assign(trace, { z: trace.name === "written" && measure === "commit" ? [] : heat[trace.name], x0: (across + 1) / 2, dx: across, y0: (down - 1) / 2, dy: down });
       if (trace.name !== "written" && measure === "commit") trace.zmax = Math.max(1, steps - 1);
     });
     for (const [{ title }, count] of [[figure.layout.xaxis, across], [figure.layout.yaxis, down]]) if (count > 1) title.text = phrase("figures.merged", { title: title.text, count });
-    figure.layout.xaxis.range = [-0.5, steps - 0.5];
+    figure.layout.xaxis.range = [0.5, steps + 0.5];
     figure.layout.yaxis.range = [length - 0.5, heat.opening - 0.5];
     figure.layout.xaxis.dtick = steps <= 10 ? 1 : null; // as figures.py does
     figure.layout.yaxis.dtick = length - heat.opening <= 10 ? 1 : null;
     const progress = structuredClone(figures[theme()].progress);
     progress.data[0].y = run.steps.map((step, s) => step.write.length / Math.max(1, step.forwards - (s ? run.steps[s - 1].forwards : 0)));
     progress.data[1].y = run.steps.map((step) => step.masks);
-    progress.layout.xaxis.range = [-0.5, steps - 0.5];
+    progress.layout.xaxis.range = figure.layout.xaxis.range;
     progress.layout.xaxis.dtick = figure.layout.xaxis.dtick;
     const settings = { displayModeBar: false, responsive: false };
     figure.layout.datarevision = progress.layout.datarevision = `${envelope} ${run.steps.length} ${measure}`;
@@ -820,7 +820,7 @@ function mountPlayer(host, options) {
     line.hidden = !axis || at === 0;
     band.hidden = !axis || i < 0;
     if (!axis) return;
-    Object.assign(line.style, { left: `${axis.x._offset + Math.min(axis.x._length, axis.x.l2p(at - 0.5)) - 1}px`, top: `${axis.y._offset}px`, height: `${axis.y._length}px` });
+    Object.assign(line.style, { left: `${axis.x._offset + Math.min(axis.x._length, axis.x.l2p(at + 0.5)) - 1}px`, top: `${axis.y._offset}px`, height: `${axis.y._length}px` });
     if (i < 0) return;
     const top = axis.y.l2p(run.rank[i] - 0.5), bottom = axis.y.l2p(run.rank[i] + 0.5);
     Object.assign(band.style, { left: `${axis.x._offset}px`, width: `${axis.x._length}px`, top: `${axis.y._offset + Math.min(top, bottom)}px`, height: `${Math.max(2, Math.abs(bottom - top))}px` });
@@ -830,7 +830,7 @@ function mountPlayer(host, options) {
     const axis = axes();
     if (!axis) return null;
     const box = part("heatmap").getBoundingClientRect();
-    const s = Math.round(axis.x.p2l(event.clientX - box.left - axis.x._offset)), place = Math.round(axis.y.p2l(event.clientY - box.top - axis.y._offset));
+    const s = Math.round(axis.x.p2l(event.clientX - box.left - axis.x._offset)) - 1, place = Math.round(axis.y.p2l(event.clientY - box.top - axis.y._offset));
     return s < 0 || s >= run.steps.length || place < 0 || place >= run.order.length ? null : { s, i: run.order[place] };
   }
 
