@@ -45,7 +45,7 @@ class Recipe:
 
 
 RECIPES = {
-    OPENING: Recipe("p2", {"num_steps": 64, "tau": 0.8}, seed=6),
+    OPENING: Recipe("p2", {"num_steps": 64, "tau": 0.8}, seed=4),
     "order": Recipe("llada", {"steps": 64, "temperature": 0.0}, length=64),
     "bursts": Recipe("threshold", {"threshold": 0.35, "temperature": 0.0}),
     "remasking": Recipe("p2", {"num_steps": 40, "tau": 0.6}, length=64, seed=3),
