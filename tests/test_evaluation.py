@@ -404,13 +404,18 @@ def test_a_corpus_without_held_out_stories_is_refused(tmp_path, capsys):
     assert "0 held-out stories" in capsys.readouterr().err
 
 
+@pytest.fixture
+def brief(monkeypatch):
+    """Few short stories by few settings: every table, in seconds."""
+    for name, value in {"STORY": 16, "FORWARDS": (1, 2), "TIMED_FORWARDS": (1,), "TEMPERATURES": (0.3, 0.9)}.items():
+        monkeypatch.setattr(evaluation, name, value)
+
+
 MARKS = "<!-- measured: printed by make evaluate -->\nold\n<!-- /measured -->\n"
 
 
-def test_the_tables_replace_what_was_measured_before_in_card_and_readme(corpus, tmp_path, monkeypatch):
+def test_the_tables_replace_what_was_measured_before_in_card_and_readme(corpus, brief, tmp_path, monkeypatch):
     card, readme = tmp_path / "card.md", tmp_path / "readme.md"
-    for name, value in {"STORY": 16, "FORWARDS": (1, 2), "TIMED_FORWARDS": (1,), "TEMPERATURES": (0.3, 0.9)}.items():
-        monkeypatch.setattr(evaluation, name, value)
     for name, file in {"CARD": card, "README": readme}.items():
         file.write_text(f"# before\n{MARKS}behind\n")
         monkeypatch.setattr(evaluation, name, file)
@@ -432,9 +437,7 @@ def test_only_the_bundled_model_s_tables_are_put_where_it_is_told_of(corpus, cap
     assert "leave --write out" in capsys.readouterr().err
 
 
-def test_the_program_prints_every_table_without_a_judge(corpus, monkeypatch, capsys):
-    for name, value in {"STORY": 16, "FORWARDS": (1, 2), "TIMED_FORWARDS": (1,), "TEMPERATURES": (0.3, 0.9)}.items():
-        monkeypatch.setattr(evaluation, name, value)
+def test_the_program_prints_every_table_without_a_judge(corpus, brief, capsys):
     few = "--documents 2 --stories 2 --seeds 2 --gaps 2 --runs 1 --threads 2 --samples 3 --no-judge"
     assert main(["--corpus", str(corpus), "--unseen", str(corpus), *few.split()]) == 0
     out = capsys.readouterr().out
