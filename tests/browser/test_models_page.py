@@ -35,11 +35,6 @@ def arrive(browser, tmp_path):
     hub.close()
 
 
-def choose(visitor, name):
-    visitor.page.locator("#model input").click()
-    visitor.page.get_by_role("option").filter(has_text=name).click()
-
-
 def told(visitor):
     return visitor.page.locator("#model-status [data-slot=text]")
 
@@ -48,7 +43,7 @@ def test_the_page_follows_the_model_that_is_chosen_and_others_are_told(arrive):
     first = arrive()
     page = first.page
     expect(told(first)).to_contain_text("bundled answers here: revision")
-    choose(first, "tiny-bert")
+    first.choose("model", "tiny-bert")
     expect(told(first)).to_contain_text("tiny-bert answers here")
     expect(page.locator("#model input")).to_have_value(re.compile("^tiny-bert · .* · CPU · ●$"))
     expect(page.locator("#prompt textarea")).to_have_value("The capital of France is")
@@ -70,7 +65,7 @@ def test_the_page_follows_the_model_that_is_chosen_and_others_are_told(arrive):
 def test_a_loading_can_be_cancelled_and_the_page_keeps_the_model_it_had(arrive):
     visitor, other = arrive(), arrive()
     arrive.hub.more.clear()
-    choose(visitor, "owner/far")
+    visitor.choose("model", "owner/far")
     expect(told(visitor)).to_contain_text("owner/far is being fetched")
     expect(told(other)).to_contain_text("Another visitor chose a model. owner/far is being fetched")
     other.generate(steps=4, length=8)

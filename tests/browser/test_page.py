@@ -265,15 +265,10 @@ def test_playback_stops_at_the_end_and_starts_over_on_play(visitor):
     visitor.wait("playing && step < steps")
 
 
-def choose(visitor, control: str, option: str) -> None:
-    visitor.page.locator(f"#{control} input").click()
-    visitor.page.get_by_role("option", name=option).click()
-
-
 def test_a_policy_shows_the_parameters_it_has_and_no_others(visitor):
     page = visitor.page
     expect(page.locator("#threshold")).to_have_count(0)
-    choose(visitor, "policy", "Everything sure enough (Fast-dLLM)")
+    visitor.choose("policy", "Everything sure enough (Fast-dLLM)")
     expect(page.locator("#threshold input")).to_be_visible()
     expect(page.locator("#remasking")).to_have_count(0)
     visitor.generate(prompt="The cat", length=16, steps=16, threshold=0.5)
@@ -292,7 +287,7 @@ def test_a_policy_shows_the_parameters_it_has_and_no_others(visitor):
 def test_parameters_that_few_set_are_folded_away_and_count(visitor):
     page = visitor.page
     expect(page.locator("#more")).to_have_count(0)
-    choose(visitor, "policy", "By the clock (Dream)")
+    visitor.choose("policy", "By the clock (Dream)")
     expect(page.locator("#top-k input")).to_be_hidden()
     page.locator("#more > button").click()
     expect(page.locator("#top-p input")).to_have_value("1")
@@ -391,7 +386,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_page_alive_and_says_why(browse
 def test_a_cache_is_chosen_on_the_page_and_the_run_says_that_it_approximates(visitor):
     page = visitor.page
     expect(page.locator("#cache")).to_contain_text("approximate")
-    choose(visitor, "cache", "dual")
+    visitor.choose("cache", "dual")
     visitor.generate(steps=8, length=32, block_length=8)
     visitor.wait("mode === 'finished' && steps === 8")
     told = page.evaluate(

@@ -105,6 +105,11 @@ class Visitor:
         for name, value in values.items():
             self.page.locator(f"#{name.replace('_', '-')} :is(input, textarea)").first.fill(str(value))
 
+    def choose(self, control: str, option: str) -> None:
+        """Take from the menu of a control what has these words."""
+        self.page.locator(f"#{control} input").click()
+        self.page.get_by_role("option").filter(has_text=option).click()
+
     def generate(self, **values) -> None:
         self.set(**values)
         self.page.click("#generate")
