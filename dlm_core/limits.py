@@ -1,4 +1,4 @@
-"""What an operator allows visitors, read once from the environment: lengths, steps, the queue, uploads, models."""
+"""What an operator allows visitors, read once from the environment: lengths, steps, the queue, sessions, models, ..."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ VARIABLES = {
     "seconds": ("UNMASK_MAX_SECONDS", 600),
     "queue": ("UNMASK_MAX_QUEUE", 100),
     "upload": ("UNMASK_MAX_UPLOAD", 32),
+    "sessions": ("UNMASK_MAX_SESSIONS", 500),
     "models": ("UNMASK_MAX_MODELS", 1),
 }
 MOST = 10**6  # of anything: more is a slip of the finger
@@ -25,6 +26,7 @@ class Limits:
     seconds: float = inf  # one run may hold the model
     queue: float = inf  # runs that hold the model or wait for it
     upload: float = inf  # megabytes of one file a visitor opens
+    sessions: float = inf  # visitors whose page is remembered, the latest ones: Gradio frees no other session's memory
     models: int = 1  # in memory at once, beside one that is on its way
 
     @classmethod

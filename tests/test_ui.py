@@ -299,10 +299,12 @@ def test_a_run_that_a_model_cannot_have_written_is_not_read_by_it(bundled, field
     assert np.isnan(engine.foresight(forged)).all()
 
 
-# a page whose run yields a value and then an update, as ours do; prints how many components a session has after runs
+# a page whose run yields a value and then an update, as ours do
 SESSION = """
 import asyncio, gradio as gr
 from gradio.state_holder import StateHolder
+from dlm_core.limits import Limits
+from dlm_core.ui.page import launch_options
 from dlm_core.ui.session import keep_numbers
 keep_numbers()
 with gr.Blocks() as blocks:
@@ -311,23 +313,34 @@ with gr.Blocks() as blocks:
         yield "a run"
         yield gr.skip()
     press.click(run, None, screen)
+blocks.state_session_capacity = launch_options(Limits(sessions=2))["state_session_capacity"]
 holder = StateHolder()
 holder.set_blocks(blocks)
-async def runs(count):
+async def runs(count, visitor):
     for _ in range(count):
         iterator, going = None, True
         while going:
-            told = await blocks.process_api(0, [], state=holder["me"], iterator=iterator)
+            told = await blocks.process_api(0, [], state=holder[visitor], iterator=iterator)
             iterator, going = told["iterator"], told["is_generating"]
-    return len(holder["me"].blocks_config.blocks)
-print(len(blocks.default_config.blocks), asyncio.run(runs(2)), asyncio.run(runs(4)))
+    return len(holder[visitor].blocks_config.blocks)
 """
 
 
+def _said(script: str) -> list[str]:
+    """The words that `script` prints, at work on that page."""
+    run = subprocess.run([sys.executable, "-c", SESSION + script], capture_output=True, text=True, check=True)
+    return run.stdout.split("\n")[-2].split()
+
+
 def test_a_session_keeps_as_many_components_however_many_runs_it_has():
-    said = subprocess.run([sys.executable, "-c", SESSION], capture_output=True, text=True, check=True).stdout
-    before, after, later = said.split()[-3:]
+    before, after, later = _said(
+        "print(len(blocks.default_config.blocks), asyncio.run(runs(2, 'me')), asyncio.run(runs(4, 'me')))"
+    )
     assert before == after == later
+
+
+def test_of_all_visitors_the_latest_are_remembered_and_one_who_was_forgotten_runs_again():
+    assert _said("for v in 'abcab': asyncio.run(runs(1, v))\nprint(*holder.session_data)") == ["a", "b"]
 
 
 def test_a_tool_bears_the_name_of_its_endpoint(bundled):

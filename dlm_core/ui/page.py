@@ -196,6 +196,7 @@ def launch_options(limits: Limits) -> dict[str, Any]:
         "run_history": False,
         "ssr_mode": False,
         "max_file_size": limits.upload * 2**20,
+        "state_session_capacity": limits.sessions,
         "max_threads": limits.queue + SPARE_THREADS,
         "mcp_server": find_spec("mcp") is not None,  # `pip install "gradio[mcp]"` makes the API a set of MCP tools
     }
