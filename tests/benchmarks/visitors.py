@@ -1,6 +1,6 @@
 """Whether it holds: many visitors at once, each served in turn; and the memory of run after run.
 
-    python -m tests.benchmarks.visitors [--visitors 20] [--runs 200]
+    PYTHONPATH=tests python -m tests.benchmarks.visitors [--visitors 20] [--runs 200]
 
 Starts the page's own server.  The visitors press Generate all at once, each from a session of its own, and see what the
 player would: places in line, expected waits, lines of their run.  Then one visitor runs again and again, and then a
