@@ -15,10 +15,12 @@ AXE = next(Path(axe_playwright_python.__file__).parent.rglob("axe.min.js"))
 def test_axe_finds_nothing_serious_on_any_tab(visit, theme):
     visitor = visit(color_scheme=theme)
     visitor.open(f"?__theme={theme}")
+    expect(visitor.page.locator("#generate")).to_be_enabled()
     visitor.page.add_script_tag(path=AXE)
     for tab in words.TABS:
         visitor.page.click(f"#{tab}-button")
         expect(visitor.page.locator(f"#{tab}-button")).to_have_attribute("aria-selected", "true")
+        visitor.still()
         found = visitor.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
         serious = [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in ("serious", "critical")]
         assert serious == [], tab

@@ -101,6 +101,12 @@ class Visitor:
             timeout=timeout,
         )
 
+    def still(self) -> None:
+        """Wait until no transition is under way: in the middle of one, colours are those of neither state."""
+        self.page.wait_for_function(
+            "() => document.getAnimations().every(a => !(a instanceof CSSTransition) || a.playState === 'finished')"
+        )
+
     def set(self, **values) -> None:
         for name, value in values.items():
             self.page.locator(f"#{name.replace('_', '-')} :is(input, textarea)").first.fill(str(value))
