@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
+COMMIT = "0123456789" * 4
 LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
 MERGES = [("Ġ", "t"), ("Ġ", "a"), ("h", "e"), ("Ġt", "he")]
 WORDS = ["the", "cat", "sat", "play", "##ing", "##s", "##ed", ".", ",", "!", "a", "on", "mat", "[MASK", "(", ")"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 from layouts import write
@@ -60,3 +61,22 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return made[family]
 
     return build
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """Answers for snapshot_download: a folder, or an error; keeps what it was asked."""
+
+    def answer(result):
+        asked = []
+
+        def snapshot_download(name, **options):
+            asked.append((name, options))
+            if isinstance(result, BaseException):
+                raise result
+            return str(result)
+
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+        return asked
+
+    return answer

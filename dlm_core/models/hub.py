@@ -124,6 +124,12 @@ def allowed(name: str, pin: Pin, revision: str | None, watch: Watch | None = Non
         raise ModelError(
             f"the model {name!r} was brought at {folder.name!r} instead of the pinned {commit}: it is refused"
         )
+    for file in filter(Path.exists, (folder / "config.json", folder / "tokenizer_config.json")):
+        if other := re.search(r'"([\w.-]+/[\w.-]+--\w+\.\w+)"', file.read_text(encoding="utf-8")):
+            raise ModelError(
+                f"the model {name!r} takes code from another repository ({other[1]!r} in {file.name}), which no commit "
+                "pins: it is refused"
+            )
     return folder
 
 

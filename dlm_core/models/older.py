@@ -1,7 +1,9 @@
 """Code written for older transformers finds what it expects, for as long as it is loaded.
 
-Most modelling files that come with weights were written for transformers 4: they import a name and look up a rotary
-embedding that are gone, and leave out what a model now has to say of its tied weights.
+Most modelling files that come with weights were written for transformers 4.  They import a name and look up a rotary
+embedding that are gone, and name tied weights without saying to what they are tied.  And they compute tensors where a
+model is made, such as rotary frequencies or a mask, which transformers 5 makes without memory and then fills with
+whatever is there: so here a model is made in memory, and keeps what it computed.
 """
 
 from collections.abc import Iterator
@@ -11,14 +13,33 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from transformers import PretrainedConfig, PreTrainedModel, modeling_rope_utils
+from transformers import PretrainedConfig, PreTrainedModel, initialization, modeling_rope_utils
 from transformers.utils import import_utils
 
 
 @contextmanager
 def as_before() -> Iterator[None]:
     """Load code of transformers 4 inside; nothing is changed any more afterwards."""
-    finish = PreTrainedModel._finalize_model_loading
+    around, move = PreTrainedModel.get_init_context.__func__, PreTrainedModel._move_missing_keys_from_meta_to_device
+    expand, finish = PreTrainedModel.get_expanded_tied_weights_keys, PreTrainedModel._finalize_model_loading
+
+    def in_memory(cls: type[PreTrainedModel], *args: Any, **kwargs: Any) -> list:
+        """Memory that nothing is written to yet costs nothing, and weights need no values before they are read."""
+        contexts = around(cls, *args, **kwargs)
+        return [each for each in contexts if not isinstance(each, torch.device)] + [initialization.no_init_weights()]
+
+    def with_buffers(model: PreTrainedModel, *args: Any) -> None:
+        computed = dict(model.named_non_persistent_buffers())
+        move(model, *args)
+        for name, buffer in computed.items():
+            model.get_buffer(name).copy_(buffer)
+
+    def with_sources(model: PreTrainedModel, all_submodels: bool = False) -> dict[str, str]:
+        if isinstance(names := model._tied_weights_keys, list):
+            table = model.get_input_embeddings().weight
+            source = next(name for name, weight in model.named_parameters() if weight is table)
+            model._tied_weights_keys = dict.fromkeys(names, source)
+        return expand(model, all_submodels)
 
     def with_ties(model: PreTrainedModel, *args: Any) -> Any:
         if not hasattr(model, "all_tied_weights_keys"):
@@ -34,6 +55,9 @@ def as_before() -> Iterator[None]:
     with (
         patch.object(import_utils, "is_torch_fx_available", lambda: True, create=True),
         patch.dict(rotary, {"default": rotary.get("default", _plain_rotary)}),
+        patch.object(PreTrainedModel, "get_init_context", classmethod(in_memory)),
+        patch.object(PreTrainedModel, "_move_missing_keys_from_meta_to_device", with_buffers),
+        patch.object(PreTrainedModel, "get_expanded_tied_weights_keys", with_sources),
         patch.object(PreTrainedModel, "_finalize_model_loading", staticmethod(with_ties)),
     ):
         yield
