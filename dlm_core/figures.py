@@ -190,7 +190,7 @@ def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:
         yaxis2={
             "title": english("figures.masks"), "side": "left", "rangemode": "tozero", "nticks": 4, "overlaying": "y",
             "tickmode": "auto", "title_standoff": 4, "showgrid": False, "zeroline": False, "tickfont": {"size": 11},
-            "automargin": True, "fixedrange": True,
+            "automargin": True, "fixedrange": True, "autorangeoptions": {"include": 4},  # no tick is half a mask
         },
         bargap=0.15,
     )  # fmt: skip

@@ -107,7 +107,7 @@ function mountEdit(host, options) {
     });
     const masks = cells.filter(({ token }) => token === mask()).length, locked = cells.filter((cell) => cell.locked).length;
     const about = { words: cells.length - masks, masks, locked, selected: chosen.size };
-    part("counts").textContent = cells.length ? phrase("edit.counts", about) : "";
+    part("counts").textContent = cells.length ? phrase(masks || mask() === null ? "edit.counts" : "edit.complete", about) : "";
     for (const name of ["lock", "unlock", "blank", "replace", "insert", "all"]) button(name).disabled = !cells.length;
     button("undo").disabled = !past.length;
     button("run").disabled = !masks || mask() === null;

@@ -63,6 +63,8 @@ def test_locked_words_never_change_and_the_rest_is_written_again(visitor):
     page.locator("#player [data-role=scrubber]").fill("64")
     visitor.wait("step === 64")
     page.click("#tab-edit-button")
+    expect(page.locator("#edit [data-action=run]")).to_be_disabled()
+    expect(page.locator("#edit [data-slot=counts]")).to_contain_text("no mask to denoise yet: have words rewritten")
     expect(page.locator(CELLS).nth(20)).to_be_visible()
     page.locator(CELLS).nth(10).click()
     page.locator(CELLS).nth(13).click(modifiers=["Shift"])

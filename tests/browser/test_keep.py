@@ -91,7 +91,13 @@ def test_runs_are_found_again_dropped_compared_and_deleted(visitor):
     visitor.wait("mode === 'finished'")
     page.click("#tab-runs-button")
     expect(page.locator("#runs .kept-list li")).to_contain_text("llada, seed 5: <b>The cat</b>")
-    page.set_input_files("#runs [data-role=file]", [file_of("too-few")])
+    dropped = page.evaluate_handle(
+        """(bytes) => { const all = new DataTransfer(), file = new File([new Uint8Array(bytes)], "x.run.jsonl.gz");
+                       all.items.add(file); return all; }""",
+        list(file_of("too-few").read_bytes()),
+    )
+    for kind in ("dragover", "drop"):
+        page.dispatch_event("#runs .gallery", kind, {"dataTransfer": dropped})
     visitor.wait("mode === 'recorded' && steps === 6")
     page.click("#tab-runs-button")
     expect(page.locator("#runs .kept-list li")).to_have_count(2)
