@@ -17,7 +17,8 @@ from torch import Tensor
 
 _CACHE_FLOATS = 1 << 19  # rows worked on at once: two megabytes of float32
 _WIDTH = 64  # vocabulary entries per group in the two-level searches
-_NUCLEUS = 256  # the best tokens in which a nucleus is looked for first
+_NUCLEUS = 64  # the best tokens in which a nucleus is looked for first
+_BINS = 4096  # of logits, where it is larger
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +48,14 @@ class Beliefs:
 class _Spare(threading.local):
     """Memory that every chunk of every step is worked on in: fresh memory costs more than the arithmetic."""
 
-    floats: Tensor | None = None
+    def __init__(self) -> None:
+        self.kept: dict[torch.dtype, Tensor] = {}
 
-    def like(self, values: Tensor) -> Tensor:
-        if self.floats is None or self.floats.numel() < values.numel():
+    def like(self, values: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        if dtype not in self.kept or self.kept[dtype].numel() < values.numel():
             with torch.inference_mode(False):  # else it could not be used outside of inference mode
-                self.floats = torch.empty(max(values.numel(), _CACHE_FLOATS))
-        return self.floats[: values.numel()].view(values.shape)
+                self.kept[dtype] = torch.empty(max(values.numel(), _CACHE_FLOATS), dtype=dtype)
+        return self.kept[dtype][: values.numel()].view(values.shape)
 
 
 _SPARE = _Spare()
@@ -162,29 +164,48 @@ def nucleus_edge(logits: Tensor, p: float, crossing: bool = False) -> tuple[Tens
     """The smallest logit `(n,)` among each row's likeliest tokens that together stay within `p`, and their probability.
 
     With `crossing` the token that crosses the line stays too.  The best token always does, and so do tokens as likely
-    as the last one that stays.  A row is sorted as a whole only where `_NUCLEUS` tokens do not reach that far.
+    as the last one that stays.  No row is sorted as a whole: that costs more than the rest of a step.
     """
     if p >= 1:
         return torch.full((len(logits),), float("-inf")), torch.ones(len(logits), dtype=torch.float64)
     edge, mass = torch.empty(len(logits)), torch.empty(len(logits), dtype=torch.float64)
     for rows, values in _chunks(logits):
-        total = values.logsumexp(1, keepdim=True)
-
-        def cut(ordered: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-            share = (ordered - total).double().exp()
-            within = (share.cumsum(1) <= p).sum(1, keepdim=True)
-            last = (within if crossing else within - 1).clamp(0, share.shape[1] - 1)
-            least = ordered.gather(1, last)
-            return least[:, 0], (share * (ordered >= least)).sum(1)
-
-        best = top(values, min(_NUCLEUS, values.shape[1]))[0]
-        least, kept = cut(best, total)
-        far = least <= best[:, -1]
-        if far.any():
-            ordered = -np.sort(-values[far].numpy(), axis=1)  # a third of torch's time, which sorts the ids as well
-            least[far], kept[far] = cut(torch.from_numpy(ordered), total[far])
+        share = torch.softmax(values, 1, out=_SPARE.like(values))
+        best, ids = top(values, min(_NUCLEUS, values.shape[1]))
+        least, kept = _cut(best, share.gather(1, ids), torch.zeros(len(best)), p, crossing)
+        if (least <= best[:, -1]).any():
+            least, kept = _cut_far(values, share, p, crossing)
         edge[rows], mass[rows] = least, kept
     return edge, mass
+
+
+def _cut(best: Tensor, share: Tensor, before: Tensor, p: float, crossing: bool) -> tuple[Tensor, Tensor]:
+    """The edge and the mass of a nucleus that ends among `best (n, m)`, before which stand tokens of `before (n,)`."""
+    share = share.double()
+    within = (before[:, None] + share.cumsum(1) <= p).sum(1, keepdim=True)
+    least = best.gather(1, (within if crossing else within - 1).clamp(0, best.shape[1] - 1))
+    return least[:, 0], before + (share * (best >= least)).sum(1)
+
+
+def _cut_far(values: Tensor, share: Tensor, p: float, crossing: bool) -> tuple[Tensor, Tensor]:
+    """The same of whole rows: logits are counted into bins by mass, and only the bin of the edge is sorted."""
+    highest = values.amax(1, keepdim=True)
+    # all tokens below this depth have less than 1 - p together, so the edge lies above it
+    depth = (values.shape[1] * share.amax(1, keepdim=True) / (1 - p)).log()
+    scaled = torch.sub(highest, values).mul_((_BINS - 1) / depth).nan_to_num_(0).clamp_(max=_BINS - 1)
+    bins = _SPARE.like(values, torch.long).copy_(scaled)
+    mass = torch.zeros(len(values), _BINS).scatter_add_(1, bins, share).double().cumsum(1)
+    mass /= (whole := mass[:, -1:].clone())  # a softmax over many tokens adds up to 1 and some millionths
+    last = (mass <= p).sum(1, keepdim=True).clamp(max=_BINS - 1)
+    # with the bin before it that is not empty, in which the last token stands if none of this one stays
+    first = (mass < mass.gather(1, (last - 1).clamp(min=0))).sum(1, keepdim=True)
+    inside, before = (scaled >= first).logical_and_(scaled < last + 1), torch.cat([torch.zeros_like(whole), mass], 1)
+    edge, kept = torch.empty(len(values)), torch.empty(len(values), dtype=torch.float64)
+    for row, start in enumerate(before.gather(1, first)):
+        at = torch.from_numpy(np.flatnonzero(inside[row].numpy()))
+        best, order = values[row, at].sort(descending=True)
+        edge[row], kept[row] = _cut(best[None], (share[row, at[order]] / whole[row])[None], start, p, crossing)
+    return edge, kept
 
 
 def draw(logits: Tensor, temperature: float, generator: torch.Generator, edge: Tensor | None = None) -> Tensor:

@@ -101,6 +101,15 @@ def test_top_p_keeps_the_fewest_tokens_that_pass_p_together(vocab, p):
     assert torch.equal(keep_top_p(logits, p) > -torch.inf, wanted)
 
 
+def test_a_row_that_is_no_numbers_leaves_the_nucleus_of_the_others_alone():
+    logits = torch.randn(3, 5000, generator=torch.Generator().manual_seed(0))
+    alone = nucleus_edge(logits, 0.9)[0]
+    logits[1], logits[0, 7] = torch.nan, -torch.inf
+    edge = nucleus_edge(logits, 0.9)[0]
+    assert edge[2] == alone[2]
+    assert torch.isfinite(edge[0])
+
+
 def test_tokens_equally_likely_stay_in_the_nucleus_together():
     edge, mass = nucleus_edge(torch.zeros(2, 1000), 0.5)
     assert (edge == 0).all()

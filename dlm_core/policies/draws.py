@@ -53,12 +53,15 @@ def keep_top_k(logits: Tensor, k: int | None) -> Tensor:
     return logits.masked_fill(logits < least, float("-inf"))
 
 
-def keep_top_p(logits: Tensor, p: float | None) -> Tensor:
-    """The smallest set of tokens whose probabilities pass `p`, the crossing token included; the others become -inf."""
+def keep_top_p(logits: Tensor, p: float | None, spent: bool = False) -> Tensor:
+    """The smallest set of tokens whose probabilities pass `p`, the crossing token included; the others become -inf.
+
+    `spent` logits are overwritten: a copy of a large vocabulary costs as much as all that is measured of it.
+    """
     if p is None or p >= 1:
         return logits
-    edge = nucleus_edge(logits, p, crossing=True)[0].to(logits.dtype)
-    return logits.masked_fill(logits < edge[:, None], float("-inf"))
+    out = nucleus_edge(logits, p, crossing=True)[0].to(logits.dtype)[:, None] > logits
+    return logits.masked_fill_(out, float("-inf")) if spent else logits.masked_fill(out, float("-inf"))
 
 
 def nucleus(probabilities: Tensor, p: float) -> Tensor:

@@ -113,10 +113,10 @@ class Filtered:
 
     def distribution(self, view: View) -> Tensor:
         """Logits `(n, vocab)` after temperature and filters; the clean ones where nothing changes them."""
-        logits = view.logits / self.temperature if self.temperature not in (0, 1) else view.logits
+        logits = view.logits / self.temperature if (tempered := self.temperature not in (0, 1)) else view.logits
         if self.first == "top_p":
-            return keep_top_k(keep_top_p(logits, self.top_p), self.top_k)
-        return keep_top_p(keep_top_k(logits, self.top_k), self.top_p)
+            return keep_top_k(keep_top_p(logits, self.top_p, tempered), self.top_k)
+        return keep_top_p(keep_top_k(logits, self.top_k), self.top_p, tempered)
 
     def __call__(self, view: View) -> Proposal:
         if self.temperature == 0:
