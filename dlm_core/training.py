@@ -17,12 +17,11 @@ The rate is warmed up once and then stays: the state in the checkpoint folder is
 ever, and the shipped weights are decayed copies of it.  `--cooldown` without a checkpoint decays from the first step.
 
 What this taught of a small model that has read its two million tokens many times: eighteen million more at a constant
-high rate made both losses worse, and only the mean with the weights it began with (`--keep`) repaid them.  What pays are
-lines down from a low rate, with a sixth to a quarter of other text among the rows.  Fifty million tokens on lines from
-`--peak` 0.3, 0.2, 0.25 and 0.25 made both losses better, but only the first by itself: the later ones ended where they had
-begun, and the mean was what counted.  Thirteen million more from 0.08 then brought as much again as the last two
-together, by themselves and once more by the mean: when a line ends where it began, begin lower.  The card has the
-numbers.
+high rate made both losses worse, and only the mean with the weights it began with (`--keep`) repaid them.  Lines down
+from a low rate pay, with a sixth to a quarter of other text in the rows: forty-eight million tokens from `--peak` 0.3,
+0.2, 0.25 and 0.25 made both losses better, though only the first by itself; the others ended where they had begun, and
+the mean was what counted.  Thirteen million more from 0.08 were better by themselves again, and once more by the mean:
+when a line ends where it began, begin lower.  The card has the numbers.
 
 On CPUs with bfloat16 instructions `--bf16` multiplies matrices about three times as fast.  A C library that hands every
 large buffer back to the system makes the loss several times as slow: `make train` sets what glibc reads to keep them.
