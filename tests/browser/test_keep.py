@@ -91,13 +91,7 @@ def test_runs_are_found_again_dropped_compared_and_deleted(visitor):
     visitor.wait("mode === 'finished'")
     page.click("#tab-runs-button")
     expect(page.locator("#runs .kept-list li")).to_contain_text("llada, seed 5: <b>The cat</b>")
-    dropped = page.evaluate_handle(
-        """(bytes) => { const all = new DataTransfer(), file = new File([new Uint8Array(bytes)], "x.run.jsonl.gz");
-                       all.items.add(file); return all; }""",
-        list(file_of("too-few").read_bytes()),
-    )
-    for kind in ("dragover", "drop"):
-        page.dispatch_event("#runs .gallery", kind, {"dataTransfer": dropped})
+    page.set_input_files("#runs [data-role=file]", [file_of("too-few")])
     visitor.wait("mode === 'recorded' && steps === 6")
     page.click("#tab-runs-button")
     expect(page.locator("#runs .kept-list li")).to_have_count(2)
@@ -107,6 +101,16 @@ def test_runs_are_found_again_dropped_compared_and_deleted(visitor):
     ):
         page.set_input_files("#runs [data-role=file]", [{"name": "x", "mimeType": "", "buffer": wrong}])
         expect(page.locator("#runs [role=alert]")).to_contain_text(sentence)
+    dropped = page.evaluate_handle(
+        """(bytes) => { const all = new DataTransfer(), file = new File([new Uint8Array(bytes)], "x.run.jsonl.gz");
+                       all.items.add(file); return all; }""",
+        list(file_of("remasking").read_bytes()),
+    )
+    for kind in ("dragover", "drop"):
+        page.dispatch_event("#runs .gallery", kind, {"dataTransfer": dropped})
+    visitor.wait("mode === 'recorded' && steps === 40")
+    page.click("#tab-runs-button")
+    expect(page.locator("#runs .kept-list li")).to_have_count(3)
     page.check("#runs .kept-list li:nth-child(1) input")
     page.check("#runs .gallery article:nth-child(1) input")
     page.click("#runs [data-action=compare]")

@@ -82,3 +82,29 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, *args) -> Tensor:
         x = x + getattr(self, self.name)(self.input_layernorm(x), *args)
         return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class WithHead:
+    """A transformer called `model` under its `lm_head`, for a `PreTrainedModel`; tied as transformers 4 says it."""
+
+    _tied_weights_keys = ["lm_head.weight"]
+    table = "embed_tokens"
+
+    def put_on(self, model: nn.Module) -> None:
+        self.model, c = model, model.config
+        self.lm_head = nn.Linear(c.hidden_size, c.vocab_size, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return getattr(self.model, self.table)
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
+    def logits(self, input_ids: Tensor, positions: Tensor | None = None, *args) -> Tensor:
+        if positions is None:
+            positions = torch.arange(input_ids.shape[1], device=input_ids.device)[None]
+        x = self.get_input_embeddings()(input_ids)
+        for layer in self.model.layers:
+            x = layer(x, angles(self.model.rotary_emb.inv_freq, positions), *args)
+        return self.lm_head(self.model.norm(x))

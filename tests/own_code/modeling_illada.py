@@ -5,7 +5,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
-from .layers import Attention, Gated, Layer, RMSNorm, angles
+from .layers import Attention, Gated, Layer, RMSNorm, WithHead
 
 
 class ILLaDAConfig(PretrainedConfig):
@@ -49,23 +49,10 @@ class ILLaDAModel(ILLaDAPreTrainedModel):
         self.post_init()
 
 
-class ILLaDAForCausalLM(ILLaDAPreTrainedModel):
-    _tied_weights_keys = ["lm_head.weight"]
-
+class ILLaDAForCausalLM(WithHead, ILLaDAPreTrainedModel):
     def __init__(self, config):
         super().__init__(config)
-        self.model = ILLaDAModel(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
-
-    def get_input_embeddings(self):
-        return self.model.embed_tokens
-
-    def get_output_embeddings(self):
-        return self.lm_head
+        self.put_on(ILLaDAModel(config))
 
     def forward(self, input_ids):
-        x, here = self.model.embed_tokens(input_ids), torch.arange(input_ids.shape[1], device=input_ids.device)[None]
-        for layer in self.model.layers:
-            x = layer(x, angles(self.model.rotary_emb.inv_freq, here))
-        return CausalLMOutput(logits=self.lm_head(self.model.norm(x)))
+        return CausalLMOutput(logits=self.logits(input_ids))

@@ -7,7 +7,7 @@ from transformers.modeling_outputs import MoeCausalLMOutputWithPast
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.utils.import_utils import is_torch_fx_available
 
-from .layers import Gated, Layer, RMSNorm, angles, attend, heads, turn
+from .layers import Gated, Layer, RMSNorm, WithHead, attend, heads, turn
 
 assert is_torch_fx_available()
 
@@ -105,25 +105,14 @@ class LLaDA2MoeModel(LLaDA2MoePreTrainedModel):
         self.post_init()
 
 
-class LLaDA2MoeModelLM(LLaDA2MoePreTrainedModel):
-    _tied_weights_keys = ["lm_head.weight"]
+class LLaDA2MoeModelLM(WithHead, LLaDA2MoePreTrainedModel):
+    table = "word_embeddings"
 
     def __init__(self, config):
         super().__init__(config)
-        self.model = LLaDA2MoeModel(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
-
-    def get_input_embeddings(self):
-        return self.model.word_embeddings
-
-    def get_output_embeddings(self):
-        return self.lm_head
+        self.put_on(LLaDA2MoeModel(config))
 
     def forward(self, input_ids, attention_mask, position_ids):
         assert attention_mask.shape == (len(input_ids), 1, *[input_ids.shape[1]] * 2)
         assert attention_mask.dtype == self.dtype, "a mask is added to the scores"
-        x = self.model.word_embeddings(input_ids)
-        for layer in self.model.layers:
-            x = layer(x, angles(self.model.rotary_emb.inv_freq, position_ids), attention_mask)
-        return MoeCausalLMOutputWithPast(logits=self.lm_head(self.model.norm(x)).float())
+        return MoeCausalLMOutputWithPast(logits=self.logits(input_ids, position_ids, attention_mask).float())

@@ -6,7 +6,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import MoeCausalLMOutputWithPast
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS, rope_config_validation
 
-from .layers import Attention, Gated, Layer, RMSNorm, angles
+from .layers import Attention, Gated, Layer, RMSNorm, WithHead
 
 
 class LLaDAMoEConfig(PretrainedConfig):
@@ -68,24 +68,11 @@ class LLaDAMoEModel(LLaDAMoEPreTrainedModel):
         self.post_init()
 
 
-class LLaDAMoEModelLM(LLaDAMoEPreTrainedModel):
-    _tied_weights_keys = ["lm_head.weight"]
-
+class LLaDAMoEModelLM(WithHead, LLaDAMoEPreTrainedModel):
     def __init__(self, config):
         super().__init__(config)
-        self.model = LLaDAMoEModel(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
-
-    def get_input_embeddings(self):
-        return self.model.embed_tokens
-
-    def get_output_embeddings(self):
-        return self.lm_head
+        self.put_on(LLaDAMoEModel(config))
 
     def forward(self, input_ids, use_cache=None):
         assert not (use_cache or self.config.use_cache), "no cache is supported"
-        x, here = self.model.embed_tokens(input_ids), torch.arange(input_ids.shape[1], device=input_ids.device)[None]
-        for layer in self.model.layers:
-            x = layer(x, angles(self.model.rotary_emb.inv_freq, here))
-        return MoeCausalLMOutputWithPast(logits=self.lm_head(self.model.norm(x)))
+        return MoeCausalLMOutputWithPast(logits=self.logits(input_ids))
