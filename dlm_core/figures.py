@@ -31,7 +31,7 @@ _RAMP = ("r0", "r1", "r2", "r3", "r4", "r5")
 @cache
 def palette(theme: Theme) -> dict[str, str]:
     """The page's colours by role.  The ramp is even in lightness, so it survives greyscale and colour blindness."""
-    return json.loads(PALETTE.read_text())[theme]
+    return json.loads(PALETTE.read_text(encoding="utf-8"))[theme]
 
 
 class HeatmapData(NamedTuple):

@@ -83,7 +83,7 @@ def record(model: LoadedModel, folder: Path = FOLDER, told: Callable[[str], None
             raise ValueError(f"the run {name!r} takes {path.stat().st_size} bytes, the limit is {MOST_BYTES}")
         index[name] = numbers(trace, engine.hindsight(trace))
         told(f"{name}: {trace.summary()}, {path.stat().st_size} bytes")
-    (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+    (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 def file_of(name: str, folder: Path = FOLDER) -> Path:
@@ -93,7 +93,7 @@ def file_of(name: str, folder: Path = FOLDER) -> Path:
 
 def cards(folder: Path = FOLDER) -> list[dict[str, Any]]:
     """What a gallery shows: name and numbers of every recorded run but the opening."""
-    index = json.loads((folder / "index.json").read_text())
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     return [{"name": name, "numbers": index[name]} for name in RECIPES if name != OPENING]
 
 

@@ -55,7 +55,7 @@ def figures() -> dict[str, Any]:
 
 def markup(name: str = "player") -> str:
     """The HTML of one part of the page, without a run."""
-    return (ASSETS / f"{name}.html").read_text()
+    return (ASSETS / f"{name}.html").read_text(encoding="utf-8")
 
 
 def css() -> str:
@@ -64,13 +64,13 @@ def css() -> str:
         f"{selector} {{ {' '.join(f'--{name}: {value};' for name, value in palette(theme).items())} }}"
         for selector, theme in ((":root", "light"), (".dark", "dark"))
     ]
-    return "\n".join([*rules, (ASSETS / "player.css").read_text()])
+    return "\n".join([*rules, (ASSETS / "player.css").read_text(encoding="utf-8")])
 
 
 def script(plotly_url: str | None) -> str:
     """The player's scripts with their configuration as the constant CONFIG; None: Plotly is already on the page."""
     config = _dumps({"plotly": plotly_url, "figures": figures(), "maxEntropy": MAX_ENTROPY})
-    parts = [(ASSETS / f"{name}.js").read_text() for name in ("player", "store", "film", "keep")]
+    parts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in ("player", "store", "film", "keep")]
     return "\n".join([*parts, f"const CONFIG = {config};\n"])
 
 
@@ -117,12 +117,12 @@ main {{ max-width: 1180px; margin: 0 auto; padding: 18px 20px; }}
 <script>document.body.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches);</script>
 <main>{gallery}<div id="player">{markup()}</div></main>
 <script type="application/json" id="run">{_dumps(value)}</script>
-<script>{PLOTLY.read_text()}</script>
+<script>{PLOTLY.read_text(encoding="utf-8")}</script>
 <script>
 {{
 putWords(document);
 {script(None)}
-{(ASSETS / "runs.js").read_text()}
+{(ASSETS / "runs.js").read_text(encoding="utf-8")}
 const value = JSON.parse(document.getElementById("run").textContent), whole = shellOf(document);
 const cards = document.getElementById("cards"), player = document.getElementById("player");
 const opened = "unmask-open", hand = (lines) => document.dispatchEvent(new CustomEvent(opened, {{ detail: lines }}));

@@ -305,7 +305,7 @@ def main() -> None:
         dtype=torch.bfloat16 if args.bf16 else torch.float32,
     )  # fmt: skip
     args.folder.mkdir(parents=True, exist_ok=True)
-    with (args.folder / "log.csv").open("a") as log:
+    with (args.folder / "log.csv").open("a", encoding="utf-8") as log:
         for seen in (progress := tqdm(run, unit="step")):
             progress.set_postfix(step=seen.step, ar=f"{seen.autoregressive_loss:.3f}", dlm=f"{seen.diffusion_loss:.3f}")
             log.write(",".join(f"{value:.5g}" for value in seen) + "\n")

@@ -66,9 +66,9 @@ def weights(model_class, config, seed=0):
 def rewrite_config(folder, **fields):
     """Set fields of config.json; None removes one."""
     file = folder / "config.json"
-    config = json.loads(file.read_text()) if file.exists() else {}
+    config = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     config = {name: value for name, value in (config | fields).items() if value is not None}
-    file.write_text(json.dumps(config))
+    file.write_text(json.dumps(config), encoding="utf-8")
 
 
 def rename_weights(folder, rename):

@@ -18,7 +18,7 @@ class Cluster:
     def __init__(self, port: int, *options: str, **environment: str) -> None:
         quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "dlm_core.serve", "--port", str(port), *options], cwd=ROOT, text=True,
+            [sys.executable, "-m", "dlm_core.serve", "--port", str(port), *options], cwd=ROOT, encoding="utf-8",
             env=os.environ | quiet | environment, stdout=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         told = self.process.stdout.readline()
@@ -30,7 +30,10 @@ class Cluster:
         parents, found = {}, []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                name, status = (folder / "cmdline").read_text(), (folder / "stat").read_text()
+                name, status = (
+                    (folder / "cmdline").read_text(encoding="utf-8"),
+                    (folder / "stat").read_text(encoding="utf-8"),
+                )
             except OSError:  # it ended in the meantime
                 continue
             parents[int(folder.name)] = int(status.rpartition(")")[2].split()[1])

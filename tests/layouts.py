@@ -32,9 +32,11 @@ def qwen(folder, config_class, architecture, model_type, mask, name, fields):
 def own_tokenizer(folder):
     """As in Dream-org/Dream-v0-Instruct-7B: a tokenizer of its own code over vocab.json and merges.txt."""
     control = [END, IM, IM_END, "<|mask|>"]
-    vocab = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
-    (folder / "vocab.json").write_text(json.dumps(vocab))
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(" ".join(pair) for pair in checkpoints.MERGES))
+    vocab = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    (folder / "vocab.json").write_text(json.dumps(vocab), encoding="utf-8")
+    (folder / "merges.txt").write_text(
+        "#version: 0.2\n" + "\n".join(" ".join(pair) for pair in checkpoints.MERGES), encoding="utf-8"
+    )
     (folder / "tokenizer.json").unlink()
     added = {
         len(vocab) + n: {"content": token, "special": True, "normalized": False} for n, token in enumerate(control)
@@ -43,7 +45,7 @@ def own_tokenizer(folder):
         "tokenizer_class": "DreamTokenizer", "auto_map": {"AutoTokenizer": ["tokenization_dream.DreamTokenizer", None]},
         "eos_token": END, "pad_token": END, "mask_token": "<|mask|>", "added_tokens_decoder": added,
     }  # fmt: skip
-    (folder / "tokenizer_config.json").write_text(json.dumps(said))
+    (folder / "tokenizer_config.json").write_text(json.dumps(said), encoding="utf-8")
     return folder
 
 

@@ -255,7 +255,7 @@ def write(folder: Path, repository: str) -> Published:
             published.auto: f"{module}.{published.config['architectures'][0]}",
         }
     }
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     weights = {name: tensor.contiguous() for name, tensor in published.weights.items()}
     checkpoints.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return published

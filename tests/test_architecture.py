@@ -110,7 +110,7 @@ def name_of(file):
 
 
 def imports(file):
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -163,8 +163,52 @@ def test_light_modules_stay_light(module, heavy):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+TEXT_MODE = re.compile(r"[rwax+t]+")  # how a file is opened as text, where no encoding is the locale's
+
+
+def texts_without_encoding(code):
+    """Lines that read or write text in whatever encoding the machine's locale has."""
+    for node in ast.walk(ast.parse(code)):
+        if not isinstance(node, ast.Call):
+            continue
+        named = {word.arg: word.value for word in node.keywords}
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        given = [getattr(value, "value", None) for value in [*node.args, named.get("mode")]]
+        asks = {
+            "read_text": not node.args,
+            "write_text": len(node.args) < 2,
+            "open": (isinstance(node.func, ast.Name) and len(node.args) == 1 and "mode" not in named)
+            or any(isinstance(mode, str) and TEXT_MODE.fullmatch(mode) for mode in given),
+            "TextIOWrapper": True,
+        }
+        process = any(getattr(named.get(word), "value", False) for word in ("text", "universal_newlines"))
+        if "encoding" not in named and (asks.get(name) or process):
+            yield node.lineno
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("p.read_text()", True), ("p.write_text(x)", True), ("open(p)", True), ('open(p, "w")', True),
+        ('p.open("a")', True), ('gzip.open(p, mode="rt")', True), ("run(x, text=True)", True),
+        ("TextIOWrapper(b)", True), ('p.read_text(encoding="utf-8")', False), ('open(p, "rb")', False), ('p.open("wb")', False),
+        ('open(p, encoding="utf-8")', False), ('run(x, encoding="utf-8")', False), ("visitor.open()", False),
+    ],
+)  # fmt: skip
+def test_the_rule_on_encodings_finds_what_depends_on_a_locale(code, found):
+    assert bool([*texts_without_encoding(code)]) == found
+
+
+def test_every_text_is_read_and_written_in_utf_8_whatever_the_locale():
+    files = [name for name in tracked() if name.endswith(".py")]
+    found = {name: [*texts_without_encoding((ROOT / name).read_text(encoding="utf-8"))] for name in files}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
 def tracked():
-    return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    ).stdout.split()
 
 
 def test_no_tracked_file_is_larger_than_a_space_accepts():
@@ -172,7 +216,7 @@ def test_no_tracked_file_is_larger_than_a_space_accepts():
 
 
 def test_the_space_header_is_whole_and_agrees_with_the_requirements():
-    head = re.match(r"---\n(.*?)\n---\n", (ROOT / "README.md").read_text(), re.S).group(1)
+    head = re.match(r"---\n(.*?)\n---\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.S).group(1)
     fields = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
     assert {
         "title",
@@ -185,18 +229,18 @@ def test_the_space_header_is_whole_and_agrees_with_the_requirements():
         "app_file",
         "short_description",
     } <= set(fields)
-    assert f"gradio=={fields['sdk_version']}" in (ROOT / "requirements.txt").read_text()
+    assert f"gradio=={fields['sdk_version']}" in (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert fields["python_version"].strip('"') == "3.12"
     assert (ROOT / fields["app_file"]).exists()
     assert len(fields["short_description"]) <= 60
 
 
 def test_the_readme_names_every_module_and_no_other():
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     told = set(re.findall(r"^dlm_core/(\w+)", text, re.M))
     assert told == set(TABLE)
 
 
 def test_the_palette_has_the_same_roles_in_both_themes():
-    palette = json.loads((ROOT / "assets/player/palette.json").read_text())
+    palette = json.loads((ROOT / "assets/player/palette.json").read_text(encoding="utf-8"))
     assert set(palette["light"]) == set(palette["dark"])

@@ -62,7 +62,9 @@ def test_what_a_user_gets_wrong_is_one_sentence_and_exit_code_2(arguments, sente
 
 def test_an_unknown_policy_is_told_before_anything_heavy_is_imported():
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "dlm_core", "x", "--policy", "best"], capture_output=True, text=True
+        [sys.executable, "-X", "importtime", "-m", "dlm_core", "x", "--policy", "best"],
+        capture_output=True,
+        encoding="utf-8",
     )
     assert done.returncode == 2
     assert "transformers" not in done.stderr.replace("error:", "")
@@ -71,13 +73,13 @@ def test_an_unknown_policy_is_told_before_anything_heavy_is_imported():
 def test_export_writes_one_page_that_holds_the_run_and_asks_for_nothing(trace, tmp_path, capsys):
     trace.save(tmp_path / "a.run.jsonl.gz")
     assert main(["export", str(tmp_path / "a.run.jsonl.gz"), str(tmp_path / "a.html")]) == 0
-    page = (tmp_path / "a.html").read_text()
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in page
     assert "6 steps" in capsys.readouterr().err
 
 
 def test_export_of_what_is_no_run_is_one_sentence(tmp_path, capsys):
-    (tmp_path / "x").write_text("hello")
+    (tmp_path / "x").write_text("hello", encoding="utf-8")
     assert main(["export", str(tmp_path / "x"), str(tmp_path / "a.html")]) == 2
     assert "not an Unmask run file" in capsys.readouterr().err
     assert not (tmp_path / "a.html").exists()

@@ -151,7 +151,7 @@ def test_the_command_line_asks_with_a_system_text_and_asks_on_after_a_run(saved,
     assert Trace.load(second).header["conversation"] == say("hi", answer.strip(), system="be kind")
     assert main(["x", "--system", "be kind"]) == 2
     assert "does not chat" in capsys.readouterr().err
-    (tmp_path / "c").write_text("no run")
+    (tmp_path / "c").write_text("no run", encoding="utf-8")
     assert main(["x", *ask, "--after", str(tmp_path / "c")]) == 2
     assert main(["x", *ask, "--after", str(tmp_path / "nowhere")]) == 2
 

@@ -34,7 +34,7 @@ def test_stories_are_whole_begin_as_the_corpus_does_and_come_again_with_the_seed
 
 
 def test_the_program_adds_to_a_file_of_one_object_a_line(few, monkeypatch, tmp_path):
-    (tmp_path / "corpus.txt").write_text("Tim had a red ball. He lost it. The end.")
+    (tmp_path / "corpus.txt").write_text("Tim had a red ball. He lost it. The end.", encoding="utf-8")
     out = tmp_path / "distilled.jsonl.gz"
     arguments = f"distillation --corpus {tmp_path} --length 120 --minutes 0 --out {out}".split()
     monkeypatch.setattr(sys, "argv", arguments)

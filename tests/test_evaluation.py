@@ -386,7 +386,7 @@ def corpus(tmp_path):
     texts = [f"{TALE} And that was day {number}." for number in range(500)]
     chosen = [t for t in texts if is_held_out(t)][:4] + [t for t in texts if not is_held_out(t)][:4]
     file = tmp_path / "corpus.jsonl"
-    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in chosen))
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in chosen), encoding="utf-8")
     return file
 
 
@@ -399,7 +399,7 @@ def test_a_missing_judge_is_said_before_anything_is_measured(corpus, monkeypatch
 
 
 def test_a_corpus_without_held_out_stories_is_refused(tmp_path, capsys):
-    (tmp_path / "one.txt").write_text("The cat sat.")
+    (tmp_path / "one.txt").write_text("The cat sat.", encoding="utf-8")
     assert main(["--corpus", str(tmp_path), "--no-judge"]) == 2
     assert "0 held-out stories" in capsys.readouterr().err
 
@@ -417,19 +417,19 @@ MARKS = "<!-- measured: printed by make evaluate -->\nold\n<!-- /measured -->\n"
 def test_the_tables_replace_what_was_measured_before_in_card_and_readme(corpus, brief, tmp_path, monkeypatch):
     card, readme = tmp_path / "card.md", tmp_path / "readme.md"
     for name, file in {"CARD": card, "README": readme}.items():
-        file.write_text(f"# before\n{MARKS}behind\n")
+        file.write_text(f"# before\n{MARKS}behind\n", encoding="utf-8")
         monkeypatch.setattr(evaluation, name, file)
     few = "--documents 2 --stories 2 --gaps 2 --runs 1 --threads 2 --samples 1 --no-judge --write"
     assert main(["--corpus", str(corpus), *few.split()]) == 0
-    for text in (card.read_text(), readme.read_text()):
+    for text in (card.read_text(encoding="utf-8"), readme.read_text(encoding="utf-8")):
         assert text.startswith("# before\n")
         assert text.endswith("<!-- /measured -->\nbehind\n")
         assert "old" not in text
         assert "| written by | threads" in text
         assert f"--corpus {corpus.name} --documents 2" in text
         assert str(tmp_path) not in text
-    assert "Continued:" in card.read_text()
-    assert "Continued:" not in readme.read_text()
+    assert "Continued:" in card.read_text(encoding="utf-8")
+    assert "Continued:" not in readme.read_text(encoding="utf-8")
 
 
 def test_only_the_bundled_model_s_tables_are_put_where_it_is_told_of(corpus, capsys):

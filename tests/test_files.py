@@ -21,7 +21,7 @@ app.main()
 def test_what_was_uploaded_and_what_a_program_was_given_is_deleted_from_the_servers_disk(trace, tmp_path):
     disk, script, mine = tmp_path / "disk", tmp_path / "soon.py", tmp_path / "mine.run.jsonl.gz"
     disk.mkdir()
-    script.write_text(SOON)
+    script.write_text(SOON, encoding="utf-8")
     trace.save(mine)
     server = Server(str(script), GRADIO_TEMP_DIR=str(disk / "gradio"), TMPDIR=str(disk))
     try:

@@ -9,7 +9,7 @@ from dlm_core.words import english
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recorded_run_is_small_finished_and_has_its_own_numbers(name, bundled):
-    trace, told = Trace.load(file_of(name)), json.loads((FOLDER / "index.json").read_text())[name]
+    trace, told = Trace.load(file_of(name)), json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))[name]
     assert file_of(name).stat().st_size <= MOST_BYTES
     assert trace.totals["end"] == "finished"
     assert trace.notice is None

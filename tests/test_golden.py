@@ -108,7 +108,7 @@ FAMILIES: dict[str, Callable[[dict[str, Any]], Policy]] = {
 
 
 def load(path: Path) -> dict[str, Any]:
-    case = json.loads(path.read_text())
+    case = json.loads(path.read_text(encoding="utf-8"))
     assert case["algorithm"] in FAMILIES, f"no policy for the family {case['algorithm']}"
     if len(case["canvas"]) > 1:
         pytest.skip("two canvases at once: this project runs one")

@@ -52,7 +52,7 @@ def test_a_repository_is_fetched_without_code_and_without_weights_that_could_run
 def test_what_is_in_the_hub_s_cache_loads_without_a_network(bert, monkeypatch):
     refs = bert.parents[1] / "refs"
     refs.mkdir(exist_ok=True)
-    (refs / "main").write_text(COMMIT)
+    (refs / "main").write_text(COMMIT, encoding="utf-8")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(bert.parents[2]))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert load_model("owner/tiny-bert").revision == COMMIT

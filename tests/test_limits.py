@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_every_limit_has_a_variable_and_a_row_in_the_readme():
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert list(VARIABLES) == [field.name for field in fields(Limits)]
     for variable, usual in VARIABLES.values():
         assert f"| `{variable}` | {usual} |" in readme
@@ -41,7 +41,7 @@ def test_a_wrong_value_is_one_sentence_that_names_the_variable(text):
 )
 def test_the_page_does_not_start_with_a_wrong_value(monkeypatch, variable, value, sentence):
     monkeypatch.setenv(variable, value)
-    ended = subprocess.run([sys.executable, "app.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "app.py"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[-1].startswith(f"error: {sentence}")
     assert "Traceback" not in ended.stderr

@@ -182,7 +182,7 @@ def test_a_text_model_is_not_given_a_conversation(saved):
 
 
 def test_pickled_weights_are_refused_even_beside_a_whole_config(saved, tmp_path):
-    (tmp_path / "config.json").write_text((saved("Bert") / "config.json").read_text())
+    (tmp_path / "config.json").write_text((saved("Bert") / "config.json").read_text(encoding="utf-8"), encoding="utf-8")
     torch.save(load_file(saved("Bert") / "model.safetensors"), tmp_path / "pytorch_model.bin")
     with pytest.raises(ModelError, match=r"no \.safetensors file"):
         load_model(tmp_path)

@@ -93,7 +93,7 @@ def test_weights_that_could_run_code_are_refused(folder):
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
 def test_a_damaged_file_becomes_one_sentence(folder, name):
-    (folder / name).write_text("{ not json")
+    (folder / name).write_text("{ not json", encoding="utf-8")
     with pytest.raises(ModelError, match="could not be loaded") as error:
         load_model(folder)
     assert "\n" not in str(error.value)
@@ -114,11 +114,11 @@ def test_missing_weights_are_named(folder):
     save_file(tensors, file, metadata={"format": "pt"})
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        table = json.loads(index.read_text())
+        table = json.loads(index.read_text(encoding="utf-8"))
         table["weight_map"] = {
             key: value for key, value in table["weight_map"].items() if "layers.0.mlp.up_proj" not in key
         }
-        index.write_text(json.dumps(table))
+        index.write_text(json.dumps(table), encoding="utf-8")
     with pytest.raises(ModelError, match=r"lacks 1 weights, the first is model\.layers\.0\.mlp\.up_proj"):
         load_model(folder)
 

@@ -69,7 +69,7 @@ def test_code_at_another_commit_than_the_pinned_is_refused(published, hub):
 
 def test_the_code_of_a_folder_or_a_repository_that_is_not_listed_never_runs(published):
     folder, _, _ = published(ILLADA)
-    (folder / "modeling_illada.py").write_text("raise SystemExit('code ran')")
+    (folder / "modeling_illada.py").write_text("raise SystemExit('code ran')", encoding="utf-8")
     for name in (folder, "someone/iLLaDA-8B-Instruct"):
         with pytest.raises(ModelError, match=r"of a kind \(illada\) that is not known"):
             load_model(name)
@@ -78,9 +78,9 @@ def test_the_code_of_a_folder_or_a_repository_that_is_not_listed_never_runs(publ
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
 def test_code_that_a_listed_repository_takes_from_another_is_refused(published, file):
     folder, _, _ = published(ILLADA)
-    said = json.loads((folder / file).read_text())
+    said = json.loads((folder / file).read_text(encoding="utf-8"))
     said["auto_map"] = {"AutoModelForCausalLM": "someone/else--modeling_illada.ILLaDAForCausalLM"}
-    (folder / file).write_text(json.dumps(said))
+    (folder / file).write_text(json.dumps(said), encoding="utf-8")
     with pytest.raises(ModelError, match=r"takes code from another repository \(.*\), which no commit pins"):
         load_model(ILLADA)
 

@@ -82,14 +82,14 @@ def test_what_does_not_fit_the_memory_is_refused_before_it_is_read(folder, monke
 
 
 def test_memory_is_what_the_container_leaves_of_what_the_machine_has(tmp_path, monkeypatch):
-    (tmp_path / "meminfo").write_text("MemTotal: 90 kB\nMemAvailable:   9000 kB\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 90 kB\nMemAvailable:   9000 kB\n", encoding="utf-8")
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
     assert memory.available() == 9000 * 1024
     for name, text in {"max": "5000", "current": "1500", "stat": "anon 9\ninactive_file 500\n"}.items():
-        (tmp_path / f"memory.{name}").write_text(text)
+        (tmp_path / f"memory.{name}").write_text(text, encoding="utf-8")
     assert memory.available() == 4000
-    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.max").write_text("max\n", encoding="utf-8")
     assert memory.available() == 9000 * 1024
     (tmp_path / "meminfo").unlink()
     assert memory.available() is None

@@ -43,9 +43,9 @@ def small(monkeypatch):
 
 
 def test_text_files_jsonl_and_folders_are_read(tmp_path):
-    (tmp_path / "a.txt").write_text("one")
-    (tmp_path / "b.jsonl").write_text(json.dumps({"text": "two"}) + "\n")
-    (tmp_path / "c.bin").write_text("not text")
+    (tmp_path / "a.txt").write_text("one", encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text(json.dumps({"text": "two"}) + "\n", encoding="utf-8")
+    (tmp_path / "c.bin").write_text("not text", encoding="utf-8")
     assert list(read_texts(tmp_path)) == ["one", "two"]
 
 
@@ -54,7 +54,9 @@ def test_typography_becomes_plain():
 
 
 def test_a_document_never_changes_sides_and_appears_once(tmp_path):
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": f"story {i % 900}"}) + "\n" for i in range(1000)))
+    (tmp_path / "a.jsonl").write_text(
+        "".join(json.dumps({"text": f"story {i % 900}"}) + "\n" for i in range(1000)), encoding="utf-8"
+    )
     training, held = load_split(tmp_path, lambda texts: [[len(text)] for text in texts])
     assert len(training) + len(held) == 900
     assert len(held) == sum(is_held_out(f"story {i}") for i in range(900)) > 0

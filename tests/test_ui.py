@@ -328,7 +328,7 @@ async def runs(count, visitor):
 
 def _said(script: str) -> list[str]:
     """The words that `script` prints, at work on that page."""
-    run = subprocess.run([sys.executable, "-c", SESSION + script], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", SESSION + script], capture_output=True, encoding="utf-8", check=True)
     return run.stdout.split("\n")[-2].split()
 
 

@@ -71,7 +71,7 @@ def labels():
     for name in ("POLICIES", "TABS", "SETTINGS", "PARAMETERS"):
         look(getattr(words, name))
     for module in MODULES:
-        found |= set(re.findall(rf"[\"']({KEY})[\"']", module.read_text())) & set(languages()["en"])
+        found |= set(re.findall(rf"[\"']({KEY})[\"']", module.read_text(encoding="utf-8"))) & set(languages()["en"])
     return {key for key in found if not key.startswith(("figures.", "link.", "race.", "compare.", "models."))}
 
 
@@ -79,7 +79,7 @@ def patterns():
     """Every key that the sources name; what is filled in while the page runs stands for one name of a key."""
     told = set()
     for file in [*SCRIPTS, *MARKUP, *MODULES]:
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8")
         told |= set(re.findall(rf"[\"']({KEY})[\"']", text))
         for template in re.findall(r"`([^`\n]*)`|f\"([^\"\n]*)\"", text):
             literal = re.sub(r"\$?\{[^{}]*\}", "\0", "".join(template))
@@ -96,10 +96,10 @@ def test_no_key_is_unused():
 def test_no_script_or_markup_asks_for_a_key_that_is_not_there():
     asked = set()
     for file in SCRIPTS:
-        asked |= set(re.findall(rf"phrase\(\"({KEY})\"", file.read_text()))
-        asked |= set(re.findall(rf"\? \"({KEY})\" : \"", file.read_text()))
+        asked |= set(re.findall(rf"phrase\(\"({KEY})\"", file.read_text(encoding="utf-8")))
+        asked |= set(re.findall(rf"\? \"({KEY})\" : \"", file.read_text(encoding="utf-8")))
     for file in MARKUP:
-        asked |= set(re.findall(r"data-word(?:-label|-title)?=\"([^\"]+)\"", file.read_text()))
+        asked |= set(re.findall(r"data-word(?:-label|-title)?=\"([^\"]+)\"", file.read_text(encoding="utf-8")))
     assert asked - set(languages()["en"]) == set()
     assert len(asked) > 200
 
@@ -121,7 +121,7 @@ class Visible(HTMLParser):
 @pytest.mark.parametrize("file", MARKUP, ids=lambda file: file.name)
 def test_markup_has_no_words_of_its_own(file):
     reader = Visible()
-    reader.feed(file.read_text())
+    reader.feed(file.read_text(encoding="utf-8"))
     said = [text.strip() for text in reader.said if re.search(r"[^\W\d_]{2,}", text)]
     assert [text for text in said if not text.startswith(".")] == [], "only the endings of files"
 
@@ -129,7 +129,7 @@ def test_markup_has_no_words_of_its_own(file):
 @pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)
 def test_scripts_have_no_sentences_of_their_own(file):
     """A literal with two words in a row, or one put where people read it, belongs into the files of words."""
-    code = re.sub(r"^\s*//.*$|(?<=\s)// .*$", "", file.read_text(), flags=re.M)
+    code = re.sub(r"^\s*//.*$|(?<=\s)// .*$", "", file.read_text(encoding="utf-8"), flags=re.M)
     literals = re.findall(r"\"((?:[^\"\\\n]|\\.)*)\"", code)
     literals += [re.sub(r"\$\{[^`]*?\}", " ", text) for text in re.findall(r"`((?:[^`\\]|\\.)*)`", code)]
     sentences = [text for text in literals if re.search(r"[a-zA-Z]{2,} [a-z]{2,} [a-z]{2,}|^[A-Z][a-z]+ [a-z]+", text)]

@@ -13,7 +13,7 @@ def available() -> int | None:
 
 def _machine() -> int | None:
     try:
-        for line in _MEMINFO.read_text().splitlines():
+        for line in _MEMINFO.read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError, IndexError):
@@ -23,9 +23,9 @@ def _machine() -> int | None:
 
 def _container() -> int | None:
     try:
-        most = (_CGROUP / "memory.max").read_text().strip()
-        taken = int((_CGROUP / "memory.current").read_text())
-        stat = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        most = (_CGROUP / "memory.max").read_text(encoding="utf-8").strip()
+        taken = int((_CGROUP / "memory.current").read_text(encoding="utf-8"))
+        stat = dict(line.split() for line in (_CGROUP / "memory.stat").read_text(encoding="utf-8").splitlines())
         return None if most == "max" else int(most) - taken + int(stat.get("inactive_file", 0))  # files can go
     except (OSError, ValueError):
         return None

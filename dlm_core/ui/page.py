@@ -52,7 +52,7 @@ addEventListener("keydown", (event) => {
 
 
 def _script(file: str, mount: str) -> str:
-    return f"<script>{{\n{(ASSETS / file).read_text()}\n{mount}();\n}}</script>"
+    return f"<script>{{\n{(ASSETS / file).read_text(encoding='utf-8')}\n{mount}();\n}}</script>"
 
 
 def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:

@@ -105,7 +105,7 @@ def opened() -> Iterator[Page]:
     """The page in a process of its own, ready to be visited."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True, start_new_session=True,
+        [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, encoding="utf-8", start_new_session=True,
         env=os.environ | {"PORT": str(port), "HOST": "127.0.0.1", "GRADIO_ANALYTICS_ENABLED": "False"},
     )  # fmt: skip
     try:

@@ -16,7 +16,7 @@ def js(browser):
     page = context.new_page()
     page.add_script_tag(content=script())
     for name in ("player", "branches", "edit"):
-        page.add_script_tag(content=(ASSETS / f"{name}.js").read_text())
+        page.add_script_tag(content=(ASSETS / f"{name}.js").read_text(encoding="utf-8"))
     yield page.evaluate
     context.close()
 

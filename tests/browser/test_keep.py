@@ -34,7 +34,7 @@ def test_a_run_is_kept_as_file_pictures_and_film(visitor):
     trace = Trace.load(kept(visitor, "save"))
     assert len(trace.steps) == 4
     assert kept(visitor, "save-png").read_bytes()[:4] == b"\x89PNG"
-    assert kept(visitor, "save-svg").read_text().startswith("<svg")
+    assert kept(visitor, "save-svg").read_text(encoding="utf-8").startswith("<svg")
     film = kept(visitor, "save-film").read_bytes()
     assert film[:4] == b"\x1a\x45\xdf\xa3", "the mark of Matroska and WebM"
 
@@ -125,7 +125,7 @@ def test_the_static_site_plays_every_run_from_disk_without_python(browser, tmp_p
     assert main(["site", str(tmp_path)]) == 0
     visitor = Visitor(browser, (tmp_path / "index.html").as_uri())
     page = visitor.open()
-    cards = json.loads((FOLDER / "index.json").read_text())
+    cards = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
     cards.pop("opening")
     assert page.locator("#runs article").count() == len(cards)
     expect(page.locator("#runs .choose").first).to_be_hidden()  # there is nothing here to compare with
@@ -144,7 +144,7 @@ def test_the_snippets_run_as_they_stand(server, visitor):
     python, curl, javascript = snippets(server.url, request)
     printed = []
     exec(python, {"print": lambda *values: printed.append(values)})
-    said = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=60, check=True).stdout
+    said = subprocess.run(["bash", "-c", curl], capture_output=True, encoding="utf-8", timeout=60, check=True).stdout
     streamed = [json.loads(line[6:])[0] for line in said.split("\n") if line.startswith("data: [")]
     steps = visitor.page.evaluate(f"async () => {{ {javascript} return steps; }}")
     for own in (streamed, steps):

@@ -132,7 +132,7 @@ def test_model_text_that_looks_like_markup_stays_text(visitor, network, tmp_path
     for line in lines:
         line["pieces"] = {token: '<img src=x onerror="alert(1)">${alert(2)}' for token in line.get("pieces", {})}
     file = tmp_path / "evil.run.jsonl"
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     upload(visitor, file)
     visitor.wait("mode === 'recorded' && steps === 3")
     visitor.page.locator("#player [data-pos='3']").hover()
@@ -201,7 +201,7 @@ def test_a_run_from_the_command_line_opens_in_the_page_cut_off_or_whole(visitor,
     trace.save(tmp_path / "a.run.jsonl.gz")
     upload(visitor, tmp_path / "a.run.jsonl.gz")
     visitor.wait("mode === 'recorded' && steps === 6")
-    (tmp_path / "b.run.jsonl").write_text("\n".join(trace.lines)[:-300])
+    (tmp_path / "b.run.jsonl").write_text("\n".join(trace.lines)[:-300], encoding="utf-8")
     upload(visitor, tmp_path / "b.run.jsonl")
     visitor.wait("mode === 'recorded' && steps > 0 && steps < 6")
     expect(visitor.page.locator("#player [role=alert]")).to_contain_text("cut off")

@@ -16,7 +16,7 @@ def js(browser):
     context = browser.new_context()
     page = context.new_page()
     page.add_script_tag(content=script())
-    page.add_script_tag(content=(ASSETS / "player.js").read_text())
+    page.add_script_tag(content=(ASSETS / "player.js").read_text(encoding="utf-8"))
     yield page.evaluate
     context.close()
 
