@@ -192,7 +192,8 @@ def texts_without_encoding(code):
         ("p.read_text()", True), ("p.write_text(x)", True), ("open(p)", True), ('open(p, "w")', True),
         ('p.open("a")', True), ('gzip.open(p, mode="rt")', True), ("run(x, text=True)", True),
         ("TextIOWrapper(b)", True), ('p.read_text(encoding="utf-8")', False), ('open(p, "rb")', False),
-        ('p.open("wb")', False), ('open(p, encoding="utf-8")', False), ('run(x, encoding="utf-8")', False), ("visitor.open()", False),
+        ('p.open("wb")', False), ('open(p, encoding="utf-8")', False), ('run(x, encoding="utf-8")', False),
+        ("visitor.open()", False),
     ],
 )  # fmt: skip
 def test_the_rule_on_encodings_finds_what_depends_on_a_locale(code, found):
