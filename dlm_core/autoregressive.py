@@ -2,7 +2,7 @@
 
 One token a forward, each forward reading only the newest token; so the race against diffusion needs no second viewer,
 and is run against the fast form of autoregression, not against one that reads the whole text again for every token.
-Knows no tokenizer, file or policy.
+Knows no tokenizer and no file; of policies, how their parameters are described.
 """
 
 import time
@@ -14,6 +14,8 @@ from transformers import DynamicCache, PreTrainedModel
 
 from dlm_core.beliefs import believe, draw
 from dlm_core.canvas import Canvas
+from dlm_core.policies.parameter import described
+from dlm_core.policies.settings import Temperature
 from dlm_core.step import Step
 
 
@@ -23,7 +25,7 @@ def autoregressive(
     *,
     banned: Sequence[int] = (),
     stop_ids: Sequence[int] = (),
-    temperature: float = 0.0,
+    temperature: Temperature = 0.0,
     seed: int = 0,
     top_k: int = 5,
 ) -> Iterator[Step]:
@@ -36,8 +38,7 @@ def autoregressive(
         raise ValueError("autoregression needs at least one fixed token to begin with")
     if canvas.fixed[opening:].any():
         raise ValueError("autoregression cannot look ahead: fixed positions must all stand at the beginning")
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be 0 or more, got {temperature}")
+    temperature = described(autoregressive)["temperature"].read(temperature)
     return _steps(model, canvas, opening, list(banned), set(stop_ids), temperature, seed, top_k)
 
 

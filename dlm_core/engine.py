@@ -8,10 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
-from inspect import Parameter, signature
 from math import isfinite
 from numbers import Real
 from typing import Any, NamedTuple
@@ -30,7 +29,8 @@ from dlm_core.lesson import MAX_TOKENS, Kind, Lesson, lesson
 from dlm_core.limits import Limits
 from dlm_core.line import Line
 from dlm_core.models import LoadedModel
-from dlm_core.policies import POLICIES, make_policy, parameters, refuse_unknown
+from dlm_core.policies import POLICIES, Parameter, make_policy, parameters
+from dlm_core.policies.parameter import answering, described, named, read, shown
 from dlm_core.sampler import sample
 from dlm_core.step import Step
 from dlm_core.trace import Trace
@@ -106,15 +106,15 @@ class Decoder(NamedTuple):
     """A way from a canvas to steps: the parameters it takes, and how it begins."""
 
     parameters: Mapping[str, Parameter]
+    revises: bool  # more steps than positions make sense
     begin: Callable[[LoadedModel, Canvas, list[tuple[int, int]], int, Mapping[str, Any]], Iterator[Step]]
 
 
 def decoder(name: str) -> Decoder:
     """A policy in the denoising loop, or left to right with a KV cache; unknown names are a ValueError."""
     if name == AUTOREGRESSIVE:
-        known = {"temperature": signature(autoregressive).parameters["temperature"]}
-        return Decoder(known, partial(_autoregress, known))
-    return Decoder(parameters(name), partial(_denoise, name))
+        return Decoder(described(autoregressive), False, _autoregress)
+    return Decoder(parameters(name), make_policy(name).revises, partial(_denoise, name))
 
 
 def _denoise(
@@ -124,10 +124,8 @@ def _denoise(
 
 
 def _autoregress(
-    known: Mapping[str, Parameter], model: LoadedModel, canvas: Canvas, windows: list[tuple[int, int]], seed: int,
-    params: Mapping[str, Any],
-) -> Iterator[Step]:  # fmt: skip
-    refuse_unknown(AUTOREGRESSIVE, params, known)
+    model: LoadedModel, canvas: Canvas, windows: list[tuple[int, int]], seed: int, params: Mapping[str, Any]
+) -> Iterator[Step]:
     if model.ar_logits is None:
         raise ValueError(f"the model {model.name} does not write left to right: choose a policy of diffusion")
     banned = sorted(set(model.tokenizer.all_special_ids) - set(model.stop_ids))
@@ -152,8 +150,12 @@ class Plan:
     @property
     def forwards(self) -> int:
         """About how many forward passes this takes, rather too many."""
-        told = {name: n for name, n in self.settings.items() if name.endswith("steps") and isinstance(n, int)}
-        return told.get("steps") or max(self.length, *told.values(), 0)
+        known = decoder(self.settings["name"]).parameters
+        told = [n for name, n in self.settings.items() if n and name in known and known[name].unit == "steps"]
+        steps = answering(known, "steps")
+        if steps and steps.unit == "steps" and self.settings[steps.name]:
+            return self.settings[steps.name]
+        return max([self.length, *told])
 
 
 def whole(name: str, value: Any, lo: int, hi: float) -> int:
@@ -167,7 +169,7 @@ def whole(name: str, value: Any, lo: int, hi: float) -> int:
 
 def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Plan:
     """Check a request against a model and limits; every rule that it breaks is a ValueError of one sentence."""
-    known, begin = decoder(request.policy)
+    way = decoder(request.policy)
     seed = whole("seed", request.seed, 0, 2**63 - 1)
     canvas = _canvas(model, request)
     free = np.flatnonzero(~canvas.fixed)
@@ -178,18 +180,7 @@ def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Pla
         )
     lo, hi = int(free[0]), int(free[-1]) + 1
     length = whole("length", hi - lo, 1, limits.length)
-    # as the model's authors decode, unless it is said otherwise
-    params = (dict(model.settings) if request.policy == model.policy else {}) | dict(request.params)
-    if params.get("steps") is not None:
-        params["steps"] = whole("steps", params["steps"], 1, min(length, limits.steps))
-    elif "steps" in known and known["steps"].default:
-        params["steps"] = min(length, limits.steps, known["steps"].default)
-    for name, value in params.items():
-        if name.endswith("steps") and isinstance(value, Real) and value > limits.steps:
-            raise ValueError(f"{name} must be at most {limits.steps}, got {value}")
-        default = known[name].default if name in known else None
-        if isinstance(default, float) and (not isinstance(value, Real) or not isfinite(value)):
-            raise ValueError(f"{name} must be a number, got {'nothing' if value is None else value}")
+    params = _settings(model, request, limits, length)
     block_length = None if request.block_length is None else whole("block length", request.block_length, 1, length)
     windows = model.windows(lo, hi, block_length) if request.windows is None else list(request.windows)
     if request.cache and request.policy == AUTOREGRESSIVE:
@@ -198,10 +189,31 @@ def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Pla
     return Plan(
         canvas=canvas,
         windows=windows,
-        steps=begin(denoised, canvas, windows, seed, params),
-        settings={"name": request.policy} | {name: _plain(params.get(name, p.default)) for name, p in known.items()},
+        steps=way.begin(denoised, canvas, windows, seed, params),
+        settings={"name": request.policy}
+        | {name: _plain(params.get(name, one.default)) for name, one in way.parameters.items()},
         seed=seed,
     )
+
+
+def _settings(model: LoadedModel, request: Request, limits: Limits, length: int) -> dict[str, Any]:
+    """The parameters of a request as the policy takes them: as the model's authors decode, unless it says otherwise."""
+    way = decoder(request.policy)
+    if not isinstance(request.params, Mapping):
+        raise ValueError(f"the parameters of a policy must be a table of values by name, got {shown(request.params)}")
+    known = {
+        name: replace(one, most=limits.steps) if one.unit == "steps" else one for name, one in way.parameters.items()
+    }
+    if steps := answering(known, "steps"):
+        # what only writes masks has nothing to do after one step a position
+        most = limits.steps if way.revises else min(length, limits.steps)
+        known[steps.name] = replace(steps, most=most)
+    theirs = model.settings if request.policy == model.policy else {}
+    names = partial(named, request.policy, known)
+    params = read(request.policy, known, names(theirs) | names(request.params))
+    if steps and steps.default and steps.name not in params:
+        params[steps.name] = min(length, limits.steps, steps.default)
+    return params
 
 
 def _canvas(model: LoadedModel, request: Request) -> Canvas:

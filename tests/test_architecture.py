@@ -23,7 +23,7 @@ TABLE = {
     "denoiser": (set(), {"torch"}),
     "policies": ({"policies", "beliefs", "denoiser"}, {"torch"}),
     "sampler": ({"step", "canvas", "beliefs", "denoiser", "policies"}, {"numpy", "torch"}),
-    "autoregressive": ({"step", "canvas", "beliefs"}, {"numpy", "torch", "transformers"}),
+    "autoregressive": ({"step", "canvas", "beliefs", "policies"}, {"numpy", "torch", "transformers"}),
     "trace": ({"conversation", "step"}, {"numpy"}),
     "figures": ({"comparison", "step", "trace", "words"}, {"numpy", "plotly"}),
     "comparison": ({"trace"}, {"numpy"}),

@@ -172,8 +172,8 @@ def test_a_full_line_takes_nobody_in_and_says_so(bundled):
         (Limits(steps=4), {"params": {"steps": 5}}, "steps must be between 1 and 4, got 5"),
         (
             Limits(steps=4),
-            {"policy": "gidd_self_correction", "params": {"num_steps": 5}},
-            "num_steps must be at most 4",
+            {"policy": "p2", "params": {"num_steps": 5}},
+            "num_steps must be between 1 and 4, got 5",
         ),
     ],
 )
@@ -226,7 +226,7 @@ def test_stopping_while_waiting_ends_at_once_without_a_step(engine):
         ({"params": {"steps": 0}}, "steps must be between 1 and 96, got 0"),
         ({"params": {"steps": 97}}, "steps must be between 1 and 96, got 97"),
         ({"params": {"temperature": -1}}, "temperature must be 0 or more, got -1"),
-        ({"params": {"temperature": None}}, "temperature must be a number, got nothing"),
+        ({"params": {"temperature": None}}, "temperature must be a number of 0 or more, got nothing"),
         ({"block_length": 7}, "block length must divide the length 96"),
         ({"block_length": 8, "params": {"steps": 2}}, "steps must be at least the number of blocks"),
         ({"prompt": "dog " * 300}, "must fit the model's 256 positions: the prompt takes"),

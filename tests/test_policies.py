@@ -41,7 +41,7 @@ def test_an_unknown_parameter_is_told_which_there_are():
     [
         ("llada", {"steps": 0}, "steps must be 1 or more, got 0"),
         ("llada", {"temperature": -0.1}, "temperature must be 0 or more"),
-        ("llada", {"temperature": float("nan")}, "temperature must be 0 or more"),
+        ("llada", {"temperature": float("nan")}, "temperature must be a number of 0 or more, got nan"),
         ("llada", {"remasking": "best"}, "remasking must be one of"),
         ("llada", {"draws": "all"}, "draws must be"),
         ("threshold", {"threshold": 1.5}, "threshold must be between 0 and 1"),

@@ -4,26 +4,10 @@ Every published sampler draws its numbers in its own shape and precision, for mo
 functions repeat such a stream and give the part of it that belongs to the rows at hand.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from dlm_core.beliefs import nucleus_edge
-
-Draws = Literal["positions", "canvas"]
-
-
-def check_draws(draws: str) -> None:
-    """Refuse anything but the two ways to spend random numbers."""
-    if draws not in ("positions", "canvas"):
-        raise ValueError(f'draws must be "positions" or "canvas", got {draws!r}')
-
-
-def check_temperature(temperature: float) -> None:
-    """Refuse temperatures below 0, and NaN."""
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be 0 or more, got {temperature}")
 
 
 def gumbel_race(logits: Tensor, rows: Tensor, total: int, temperature: float, generator: torch.Generator) -> Tensor:

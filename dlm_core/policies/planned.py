@@ -4,26 +4,44 @@ Each piece is a small immutable value, so a published algorithm is one line that
 table in `dlm_core.policies`).  Scores are higher where a row should be written sooner.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import inf
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from dlm_core.beliefs import believe, divergence, draw, inverse, uniforms
-from dlm_core.policies.draws import (
+from dlm_core.policies.draws import categorical, gumbel_race, keep_top_k, keep_top_p
+from dlm_core.policies.parameter import Checked
+from dlm_core.policies.policy import Update, View, Writes, even_split
+from dlm_core.policies.settings import (
+    AnswerStart,
+    AtLeast,
+    BlockSize,
+    Credit,
+    CreditPower,
     Draws,
-    categorical,
-    check_draws,
-    check_temperature,
-    gumbel_race,
-    keep_top_k,
-    keep_top_p,
+    ExitGaps,
+    Finer,
+    Frequencies,
+    LargestChange,
+    LastTime,
+    LeftPull,
+    Nats,
+    OrderTemperature,
+    Probability,
+    RankFactor,
+    RareProbability,
+    RareShare,
+    RarityCap,
+    SettledFor,
+    Steps,
+    Temperature,
+    TopK,
+    TopP,
 )
-from dlm_core.policies.policy import Update, View, Writes, check_steps, check_whole, check_within, even_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,18 +85,14 @@ class Select(Protocol):
 
 
 @dataclass(frozen=True)
-class Gumbel:
+class Gumbel(Checked):
     """The likeliest token at temperature 0, else a sample from softmax(logits / temperature) (LLaDA).
 
     `draws="positions"` spends one number a row; `"canvas"` repeats the published samplers' stream.
     """
 
-    temperature: float = 0.0
+    temperature: Temperature = 0.0
     draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        check_temperature(self.temperature)
-        check_draws(self.draws)
 
     def __call__(self, view: View) -> Proposal:
         if self.temperature == 0:
@@ -90,26 +104,19 @@ class Gumbel:
 
 
 @dataclass(frozen=True)
-class Filtered:
+class Filtered(Checked):
     """A sample from the tempered, filtered distribution, which the scores read too (Dream, LLaDA2, SDAR).
 
     `first` says which filter comes first.  `stream` says what the published sampler draws for: the rows asked about
     (Dream) or every position of the window, masked or not (LLaDA2, SDAR).
     """
 
-    temperature: float = 0.0
-    top_p: float | None = None
-    top_k: int | None = None
+    temperature: Temperature = 0.0
+    top_p: TopP = None
+    top_k: TopK = None
     first: Literal["top_p", "top_k"] = "top_k"
     stream: Literal["rows", "window"] = "window"
     draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        check_temperature(self.temperature)
-        check_draws(self.draws)
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
-        check_whole(0, top_k=self.top_k)
 
     def distribution(self, view: View) -> Tensor:
         """Logits `(n, vocab)` after temperature and filters; the clean ones where nothing changes them."""
@@ -133,20 +140,16 @@ class Filtered:
 
 
 @dataclass(frozen=True)
-class Boosted:
+class Boosted(Checked):
     """Guesses that stay the same gain credit: dInfer's memory M over positions and tokens, fresh for each block.
 
     Each step M decays by `decay_beta` and every mask's likeliest token gains p^`boost_gamma`; the boosted logits are
     l + `credit_alpha` log(M + 1).
     """
 
-    credit_alpha: float = 0.7
-    boost_gamma: float = 0.2
-    decay_beta: float = 0.8
-
-    def __post_init__(self) -> None:
-        check_within(0, 1, decay_beta=self.decay_beta)
-        check_within(0, inf, credit_alpha=self.credit_alpha, boost_gamma=self.boost_gamma)
+    credit_alpha: Credit = 0.7
+    boost_gamma: CreditPower = 0.2
+    decay_beta: RareShare = 0.8
 
     def __call__(self, view: View) -> Proposal:
         if view.step == 0:
@@ -208,7 +211,7 @@ class NegativeEntropy:
 
 
 @dataclass(frozen=True)
-class Random:
+class Random(Checked):
     """Any order is as good as any other; float32 numbers, as LLaDA draws them."""
 
     draws: Draws = "positions"
@@ -228,15 +231,15 @@ class Leftmost:
 
 
 @dataclass(frozen=True)
-class Informative:
+class Informative(Checked):
     """min(-p log f, alpha) e^(-lambd i): rare words first, and what stands left (PC-Sampler, arXiv 2508.13021).
 
     f is a token's frequency in a corpus (None: all tokens alike) and i counts from the window's start.
     """
 
-    lambd: float = 1.0
-    alpha: float = 1.0
-    frequencies: Sequence[float] | None = None
+    lambd: LeftPull = 1.0
+    alpha: RarityCap = 1.0
+    frequencies: Frequencies = None
 
     def __call__(self, view: View, proposal: Proposal) -> Tensor:
         p, vocab = view.beliefs.probability(proposal.tokens), view.logits.shape[1]
@@ -249,17 +252,14 @@ class Informative:
 
 
 @dataclass(frozen=True)
-class Quota:
+class Quota(Checked):
     """A fixed number each step: the window's masks split evenly over its share of `steps`, larger shares first (LLaDA).
 
     `exhaust` spends every step even after the last mask has gone, as the reference does.
     """
 
-    steps: int
+    steps: Steps
     exhaust: bool = False
-
-    def __post_init__(self) -> None:
-        check_steps(self.steps)
 
     def begin(self, view: View) -> None:
         view.state["quota"] = even_split(view.masks_in_window(), view.share_of(self.steps))
@@ -282,11 +282,6 @@ class AlphaQuota(Quota):
 
     alpha: Literal["linear", "cosine"] = "linear"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.alpha not in ("linear", "cosine"):
-            raise ValueError(f"alpha must be linear or cosine, got {self.alpha!r}")
-
     def begin(self, view: View) -> None:
         n, left, quota = view.share_of(self.steps), view.masks_in_window(), []
         for i in range(n):
@@ -299,23 +294,16 @@ class AlphaQuota(Quota):
 
 
 @dataclass(frozen=True)
-class TimeQuota:
+class TimeQuota(Checked):
     """k = floor(masks (1 - s/t)) over times from 1 to `eps`, and all that is left in the last step (Dream).
 
     `alg_temp` draws the k rows from softmax(scores / alg_temp) instead of taking the best.
     """
 
-    steps: int
-    eps: float = 1e-3
-    alg_temp: float | None = None
+    steps: Steps
+    eps: LastTime = 1e-3
+    alg_temp: OrderTemperature = None
     exhaust: bool = False
-
-    def __post_init__(self) -> None:
-        check_steps(self.steps)
-        if not 0 < self.eps < 1:
-            raise ValueError(f"eps must lie between 0 and 1, got {self.eps}")
-        if self.alg_temp is not None and not self.alg_temp >= 0:
-            raise ValueError(f"alg_temp must be 0 or more, got {self.alg_temp}")
 
     def begin(self, view: View) -> None:
         view.state["times"] = torch.linspace(1, self.eps, view.share_of(self.steps) + 1)
@@ -350,16 +338,13 @@ class Chance(TimeQuota):
 
 
 @dataclass(frozen=True)
-class _UntilEmpty:
+class _UntilEmpty(Checked):
     """A rule that decides by itself how many rows pass, always at least one, until the window has no mask left.
 
     With `steps` the window also ends within its share of them: a step writes at least what is left over the steps left.
     """
 
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        check_steps(self.steps)
+    steps: Steps | None = None
 
     def begin(self, view: View) -> None:
         view.state["share"] = None if self.steps is None else view.share_of(self.steps)
@@ -384,12 +369,7 @@ class _UntilEmpty:
 class Threshold(_UntilEmpty):
     """Every row at or above the threshold, and always the best one (Fast-dLLM, arXiv 2505.22618)."""
 
-    threshold: float = 0.9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
+    threshold: Probability = 0.9
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         return self.first(view, order, int((scores[order] >= self.threshold).sum()), threshold=self.threshold)
@@ -402,7 +382,7 @@ class Factor(_UntilEmpty):
     `last_passes` takes all rows when only the very last one fails, as the released loop does.
     """
 
-    factor: float = 1.0
+    factor: RankFactor = 1.0
     last_passes: bool = False
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
@@ -421,12 +401,7 @@ class EntropyBound(_UntilEmpty):
     The left side bounds the mutual information lost by writing the k rows at once (EB-Sampler, arXiv 2505.24857).
     """
 
-    gamma: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.gamma >= 0:
-            raise ValueError(f"gamma must be 0 or more, got {self.gamma}")
+    gamma: Nats = 0.1
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         entropy = -scores[order]
@@ -441,13 +416,9 @@ class ThresholdOrQuota(_UntilEmpty):
     The quota splits the window's length, not its masks, over `per_block` steps; a given `quota` stays the same.
     """
 
-    threshold: float = 0.95
-    per_block: int = 32
-    quota: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_whole(1, num_to_transfer=self.quota)
+    threshold: Probability = 0.95
+    per_block: Steps = 32
+    quota: AtLeast | None = None
 
     def begin(self, view: View) -> None:
         super().begin(view)
@@ -472,13 +443,9 @@ class StableOrQuota(Quota):
     step by step back, where KL over a large vocabulary at every row would cost many times the rest of a step.
     """
 
-    conf_threshold: float = 0.9
-    kl_threshold: float = 0.01
-    kl_history_length: int = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_whole(1, kl_history_length=self.kl_history_length)
+    conf_threshold: Probability = 0.9
+    kl_threshold: LargestChange = 0.01
+    kl_history_length: SettledFor = 2
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         seen = view.state.setdefault("seen", [])
@@ -502,12 +469,8 @@ class RunwiseBest(_UntilEmpty):
     the threshold, and always the best one (dInfer's hierarchy).
     """
 
-    threshold: float = 0.9
-    low_threshold: float = 0.4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_within(0, 1, threshold=self.threshold, low_threshold=self.low_threshold)
+    threshold: Probability = 0.9
+    low_threshold: RareProbability = 0.4
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         rows = order.sort().values
@@ -522,7 +485,7 @@ class RunwiseBest(_UntilEmpty):
 
 
 @dataclass(frozen=True)
-class Dilated:
+class Dilated(Checked):
     """Combs that grow finer: every (n / base)-th position of a window of n, then every (n / base^2)-th, to the last.
 
     Rows below `confidence_threshold` are left for one more forward that fills what is left; the finest comb takes all,
@@ -530,14 +493,8 @@ class Dilated:
     2506.19037).  The release spends a forward on a comb that has no mask and leaves low rows masked; this does neither.
     """
 
-    base: int = 2
-    confidence_threshold: float = 0.3
-
-    def __post_init__(self) -> None:
-        if self.base < 2:
-            raise ValueError(f"base must be 2 or more, got {self.base}")
-        if not 0 <= self.confidence_threshold <= 1:
-            raise ValueError(f"confidence_threshold must be between 0 and 1, got {self.confidence_threshold}")
+    base: Finer = 2
+    confidence_threshold: Probability = 0.3
 
     def begin(self, view: View) -> None:
         lo, hi = view.window
@@ -570,17 +527,10 @@ class Pipeline(_UntilEmpty):
     `decoded_token_threshold`) and has masks would get none, its own lowest is written too.
     """
 
-    threshold: float = 0.5
-    block_size: int = 32
-    block_add_threshold: float = 0.5
-    decoded_token_threshold: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_whole(1, block_size=self.block_size)
-        check_within(
-            0, 1, block_add_threshold=self.block_add_threshold, decoded_token_threshold=self.decoded_token_threshold
-        )
+    threshold: Nats = 0.5
+    block_size: BlockSize = 32
+    block_add_threshold: RareShare = 0.5
+    decoded_token_threshold: RareShare = 0.5
 
     def begin(self, view: View) -> None:
         super().begin(view)
@@ -675,9 +625,9 @@ class Prophet(Writes):
     """
 
     inner: Planned
-    steps: int
-    answer_start_pos: int = 0
-    early_exit_thresholds: Mapping[str, float] = field(default_factory=lambda: {"early": 7.5, "mid": 5.0, "late": 2.5})
+    steps: Steps
+    answer_start_pos: AnswerStart = 0
+    early_exit_thresholds: ExitGaps = field(default_factory=lambda: {"early": 7.5, "mid": 5.0, "late": 2.5})
 
     def asks(self, view: View) -> Tensor:
         answer = torch.zeros_like(view.masked)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dlm_core.beliefs import Beliefs
 from dlm_core.denoiser import Denoiser, SelfConditioned
+from dlm_core.policies.parameter import Checked
 
 
 @dataclass
@@ -113,7 +114,7 @@ class Policy(Protocol):
     def __call__(self, view: View) -> Update: ...
 
 
-class Writes:
+class Writes(Checked):
     """Policies that write masks and nothing else ask about masks alone."""
 
     revises: ClassVar[bool] = False
@@ -123,7 +124,7 @@ class Writes:
         return view.masked
 
 
-class Revises:
+class Revises(Checked):
     """Policies that take back or rewrite tokens ask about everything that is not fixed."""
 
     revises: ClassVar[bool] = True
@@ -131,26 +132,6 @@ class Revises:
 
     def asks(self, view: View) -> Tensor:
         return view.free
-
-
-def check_steps(steps: int | None) -> None:
-    """Refuse numbers of steps below 1; None stands for no limit."""
-    if steps is not None and steps < 1:
-        raise ValueError(f"steps must be 1 or more, got {steps}")
-
-
-def check_whole(least: int, **values: int | None) -> None:
-    """Refuse what is no whole number from `least` on; None stands for a number that is not set."""
-    for name, value in values.items():
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-            raise ValueError(f"{name} must be a whole number of {least} or more, got {value}")
-
-
-def check_within(least: float, most: float, **values: float) -> None:
-    """Refuse numbers outside of a range, both ends included, and NaN."""
-    for name, value in values.items():
-        if not least <= value <= most:
-            raise ValueError(f"{name} must be between {least} and {most}, got {value}")
 
 
 def even_split(total: int, parts: int) -> list[int]:

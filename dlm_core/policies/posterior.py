@@ -12,8 +12,26 @@ import torch
 from torch import Tensor
 
 from dlm_core.beliefs import believe, draw, inverse, nucleus_edge, uniforms
-from dlm_core.policies.draws import Draws, check_draws, check_temperature, nucleus
-from dlm_core.policies.policy import Revises, Update, View, Writes, check_steps
+from dlm_core.policies.draws import nucleus
+from dlm_core.policies.policy import Revises, Update, View, Writes
+from dlm_core.policies.settings import (
+    ClockMargin,
+    Draws,
+    ForPrograms,
+    LeastProbability,
+    LoopTime,
+    Mixture,
+    Nucleus,
+    Patience,
+    RareShare,
+    Steps,
+    StepsByAnotherName,
+    TakenBack,
+    Temperature,
+    TemperatureAbove0,
+    TokensAStep,
+    UniformShare,
+)
 
 FINAL_TIME = 1e-5
 
@@ -46,15 +64,10 @@ class MDLM(Writes):
     race over the whole canvas, and `exhaust` spends forwards after the last mask has gone, as the release does.
     """
 
-    steps: int = 128
-    temperature: float = 1.0
+    steps: Steps = 128
+    temperature: Temperature = 1.0
     draws: Draws = "positions"
-    exhaust: bool = False
-
-    def __post_init__(self) -> None:
-        check_steps(self.steps)
-        check_temperature(self.temperature)
-        check_draws(self.draws)
+    exhaust: ForPrograms = False
 
     def begin(self, view: View) -> None:
         view.state.update(time=0, times=view.share_of(self.steps))
@@ -103,26 +116,15 @@ class ReMDM(Revises):
     between the times `t_on` and `t_off` with sigma = eta, and is plain MDLM around it; "mdlm" is sigma = 0.
     """
 
-    steps: int = 128
+    steps: Steps = 128
     sampler: Literal["remdm-cap", "remdm-rescale", "remdm-conf", "remdm-loop", "mdlm"] = "remdm-cap"
-    eta: float = 0.02
-    t_on: float = 0.55
-    t_off: float = 0.05
-    alpha_on: float = 0.9
-    nucleus_p: float = 1.0
+    eta: TakenBack = 0.02
+    t_on: LoopTime = 0.55
+    t_off: LoopTime = 0.05
+    alpha_on: RareShare = 0.9
+    nucleus_p: Nucleus = 1.0
     draws: Draws = "positions"
-    exhaust: bool = False
-
-    def __post_init__(self) -> None:
-        check_steps(self.steps)
-        check_draws(self.draws)
-        if self.sampler not in ("remdm-cap", "remdm-rescale", "remdm-conf", "remdm-loop", "mdlm"):
-            raise ValueError(f"sampler must be remdm-cap, -rescale, -conf or -loop, or mdlm, got {self.sampler!r}")
-        for name in ("eta", "t_on", "t_off", "alpha_on"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
-        if not 0 < self.nucleus_p <= 1:
-            raise ValueError(f"nucleus_p must be above 0 and at most 1, got {self.nucleus_p}")
+    exhaust: ForPrograms = False
 
     def begin(self, view: View) -> None:
         view.state.update(time=0, times=view.share_of(self.steps))
@@ -212,13 +214,8 @@ class ReMDM(Revises):
 class FirstHitting(Writes):
     """One uniformly chosen mask of the block takes a token in every forward (BD3-LM's sampler, arXiv 2503.09573)."""
 
-    nucleus_p: float = 1.0
+    nucleus_p: Nucleus = 1.0
     draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        check_draws(self.draws)
-        if not 0 < self.nucleus_p <= 1:
-            raise ValueError(f"nucleus_p must be above 0 and at most 1, got {self.nucleus_p}")
 
     def begin(self, view: View) -> None:
         view.state["bound"] = view.masks_in_window()
@@ -285,16 +282,13 @@ class DUO(_EverywhereOnce):
     kappa q + (1 - kappa) (a_s q_0 + (1 - a_s) / V).
     """
 
-    steps: int = 128
+    steps: Steps = 128
     noise_removal: Literal["ancestral", "greedy"] = "ancestral"
-    kappas: tuple[float, ...] | None = None
+    kappas: Mixture = None
     draws: Draws = "positions"
 
     def __post_init__(self) -> None:
-        check_steps(self.steps)
-        check_draws(self.draws)
-        if self.noise_removal not in ("ancestral", "greedy"):
-            raise ValueError(f"noise_removal must be ancestral or greedy, got {self.noise_removal!r}")
+        super().__post_init__()
         if self.kappas is not None and len(self.kappas) != self.steps:
             raise ValueError(f"kappas needs one value a step ({self.steps}), got {len(self.kappas)}")
 
@@ -335,17 +329,11 @@ class GIDD(_EverywhereOnce):
     dropped.
     """
 
-    num_denoising_steps: int = 128
-    p_uniform: float = 0.1
-    min_p: float = 0.0
-    t_eps: float = 1e-4
+    num_denoising_steps: StepsByAnotherName = 128
+    p_uniform: UniformShare = 0.1
+    min_p: LeastProbability = 0.0
+    t_eps: ClockMargin = 1e-4
     draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        check_steps(self.num_denoising_steps)
-        check_draws(self.draws)
-        if not 0 <= self.p_uniform < 1:
-            raise ValueError(f"p_uniform must be from 0 to below 1, got {self.p_uniform}")
 
     @property
     def steps(self) -> int:
@@ -397,18 +385,10 @@ class GIDDSelfCorrection(Revises):
 
     for_masks: ClassVar[bool] = False
 
-    steps: int = 128
-    temperature: float = 0.1
-    tokens_per_step: int = 1
-    patience: int = 32
-
-    def __post_init__(self) -> None:
-        check_steps(self.steps)
-        if not self.temperature > 0:
-            raise ValueError(f"temperature must be above 0, or no other token is ever drawn, got {self.temperature}")
-        for name in ("tokens_per_step", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
+    steps: Steps = 128
+    temperature: TemperatureAbove0 = 0.1  # at 0 nothing but the likeliest token would ever be drawn
+    tokens_per_step: TokensAStep = 1
+    patience: Patience = 32
 
     def begin(self, view: View) -> None:
         view.state.update(steps=view.share_of(self.steps), best=-1.0, best_step=0, settled=False)
@@ -441,23 +421,11 @@ class SEDD(_EverywhereOnce):
     forward denoises once more, without the mask.
     """
 
-    steps: int = 128
+    steps: Steps = 128
     graph: Literal["absorb", "uniform"] = "absorb"
     predictor: Literal["euler", "analytic"] = "analytic"
     noise: Literal["loglinear", "geometric"] = "loglinear"
     draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        check_steps(self.steps)
-        check_draws(self.draws)
-        options = {
-            "graph": ("absorb", "uniform"),
-            "predictor": ("euler", "analytic"),
-            "noise": ("loglinear", "geometric"),
-        }
-        for name, known in options.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be {' or '.join(known)}, got {getattr(self, name)!r}")
 
     def _sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Total noise at t, and its rate."""

@@ -9,8 +9,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dlm_core.policies.draws import Draws, check_draws, check_temperature
-from dlm_core.policies.policy import Revises, Update, View, check_steps, check_whole
+from dlm_core.policies.policy import Revises, Update, View
+from dlm_core.policies.settings import (
+    Draws,
+    EndTemperature,
+    MeanEntropy,
+    Nats,
+    Probability,
+    StableFor,
+    StepsByAnotherName,
+    Temperature,
+)
 
 
 class _Renoises(Revises):
@@ -23,10 +32,6 @@ class _Renoises(Revises):
 
     num_inference_steps: int
     draws: Draws
-
-    def __post_init__(self) -> None:
-        check_steps(self.num_inference_steps)
-        check_draws(self.draws)
 
     def begin(self, view: View) -> None:
         view.state["steps"] = self.num_inference_steps
@@ -53,19 +58,18 @@ class EntropyRenoise(_Renoises):
     many steps and the mean entropy is below `confidence_threshold`; the result is that text, not the last canvas.
     """
 
-    num_inference_steps: int = 48
-    entropy_bound: float = 0.1
-    t_min: float = 0.4
-    t_max: float = 0.8
-    stability_threshold: int | None = 1
-    confidence_threshold: float = 0.005
+    num_inference_steps: StepsByAnotherName = 48
+    entropy_bound: Nats = 0.1
+    t_min: EndTemperature = 0.4
+    t_max: EndTemperature = 0.8
+    stability_threshold: StableFor | None = 1
+    confidence_threshold: MeanEntropy = 0.005
     draws: Draws = "positions"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.t_min <= self.t_max:
-            raise ValueError(f"temperatures must satisfy 0 < t_min <= t_max, got {self.t_min} and {self.t_max}")
-        check_whole(0, stability_threshold=self.stability_threshold)
+        if self.t_min > self.t_max:
+            raise ValueError(f"t_min must be at most t_max, got {self.t_min} and {self.t_max}")
 
     def begin(self, view: View) -> None:
         super().begin(view)
@@ -105,14 +109,10 @@ class StickyRenoise(_Renoises):
     By step i of N at least ceil((i + 1) L / N) positions are committed.
     """
 
-    num_inference_steps: int = 32
-    threshold: float = 0.95
-    temperature: float = 0.0
+    num_inference_steps: StepsByAnotherName = 32
+    threshold: Probability = 0.95
+    temperature: Temperature = 0.0
     draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_temperature(self.temperature)
 
     def begin(self, view: View) -> None:
         super().begin(view)
@@ -147,13 +147,9 @@ class DiscreteDDIM(_Renoises):
     a_s (1 - v) / V + v a_s [x = y],  v (1 - a_s) / V  and  (1 - v) (1 - a_s) / V.
     """
 
-    num_inference_steps: int = 32
-    temperature: float = 1.0
+    num_inference_steps: StepsByAnotherName = 32
+    temperature: Temperature = 1.0
     draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_temperature(self.temperature)
 
     def __call__(self, view: View) -> Update:
         vocab, steps, inside = view.logits.shape[1], view.state["steps"], view.in_window()

@@ -6,9 +6,21 @@ import torch
 from torch import Tensor
 
 from dlm_core.beliefs import believe, draw
-from dlm_core.policies.draws import Draws, check_draws, check_temperature, gumbel_race
+from dlm_core.policies.draws import gumbel_race
 from dlm_core.policies.planned import Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota
-from dlm_core.policies.policy import Revises, Update, View, check_steps, check_whole
+from dlm_core.policies.policy import Revises, Update, View
+from dlm_core.policies.settings import (
+    Draws,
+    Eagerness,
+    ForPrograms,
+    Probability,
+    RoundsOfEdits,
+    Steps,
+    StepsABlock,
+    StepsByAnotherName,
+    Temperature,
+    TemperatureByAnotherName,
+)
 
 
 @dataclass(frozen=True)
@@ -21,12 +33,9 @@ class DraftAndEdit(Revises):
 
     propose: Filtered
     select: ThresholdOrQuota
-    editing_threshold: float | None = 0.9
-    max_post_steps: int = 16
-    all_steps: int | None = None  # make exactly so many steps, as diffusers' scheduler does
-
-    def __post_init__(self) -> None:
-        check_whole(0, max_post_steps=self.max_post_steps)
+    editing_threshold: Probability | None = 0.9
+    max_post_steps: RoundsOfEdits = 16
+    all_steps: Steps | None = None  # make exactly so many steps, as diffusers' scheduler does
 
     def begin(self, view: View) -> None:
         self.select.begin(view)
@@ -64,17 +73,10 @@ class PathPlanning(Revises):
     taken back more readily, at 0 never.
     """
 
-    num_steps: int = 128
-    tau: float = 1.0
-    eta: float = 1.0
+    num_steps: StepsByAnotherName = 128
+    tau: TemperatureByAnotherName = 1.0
+    eta: Eagerness = 1.0
     draws: Draws = "positions"
-
-    def __post_init__(self) -> None:
-        check_steps(self.num_steps)
-        check_temperature(self.tau)
-        check_draws(self.draws)
-        if not self.eta >= 0:
-            raise ValueError(f"eta must be 0 or more, got {self.eta}")
 
     def begin(self, view: View) -> None:
         view.state["steps"] = view.share_of(self.num_steps)
@@ -113,10 +115,7 @@ class KeepBest(Revises):
     put what does not divide on the last steps.
     """
 
-    steps: int = 32
-
-    def __post_init__(self) -> None:
-        check_steps(self.steps)
+    steps: StepsABlock = 32
 
     def begin(self, view: View) -> None:
         lo, hi = view.window
@@ -147,15 +146,11 @@ class WideThenBack(Revises):
     `threshold_back` become masks; never as many as were written the step before.
     """
 
-    threshold: float = 0.6
-    threshold_back: float = 0.9
-    temperature: float = 0.0
+    threshold: Probability = 0.6
+    threshold_back: Probability = 0.9
+    temperature: Temperature = 0.0
     draws: Draws = "positions"
-    left_open: bool = False
-
-    def __post_init__(self) -> None:
-        check_temperature(self.temperature)
-        check_draws(self.draws)
+    left_open: ForPrograms = False
 
     def begin(self, view: View) -> None:
         view.state.update(last=30, bound=4 * view.masks_in_window())

@@ -10,20 +10,19 @@ import torch
 from torch import Tensor
 
 from dlm_core.beliefs import believe
+from dlm_core.policies.parameter import Checked
 from dlm_core.policies.planned import Planned
-from dlm_core.policies.policy import Update, View, Writes, check_steps
+from dlm_core.policies.policy import Update, View, Writes
+from dlm_core.policies.settings import Steps
 
 _NEVER = -1e9  # the logit of an expansion that is not allowed, as DreamOn sets it
 
 
 @dataclass(frozen=True)
-class BestOne:
+class BestOne(Checked):
     """The best row of every step, until the window has no mask or `steps` are spent; None is no limit."""
 
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        check_steps(self.steps)
+    steps: Steps | None = None
 
     def begin(self, view: View) -> None:
         pass

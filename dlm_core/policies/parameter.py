@@ -1,0 +1,272 @@
+"""What a way of decoding can be set to: one description a parameter, on the signature or the field itself.
+
+    Temperature = Annotated[float, Parameter(least=0, unit="temperature")]
+
+    def llada(steps: Steps = 128, temperature: Temperature = 0.0, exhaust: bool = False) -> Planned: ...
+
+The type says the kind and `Parameter` says the rest; `described()` puts both together with the name and the default.
+What checks a value, what offers it (command line, page, link, API) and what documents it all read the result, so that
+none of them can say anything else than another.  Knows nothing of policies, and no language.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from inspect import signature
+from math import isfinite
+from numbers import Real
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+Kind = Literal["whole", "number", "flag", "choice", "numbers", "table"]
+Unit = Literal["steps", "steps a block", "tokens", "token id", "probability", "nats", "temperature", "share", "time"]
+
+MOST = 1_000_000  # of whole numbers that have no bound of their own: more than any canvas or run has
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One setting: its name, what it may be, its default, and how a page offers it.
+
+    What stands in an annotation leaves out what the signature says already (`name`, `kind`, `default`, `optional`,
+    `choices`).  Names that mean the same for every policy are `aliases` where a paper has another one.
+    """
+
+    least: float | None = None  # the range of a number, or of each number of several
+    most: float | None = None
+    above: bool = False  # `least` itself is too small
+    below: bool = False  # `most` itself is too large
+    unit: Unit | None = None
+    aliases: tuple[str, ...] = ()
+    arrow: float | None = None  # what a press of an arrow adds; None is 1 for whole numbers
+    reach: tuple[float | None, float | None] | None = None  # where the arrows stop, if that is not the range
+    neutral: float | None = None  # the number that says the same as None, where there is one
+    rare: bool = False  # few set it: a page folds it away
+    offered: bool = True  # False: for programs alone
+    choices: tuple[str, ...] = ()  # of a choice; the names that a table must have
+    name: str = ""
+    kind: Kind = "number"
+    default: Any = None
+    optional: bool = False  # None stands for "not set"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its own name, and what else it answers to."""
+        return (self.name, *self.aliases)
+
+    @property
+    def span(self) -> tuple[float | None, float | None]:
+        """From where to where arrows lead."""
+        return (self.least, self.most) if self.reach is None else self.reach
+
+    @property
+    def range(self) -> str:
+        """The range in words; "" if every number will do."""
+        low = None if self.least is None else f"{self.least:g}"
+        high = None if self.most is None else f"{self.most:g}"
+        if low and high and not self.above:
+            return f"from {low} to below {high}" if self.below else f"between {low} and {high}"
+        low = low and (f"above {low}" if self.above else f"{low} or more")
+        high = high and (f"below {high}" if self.below else f"at most {high}")
+        return " and ".join(filter(None, (low, high)))
+
+    @property
+    def rule(self) -> str:
+        """What a value must be, in words."""
+        if self.kind == "flag":
+            return "true or false"
+        if self.kind == "choice":
+            return f"one of {', '.join(self.choices)}"
+        several = {"numbers": "a list of numbers", "table": f"a table of numbers for {', '.join(self.choices)}"}
+        noun = several.get(self.kind) or ("a whole number" if self.kind == "whole" else "a number")
+        return " ".join(filter(None, (noun, "of" if self.range[:1].isdigit() else "", self.range)))
+
+    def read(self, value: Any) -> Any:
+        """`value` as the policy takes it, 8.0 as 8 where it is whole; else a ValueError of one sentence."""
+        if value is None and self.optional:
+            return None
+        try:
+            read = _READERS[self.kind](self, value)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"{self.name} must be {self.rule}, got {shown(value)}") from None
+        numbers = {"numbers": tuple, "table": dict.values, "choice": lambda _: ()}.get(self.kind, lambda one: (one,))
+        for number in numbers(read):
+            if not self._inside(number):
+                raise ValueError(f"{self.name} must be {self.range}, got {shown(value)}")
+            if self.kind == "whole" and number > MOST:
+                raise ValueError(f"{self.name} must be at most {MOST}, got {shown(value)}")
+        return read
+
+    def _inside(self, number: float) -> bool:
+        low = self.least is None or (number > self.least if self.above else number >= self.least)
+        return low and (self.most is None or (number < self.most if self.below else number <= self.most))
+
+    def schema(self) -> dict[str, Any]:
+        """The parameter as a JSON Schema."""
+        kinds = {"whole": "integer", "flag": "boolean", "choice": "string", "numbers": "array", "table": "object"}
+        kind: str | list[str] = kinds.get(self.kind, "number")
+        default = dict(self.default) if isinstance(self.default, Mapping) else self.default
+        told: dict[str, Any] = {"type": [kind, "null"] if self.optional else kind, "default": default}
+        bounds = {
+            "exclusiveMinimum" if self.above else "minimum": self.least,
+            "exclusiveMaximum" if self.below else "maximum": self.most,
+        }
+        bounds = {name: bound for name, bound in bounds.items() if bound is not None}
+        if self.kind == "choice":
+            told["enum"] = [*self.choices, None] if self.optional else list(self.choices)
+        elif self.kind == "numbers":
+            told["items"] = {"type": "number", **bounds}
+        elif self.kind == "table":
+            told |= {"required": list(self.choices), "additionalProperties": {"type": "number", **bounds}}
+        else:
+            told |= bounds
+        return told | {name: told_as for name, told_as in (("unit", self.unit), ("aliases", self.aliases)) if told_as}
+
+
+def shown(value: Any) -> str:
+    """A value in a sentence: short whatever it is, and "nothing" for None."""
+    if value is None:
+        return "nothing"
+    try:
+        text = repr(value) if isinstance(value, str) or not isinstance(value, Real) else str(value)
+    except ValueError:  # Python writes out no whole number of thousands of digits
+        return "a number of very many digits"
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(number := float(value)):
+        raise TypeError
+    return number
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, Real) or value != (number := int(value)):
+        raise TypeError
+    return number
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _choice(parameter: Parameter, value: Any) -> str:
+    if not isinstance(value, str) or value not in parameter.choices:
+        raise ValueError
+    return value
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise TypeError
+    return tuple(map(_number, value))
+
+
+def _table(parameter: Parameter, value: Any) -> dict[str, float]:
+    if not isinstance(value, Mapping) or set(value) != set(parameter.choices):
+        raise TypeError
+    return {name: _number(value[name]) for name in parameter.choices}
+
+
+_READERS: Mapping[Kind, Callable[[Parameter, Any], Any]] = {
+    "whole": lambda _, value: _whole(value), "number": lambda _, value: _number(value),
+    "flag": lambda _, value: _flag(value), "choice": _choice,
+    "numbers": lambda _, value: _numbers(value), "table": _table,
+}  # fmt: skip
+_KINDS: Mapping[type, Kind] = {
+    int: "whole", float: "number", bool: "flag", Literal: "choice", tuple: "numbers", Sequence: "numbers",
+    Mapping: "table",
+}  # fmt: skip
+
+
+# --- descriptions -----------------------------------------------------------------------------------------------------
+
+
+@cache
+def described(decode: Callable[..., Any]) -> Mapping[str, Parameter]:
+    """The parameters of a function or a dataclass by name, in its order: those whose annotation describes one."""
+    hints, found = get_type_hints(decode, include_extras=True), {}
+    for name, own in signature(decode).parameters.items():
+        if (parameter := _of(hints.get(name))) is not None:
+            found[name] = replace(parameter, name=name, default=None if own.default is own.empty else own.default)
+    return MappingProxyType(found)
+
+
+def _of(hint: Any) -> Parameter | None:
+    """What an annotation says of a parameter; None if it describes none.
+
+    A plain number does not: without a range and a unit it may be anything, such as a seed.
+    """
+    kind, note = _kind(hint), _note(hint)
+    if kind is None or (note is None and kind.kind not in ("flag", "choice")):
+        return None
+    note = note or Parameter()
+    return replace(note, kind=kind.kind, optional=kind.optional, choices=kind.choices or note.choices)
+
+
+def _note(hint: Any) -> Parameter | None:
+    """The description inside an annotation, wherever it stands."""
+    found = [part for part in get_args(hint) if isinstance(part, Parameter)]
+    found += [note for part in get_args(hint) if (note := _note(part))] if get_origin(hint) is not Literal else []
+    return next(iter(found), None)
+
+
+def _kind(hint: Any) -> Parameter | None:
+    """Kind, choices and whether None will do, from the type alone."""
+    if get_origin(hint) is Annotated:
+        return _kind(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        some = [part for part in get_args(hint) if part is not NoneType]
+        inner = _kind(some[0]) if len(some) == 1 else None
+        return inner and replace(inner, optional=True)
+    kind = _KINDS.get(get_origin(hint) or hint)
+    return kind and Parameter(kind=kind, choices=get_args(hint) if kind == "choice" else ())
+
+
+class Checked:
+    """A frozen dataclass whose described fields are read by their descriptions when it is made."""
+
+    def __post_init__(self) -> None:
+        for name, parameter in described(type(self)).items():
+            object.__setattr__(self, name, parameter.read(getattr(self, name)))
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def answering(known: Mapping[str, Parameter], name: str) -> Parameter | None:
+    """The parameter that answers to `name`, its own or an alias; None if none does."""
+    return next((parameter for parameter in known.values() if name in parameter.names), None)
+
+
+def named(owner: str, known: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` under the parameters' own names; unknown names, and two for one parameter, are a ValueError."""
+    found: dict[str, tuple[str, Any]] = {}
+    for name, value in given.items():
+        if (parameter := answering(known, name)) is None:
+            names = [name for parameter in known.values() for name in parameter.names]
+            raise ValueError(
+                f"policy {owner} has no parameter {shown(name)}{nearest(name, names)}: it has {', '.join(names)}"
+            )
+        if parameter.name in found:
+            first = found[parameter.name][0]
+            raise ValueError(f"{first} and {name} are the same parameter of the policy {owner}: give one of them")
+        found[parameter.name] = name, value
+    return {name: value for name, (_, value) in found.items()}
+
+
+def read(owner: str, known: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` by the parameters' own names and as they are taken; what is wrong with it is a ValueError."""
+    return {name: known[name].read(value) for name, value in named(owner, known, given).items()}
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """The known name that is most like `name`, as a part of a sentence; "" if none is like it."""
+    close = get_close_matches(str(name), list(known), 1)
+    return f" (the nearest is {close[0]!r})" if close else ""
