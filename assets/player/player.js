@@ -365,7 +365,7 @@ function loadPlotly(url) {
   window.unmaskPlotly ??= new Promise((ready) => {
     if (!url || window.Plotly) return ready(window.Plotly);
     const script = document.createElement("script");
-    script.src = url;
+    script.src = served(url);
     script.onload = () => ready(window.Plotly);
     document.head.append(script);
   });

@@ -76,14 +76,15 @@ def build(engine: Engine, controls: Sequence[gr.components.Component], using: gr
                 with gr.Tab(title):
                     shown.append(gr.Code(language=language, show_label=False, elem_id=f"code-{language}", lines=4))
     names = (*denoise.PLAIN, *words.PARAMETERS)
+    root = gr.Textbox(visible=False)  # never shown: only the browser knows the address that the page has there
 
-    def on_look(visitor: gr.Request, model: str, prompt: str, policy: str, *values: Any) -> list[str]:
-        url = visitor.headers.get("origin") or f"http://{visitor.headers['host']}"
+    def on_look(url: str, model: str, prompt: str, policy: str, *values: Any) -> list[str]:
         settings, about = dict(zip(names, values)), engine.about(model)
         return snippets(url, denoise.request_of(prompt, policy, settings, about, model if many else None))
 
     changes = [control.change for control in controls[1:]]
     gr.on(
-        [panel.expand, controls[0].blur, *changes], on_look, [using, *controls], shown, queue=False,
+        [panel.expand, controls[0].blur, *changes], on_look, [root, using, *controls], shown, queue=False,
+        js="(_, ...settings) => [served(''), ...settings]",
         trigger_mode="always_last", show_progress="hidden", api_visibility="private",
     )  # fmt: skip

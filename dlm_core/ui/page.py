@@ -189,7 +189,7 @@ def launch_options(limits: Limits) -> dict[str, Any]:
         "css": css(),
         "head": HEAD + _script("tour.js", "mountTour") + _script("help.js", "mountHelp"),
         "i18n": words.translations(),
-        "app_kwargs": {"middleware": [Middleware(Early, script=script())]},
+        "app_kwargs": {"middleware": [Middleware(Early, script=f"{script()}\n{(ASSETS / 'server.js').read_text()}")]},
         "theme": gr.themes.Base(font=system, font_mono=["ui-monospace", "monospace"]),
         "footer_links": ["api"],
         "enable_monitoring": False,

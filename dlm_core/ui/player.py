@@ -5,12 +5,14 @@ it.  Everything else happens in the page (`assets/player/player.js`); text never
 """
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -19,11 +21,21 @@ import dlm_core.replay as replay
 # the page's own events: a run that one part of it hands to the player; the player, asked for its run, answers in the
 # event; the player shows a new run; the player asks for a branch
 OPENED, SHOWN, BEGUN, BRANCH = "unmask-open", "unmask-shown", "unmask-begun", "unmask-branch"
-PLOTLY_URL = f"/gradio_api/file={replay.PLOTLY}"
 TO_PLAYER = "document.getElementById('tab-denoise-button')?.click();"
 # what the page asks where a stream falls silent
-ALIVE = "alive: () => fetch('/gradio_api/app_id', { signal: AbortSignal.timeout(5000) })"
+ALIVE = "alive: () => fetch(served('/gradio_api/app_id'), { signal: AbortSignal.timeout(5000) })"
 _serial = count(1)
+
+
+def address(file: Path) -> str:
+    """Return where Gradio serves a file, below the page's root: `served` of server.js makes a whole address of it.
+
+    Percent-encoded byte by byte, so that no folder's name can end the address, or a string of a script it stands in.
+    """
+    return f"/gradio_api/file={quote(os.fsencode(file.as_posix()))}"
+
+
+PLOTLY_URL = address(replay.PLOTLY)
 
 
 def envelope(kind: str, **about: Any) -> str:
@@ -41,7 +53,8 @@ def player(value: str, elem_id: str) -> gr.HTML:
     gr.set_static_paths([replay.PLOTLY.parent])
     setup = replay.script(PLOTLY_URL)
     events = json.dumps({"opened": OPENED, "shown": SHOWN, "begun": BEGUN, "branch": BRANCH})
-    keep = f"shell: async () => (await fetch('{_shell_url()}')).text(), link: () => location.origin + location.pathname"
+    shell = f"shell: async () => (await fetch(served('{_shell_url()}'))).text()"
+    keep = f"{shell}, link: () => location.origin + location.pathname"
     return _component(value, elem_id, "player", setup, "mountPlayer", f"config: CONFIG, ...{events}, {keep}, {ALIVE}")
 
 
@@ -51,7 +64,7 @@ def _shell_url() -> str:
     folder = Path(tempfile.mkdtemp(prefix="unmask-"))
     (folder / "replay.html").write_text(replay.shell(), encoding="utf-8")
     gr.set_static_paths([folder])
-    return f"/gradio_api/file={folder / 'replay.html'}"
+    return address(folder / "replay.html")
 
 
 def runs(cards: Sequence[Mapping[str, Any]], folder: Path, elem_id: str) -> gr.HTML:
@@ -60,10 +73,10 @@ def runs(cards: Sequence[Mapping[str, Any]], folder: Path, elem_id: str) -> gr.H
     `apply` asks for the runs in the event's `runs`, each the text of a run file, to be compared.
     """
     gr.set_static_paths([folder])
-    url = f"/gradio_api/file={folder}/${{card.name}}.run.jsonl.gz"
+    file = f"served(`{address(folder)}/${{card.name}}.run.jsonl.gz`)"
     options = (
         f"cards: {json.dumps(list(cards))}, {_promote()},"
-        f" bytes: async (card) => new Uint8Array(await (await fetch(`{url}`)).arrayBuffer()),"
+        f" bytes: async (card) => new Uint8Array(await (await fetch({file})).arrayBuffer()),"
         " compare: (runs) => { trigger('apply', { runs }); document.getElementById('tab-compare-button')?.click(); }"
     )
     return _component("", elem_id, "runs", _scripts("player.js", "store.js", "runs.js"), "mountRuns", options)

@@ -28,14 +28,14 @@ class Server:
 
     def __init__(
         self, script: str = "app.py", before: Callable[[], None] | None = None, port: int | None = None,
-        **environment: str,
+        folder: Path = ROOT, **environment: str,
     ) -> None:  # fmt: skip
         self.port = port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         offline = {"PORT": str(port), "HOST": "127.0.0.1", "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
-        settings = os.environ | offline | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])} | environment
+        settings = os.environ | offline | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])} | environment
         self.process = subprocess.Popen(
-            [sys.executable, script], cwd=ROOT, env=settings, preexec_fn=before, start_new_session=True
+            [sys.executable, script], cwd=folder, env=settings, preexec_fn=before, start_new_session=True
         )
         deadline = time.monotonic() + 120
         while True:
