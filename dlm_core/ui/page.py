@@ -51,8 +51,12 @@ addEventListener("keydown", (event) => {
 </script>"""
 
 
+def _file(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
 def _script(file: str, mount: str) -> str:
-    return f"<script>{{\n{(ASSETS / file).read_text(encoding='utf-8')}\n{mount}();\n}}</script>"
+    return f"<script>{{\n{_file(file)}\n{mount}();\n}}</script>"
 
 
 def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
@@ -189,7 +193,7 @@ def launch_options(limits: Limits) -> dict[str, Any]:
         "css": css(),
         "head": HEAD + _script("tour.js", "mountTour") + _script("help.js", "mountHelp"),
         "i18n": words.translations(),
-        "app_kwargs": {"middleware": [Middleware(Early, script=f"{script()}\n{(ASSETS / 'server.js').read_text()}")]},
+        "app_kwargs": {"middleware": [Middleware(Early, script=f"{script()}\n{_file('server.js')}")]},
         "theme": gr.themes.Base(font=system, font_mono=["ui-monospace", "monospace"]),
         "footer_links": ["api"],
         "enable_monitoring": False,
