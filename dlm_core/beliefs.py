@@ -33,7 +33,7 @@ class Beliefs:
     highest: Tensor  # (n,) float64, the largest logit
     rest: Tensor  # (n,) float64, sum of exp(l - highest) over all other tokens
     entropy: Tensor  # (n,) float64, nats
-    top_ids: Tensor  # (n, k), best first
+    top_ids: Tensor  # (n, k), best first, and of equal ones the lower id: the first is argmax
     top_probs: Tensor  # (n, k) float64
 
     def probability(self, ids: Tensor) -> Tensor:
@@ -96,20 +96,35 @@ def _members(logits: Tensor, groups: ndarray) -> tuple[ndarray, Tensor]:
     return ids, values.masked_fill_(torch.from_numpy(ids >= vocab), float("-inf"))
 
 
+def _first(values: Tensor, k: int, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The `k` largest of each row `(n, m)` and where they stand, best first.
+
+    Of equal ones the lower of `ids (n, m)` comes first, or without them the one further left; topk alone takes any.
+    """
+    found, at = values.topk(min(k + 1, values.shape[1]), dim=1)
+    tied = ((found[:, 1:] == found[:, :-1]) & (found[:, 1:] > float("-inf"))).any(1)
+    if tied.any():
+        left = torch.arange(values.shape[1]).expand(int(tied.sum()), -1) if ids is None else ids[tied].argsort(1)
+        best, order = values[tied].gather(1, left).sort(dim=1, descending=True, stable=True)
+        found[tied], at[tied] = best[:, : found.shape[1]], left.gather(1, order[:, : found.shape[1]])
+    return found[:, :k], at[:, :k]
+
+
 def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The `k` largest of each row `(n, vocab)` with their ids, best first.
+    """The `k` largest of each row `(n, vocab)` with their ids, best first, and of equal ones the lower id.
 
     The k largest lie in the k groups with the largest maxima, so only those groups are sorted: a plain topk over
     126,464 entries costs more than the rest of a step.
     """
     groups = _groups(values.shape[1])
     if groups <= k:
-        return values.topk(k, dim=1)
+        return _first(values, k)
     highest = torch.empty(len(values), groups)
     _by_group(torch.amax, values, highest)
     ids, found = _members(values, top(highest, k)[1].numpy())
-    found, where = found.topk(k, dim=1)
-    return found, torch.from_numpy(ids).gather(1, where)
+    ids = torch.from_numpy(ids)
+    found, where = _first(found, k, ids)
+    return found, ids.gather(1, where)
 
 
 # --- what is measured -------------------------------------------------------------------------------------------------
@@ -128,8 +143,9 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     # the k likeliest tokens lie in the k groups with the largest maxima, and those are in order
     group = top(highest, min(k, highest.shape[1]))[1].numpy()
     ids, found = _members(logits, group)
-    scores, where = found.topk(k, dim=1)
-    top_ids = torch.from_numpy(ids).gather(1, where)
+    ids = torch.from_numpy(ids)
+    scores, where = _first(found, k, ids)
+    top_ids = ids.gather(1, where)
     # 1 - p would lose a small p's digits, so the best token's group is summed again, without that token
     row, scores, mass, weighted = np.arange(n), scores.double().numpy(), mass.numpy(), weighted.numpy()
     best = scores[:, 0]
@@ -215,6 +231,25 @@ def draw(logits: Tensor, temperature: float, generator: torch.Generator, edge: T
     entry of the vocabulary, which is where published samplers spend most of their time.
     """
     return inverse(logits, temperature, uniforms(len(logits), generator), edge)[0]
+
+
+def perturbed(logits: Tensor, temperature: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Tokens `(n,)` that win a race of Gumbel noise on logits / temperature, and their log-probability in its softmax.
+
+    The log-probability `(n,)` float64 is that in softmax(logits / temperature + noise).  The race is won at an
+    exponential time T that says nothing of the winner, and all other tokens j arrive at T + E_j / p_j; so the winner's
+    probability is 1 / (1 + sum of T p_j / (T p_j + E_j)).  Only that sum takes a number for every token, and float32
+    will do for it.
+    """
+    tokens = draw(logits, temperature, generator)
+    time, crowd = -(-uniforms(len(logits), generator)).log1p(), torch.empty(len(logits), dtype=torch.float64)
+    noise = torch.empty(min(len(logits), _rows(logits.shape[1])), logits.shape[1])
+    for rows, values in _chunks(logits):
+        share = torch.mul(values, 1 / temperature, out=_SPARE.like(values))
+        torch.softmax(share, 1, out=share).mul_(time[rows, None]).scatter_(1, tokens[rows, None], 0.0)
+        late = torch.rand(values.shape, generator=generator, out=noise[: len(values)]).log_()
+        crowd[rows] = share.div_(late.neg_().add_(share)).sum(1).double()
+    return tokens, -crowd.log1p()
 
 
 def uniforms(n: int, generator: torch.Generator) -> Tensor:

@@ -57,8 +57,8 @@ FAMILIES: dict[str, Callable[[dict[str, Any]], Policy]] = {
         "klass", c, "steps", "conf_threshold", "kl_threshold", "kl_history_length", "temperature", **STREAM
     ),
     "prophet": lambda c: build(
-        "prophet", c, "steps", "temperature", "remasking", "answer_start_pos", "early_exit_thresholds", left_open=True,
-        **STREAM,
+        "prophet", c, "steps", "temperature", "remasking", "early_exit_thresholds", left_open=True, exhaust=True,
+        answer_start_pos=c["params"]["answer_start_pos"] if c["params"].get("analyze_gap", True) else None, **STREAM,
     ),
     "pc_sampler": lambda c: build("pc_sampler", c, "steps", "lambd", "alpha", "frequencies", "temperature", **STREAM),
     "d3llm": lambda c: build(
@@ -76,7 +76,7 @@ FAMILIES: dict[str, Callable[[dict[str, Any]], Policy]] = {
     "remedi": lambda c: build("remedi", c, "steps"),
     "dreamon": lambda c: build(
         "dreamon", c, "alg", "temperature", "min_gen_len", "max_gen_len", "max_tokens", "expand_budget", "steps",
-        "expand_id", "eos_id", top_p=None, **STREAM, **{
+        "expand_id", "eos_id", top_p=c["params"].get("top_p"), **STREAM, **{
             key: c["params"].get(key, False) for key in ("pad_eos_to_right", "delete_eos_token")
         },
     ),

@@ -25,6 +25,7 @@ from dlm_core.policies.planned import (
     Leftmost,
     NegativeEntropy,
     Pipeline,
+    Pipelined,
     Planned,
     Prophet,
     ProposalConfidence,
@@ -35,6 +36,7 @@ from dlm_core.policies.planned import (
     RunwiseBest,
     StableOrQuota,
     Threshold,
+    ThresholdOrAlmostBest,
     ThresholdOrQuota,
     TimeQuota,
 )
@@ -234,13 +236,14 @@ def prophet(
     steps: Steps = 128,
     temperature: Temperature = 0.0,
     remasking: Remasking = "low_confidence",
-    answer_start_pos: AnswerStart = 0,
+    answer_start_pos: AnswerStart = None,
     early_exit_thresholds: ExitGaps = MappingProxyType({"early": 7.5, "mid": 5.0, "late": 2.5}),
     draws: Draws = "positions",
     left_open: ForPrograms = False,
+    exhaust: ForPrograms = False,
 ) -> Prophet:
     """LLaDA's quota until five answer positions are settled, then everything at once (Prophet, arXiv 2508.19982)."""
-    inner = llada(steps, temperature, remasking, draws, left_open)
+    inner = llada(steps, temperature, remasking, draws, left_open, exhaust)
     return Prophet(inner, steps, answer_start_pos, dict(early_exit_thresholds))
 
 
@@ -263,10 +266,10 @@ def d3llm(
     decoded_token_threshold: RareShare = 0.5,
     temperature: Temperature = 0.0,
     draws: Draws = "positions",
-) -> Planned:
+) -> Pipelined:
     """Blocks that open while earlier ones are still at work; all of low entropy (d3LLM, arXiv 2601.07568)."""
     select = Pipeline(None, threshold, block_size, block_add_threshold, decoded_token_threshold)
-    return Planned(Gumbel(temperature, draws), NegativeEntropy(), select)
+    return Pipelined(Gumbel(temperature, draws), NegativeEntropy(), select)
 
 
 def dinfer(
@@ -279,8 +282,10 @@ def dinfer(
 ) -> Planned:
     """dInfer's decoders: a threshold, with credit for stable guesses, or the best of every run of masks."""
     propose, score, select = {
-        "threshold": (Gumbel(), Confidence(), Threshold(None, threshold)),
-        "credit": (Boosted(credit_alpha, boost_gamma, decay_beta), ProposalConfidence(), Threshold(None, threshold)),
+        "threshold": (Gumbel(), Confidence(), ThresholdOrAlmostBest(None, threshold)),
+        "credit": (
+            Boosted(credit_alpha, boost_gamma, decay_beta), ProposalConfidence(), ThresholdOrAlmostBest(None, threshold)
+        ),
         "hierarchy": (Gumbel(), Confidence(), RunwiseBest(None, threshold, low_threshold)),
     }[decoder]  # fmt: skip
     return Planned(propose, score, select)
@@ -380,11 +385,15 @@ def diffusers_block_refinement(
     uniform: ForPrograms = False,
     draws: Draws = "positions",
 ) -> StickyRenoise | DraftAndEdit:
-    """LLaDA2's rule on one window, with edits; or, with `uniform` noise, sticky commits and renoise (diffusers)."""
+    """LLaDA2's rule on one window, with edits; or, with `uniform` noise, sticky commits and renoise (diffusers).
+
+    As in diffusers an `editing_threshold` of 0 edits nothing, but everything with `uniform` noise.
+    """
     if uniform:
-        return StickyRenoise(num_inference_steps, threshold, temperature, draws)
+        return StickyRenoise(num_inference_steps, threshold, editing_threshold, temperature, draws)
     select = ThresholdOrQuota(None, threshold, num_inference_steps)
-    return DraftAndEdit(Filtered(temperature, draws=draws), select, editing_threshold, all_steps=num_inference_steps)
+    edit = editing_threshold if editing_threshold is not None and editing_threshold > 0 else None
+    return DraftAndEdit(Filtered(temperature, draws=draws), select, edit, all_steps=num_inference_steps)
 
 
 POLICIES: Mapping[str, Callable[..., Policy]] = MappingProxyType(

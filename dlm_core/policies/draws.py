@@ -58,5 +58,5 @@ def nucleus(probabilities: Tensor, p: float) -> Tensor:
     ordered, order = probabilities.sort(dim=1, descending=True)
     inside = ordered.cumsum(1) <= p
     inside[:, 0] = True
-    kept = probabilities * torch.zeros_like(inside).scatter(1, order, inside)
-    return kept / kept.sum(1, keepdim=True)
+    kept = ordered * inside
+    return torch.zeros_like(probabilities).scatter(1, order, kept / kept.sum(1, keepdim=True))

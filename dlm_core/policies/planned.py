@@ -5,7 +5,7 @@ table in `dlm_core.policies`).  Scores are higher where a row should be written 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal, Protocol
 
@@ -108,7 +108,8 @@ class Filtered(Checked):
     """A sample from the tempered, filtered distribution, which the scores read too (Dream, LLaDA2, SDAR).
 
     `first` says which filter comes first.  `stream` says what the published sampler draws for: the rows asked about
-    (Dream) or every position of the window, masked or not (LLaDA2, SDAR).
+    (Dream) or every position of the window, masked or not (LLaDA2, SDAR).  At temperature 0 the likeliest token stands,
+    and the scores read the filtered distribution (Dream) or the clean one (LLaDA2).
     """
 
     temperature: Temperature = 0.0
@@ -127,7 +128,8 @@ class Filtered(Checked):
 
     def __call__(self, view: View) -> Proposal:
         if self.temperature == 0:
-            return Proposal(view.beliefs.top_ids[:, 0])
+            filtered = self.stream == "rows" and (self.top_p or self.top_k)
+            return Proposal(view.beliefs.top_ids[:, 0], self.distribution(view) if filtered else None)
         logits = self.distribution(view)
         if self.draws == "positions":
             tokens, probability = inverse(logits, 1.0, uniforms(len(logits), view.generator))
@@ -276,14 +278,15 @@ class Quota(Checked):
 class AlphaQuota(Quota):
     """Numbers that follow a schedule: of n masks, round(n (1 - (1 - alpha(s)) / (1 - alpha(t)))) open (dllm).
 
-    The times fall evenly from 1 to 0 over the window's steps; steps that would open nothing are dropped.  alpha is
-    evaluated in float32, the product in float64, halves go to the even number.
+    The times fall evenly from 1 to 0 over the window's steps, which are `steps` over the number of windows, rounded up;
+    steps that would open nothing are dropped.  alpha is evaluated in float32, the product in float64, halves go to the
+    even number.
     """
 
     alpha: Literal["linear", "cosine"] = "linear"
 
     def begin(self, view: View) -> None:
-        n, left, quota = view.share_of(self.steps), view.masks_in_window(), []
+        n, left, quota = -(-self.steps // len(view.windows)), view.masks_in_window(), []
         for i in range(n):
             times = torch.tensor([(n - i) / n, (n - i - 1) / n])
             clean = 1 - times if self.alpha == "linear" else 1 - torch.cos(torch.pi / 2 * (1 - times))
@@ -297,7 +300,9 @@ class AlphaQuota(Quota):
 class TimeQuota(Checked):
     """k = floor(masks (1 - s/t)) over times from 1 to `eps`, and all that is left in the last step (Dream).
 
-    `alg_temp` draws the k rows from softmax(scores / alg_temp) instead of taking the best.
+    The product is one of float32, as in the release.  `alg_temp` draws the k rows from softmax(scores / alg_temp)
+    instead of taking the best.  Where it is small, the release's weights underflow and it draws positions that are not
+    at work; here the race is run on logarithms.
     """
 
     steps: Steps
@@ -317,14 +322,12 @@ class TimeQuota(Checked):
         return 1.0 if i == len(times) - 2 else float(1 - times[i + 1] / times[i])
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        count = int(len(order) * self.rate(view))
+        count = int(torch.tensor(self.rate(view)) * len(order))
         if not self.alg_temp or not count:
             return order[:count], {"quota": count}
-        over = torch.full((len(view.ids),), float("-inf"))
-        over[view.positions[order]] = scores[order].float()
-        weight = (over / self.alg_temp).softmax(0)
-        chosen = torch.multinomial(weight, count, generator=view.generator)
-        return torch.searchsorted(view.positions, chosen), {"quota": count}
+        exponential = torch.empty(len(view.ids)).exponential_(generator=view.generator)[view.positions[order]]
+        race = scores[order] / self.alg_temp - exponential.double().log()
+        return order[race.argsort(descending=True)[:count]], {"quota": count}
 
 
 @dataclass(frozen=True)
@@ -373,6 +376,15 @@ class Threshold(_UntilEmpty):
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         return self.first(view, order, int((scores[order] >= self.threshold).sum()), threshold=self.threshold)
+
+
+@dataclass(frozen=True)
+class ThresholdOrAlmostBest(Threshold):
+    """Every row at or above the threshold, or else above the best one less 1e-5 (dInfer)."""
+
+    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        least = min(self.threshold, float(scores[order[0]]) - 1e-5)
+        return self.first(view, order, int((scores[order] >= least).sum()), threshold=self.threshold)
 
 
 @dataclass(frozen=True)
@@ -524,7 +536,7 @@ class Pipeline(_UntilEmpty):
 
     A new block opens when the last one has `block_add_threshold` of its tokens.  Of all open blocks the rows of entropy
     at most `threshold` are written, and the lowest; if the first block that is fully active (its predecessor has
-    `decoded_token_threshold`) and has masks would get none, its own lowest is written too.
+    `decoded_token_threshold`) and has masks would get none, its own lowest is written too, with its likeliest token.
     """
 
     threshold: Nats = 0.5
@@ -549,15 +561,17 @@ class Pipeline(_UntilEmpty):
             view.state["blocks"] += 1
         block = torch.div(view.positions - view.window[0], self.block_size, rounding_mode="floor")
         order = order[block[order] < view.state["blocks"]]
-        chosen = -scores[order] <= self.threshold
+        chosen, forced = -scores[order] <= self.threshold, order[:0]
         chosen[:1] = True
         for number in range(view.state["blocks"]):
             active = number == 0 or done[number - 1] >= self.decoded_token_threshold
             rows = block[order] == number
             if active and rows.any():
                 if not (chosen & rows).any():
-                    chosen[rows.nonzero()[0, 0]] = True
+                    forced = order[rows][:1]
+                    chosen |= order == forced
                 break
+        view.state["forced"] = forced
         return order[chosen], {"gamma": self.threshold, "passed": int(chosen.sum()), "floor": 1}
 
 
@@ -595,6 +609,19 @@ class Planned(Writes):
 
 
 @dataclass(frozen=True)
+class Pipelined(Planned):
+    """A row that is written for want of any other takes its likeliest token, whatever was drawn for it (d3LLM)."""
+
+    select: Pipeline
+
+    def __call__(self, view: View) -> Update:
+        update = super().__call__(view)
+        tokens, forced = update.tokens.clone(), view.state["forced"]
+        tokens[forced] = view.beliefs.top_ids[forced, 0]
+        return replace(update, tokens=tokens)
+
+
+@dataclass(frozen=True)
 class ChanceFirst(Planned):
     """Chance selects the rows first, and tokens are drawn only for those (Dream's origin)."""
 
@@ -621,18 +648,25 @@ class Prophet(Writes):
     """Ends the run early when the answer is settled: every mask takes its proposal (Prophet, arXiv 2508.19982).
 
     Settled is a mean gap between the two largest logits, over the five positions from `answer_start_pos`, of at least
-    `early`, `mid` or `late`, in the first and second third of the steps and behind them.
+    `early`, `mid` or `late`, in the first and second third of the steps and behind them.  Of the five those count that
+    stand in what is generated, from the first window to the canvas's end; without one, and if `answer_start_pos` is
+    None, the run never ends early.
     """
 
     inner: Planned
     steps: Steps
-    answer_start_pos: AnswerStart = 0
+    answer_start_pos: AnswerStart = None
     early_exit_thresholds: ExitGaps = field(default_factory=lambda: {"early": 7.5, "mid": 5.0, "late": 2.5})
 
-    def asks(self, view: View) -> Tensor:
+    def _answer(self, view: View) -> Tensor:
+        """(length,) bool: where the answer is looked for."""
         answer = torch.zeros_like(view.masked)
-        answer[self.answer_start_pos : self.answer_start_pos + 5] = True
-        return view.masked | answer
+        if self.answer_start_pos is not None:
+            answer[max(self.answer_start_pos, view.windows[0][0]) : self.answer_start_pos + 5] = True
+        return answer
+
+    def asks(self, view: View) -> Tensor:
+        return view.masked | self._answer(view)
 
     def begin(self, view: View) -> None:
         self.inner.begin(view)
@@ -642,7 +676,9 @@ class Prophet(Writes):
 
     def __call__(self, view: View) -> Update:
         update = self.inner(view)
-        at = (view.positions >= self.answer_start_pos) & (view.positions < self.answer_start_pos + 5)
+        at = self._answer(view)[view.positions]
+        if not at.any():
+            return update
         best = view.logits[at].topk(2, dim=1).values
         gap, progress = float((best[:, 0] - best[:, 1]).mean()), view.forwards / self.steps
         need = self.early_exit_thresholds["early" if progress < 0.33 else "mid" if progress < 0.67 else "late"]

@@ -45,11 +45,14 @@ def race(weights: Tensor, rows: Tensor, total: int, generator: torch.Generator) 
     return (weights / (1e-10 - (uniform + 1e-10).log())).argmax(1)
 
 
-def clean_probabilities(view: View) -> Tensor:
-    """The model's distribution `(n, vocab)` with the mask made impossible (MDLM's substitution)."""
+def clean_log_probabilities(view: View) -> Tensor:
+    """The model's distribution `(n, vocab)` with the mask made impossible (MDLM's substitution).
+
+    In two steps and in the logits' own precision, as the releases work it out: log_softmax would round once.
+    """
     logits = view.logits.clone()
     logits[:, view.mask_token_id] -= 1e6
-    return logits.log_softmax(1).exp()
+    return logits - logits.logsumexp(1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class MDLM(Writes):
     def _draw(self, view: View, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens `(n,)` and which rows open between the times t and s."""
         if self.draws == "canvas":
-            weight = clean_probabilities(view) * (t - s)
+            weight = clean_log_probabilities(view).exp().float() * (t - s)
             weight[:, view.mask_token_id] = s
             winner = race(weight, view.positions, len(view.ids), view.generator)
             return winner, winner != view.mask_token_id
@@ -155,7 +158,7 @@ class ReMDM(Revises):
             view.state["time"] += 1
             return Update(likeliest, inside & masks, info={"t": 0.0})
         if self.draws == "canvas":
-            p = nucleus(clean_probabilities(view).double(), self.nucleus_p)
+            p = nucleus(clean_log_probabilities(view).exp(), self.nucleus_p)
             turn = partial(self._race, view, p)
             chance = lambda ids, rows: p.gather(1, ids[:, None])[rows, 0]  # noqa: E731
         else:
@@ -164,42 +167,44 @@ class ReMDM(Revises):
             chance = lambda ids, rows: view.beliefs.probability(ids)[rows] / mass(rows)  # noqa: E731
         times, winner = torch.linspace(1, FINAL_TIME, steps + 1), view.current
         while view.state["time"] < steps and not (inside & (winner != view.current)).any():
-            t = float(times[view.state["time"]])
-            winner = turn(t, t - (1 - FINAL_TIME) / steps)
+            t = times[view.state["time"]]
+            winner = turn(float(t), float(t - (1 - FINAL_TIME) / steps))
             view.state["time"] += 1
         write = inside & masks & (winner != view.mask_token_id)
         blank = inside & ~masks & (winner == view.mask_token_id)
-        view.state["written_with"][view.positions[write]] = -chance(winner, write)
+        view.state["written_with"][view.positions[write]] = -chance(winner, write).double()
         view.state["written_with"][view.positions[blank]] = float("-inf")
-        return Update(torch.where(write, winner, likeliest), write, blank, info={"t": t})
+        return Update(torch.where(write, winner, likeliest), write, blank, info={"t": float(t)})
 
-    def _chances(self, view: View, t: float, s: float) -> tuple[float, float, Tensor]:
-        """alpha_t, alpha_s and sigma `(n,)` at the times t > s."""
-        alpha_t, alpha_s, level = self._levels(t, s)
-        masks = view.open_masks
-        sigma = torch.full((len(masks),), level, dtype=torch.float64)
+    def _chances(self, view: View, t: float, s: float, dtype: torch.dtype) -> tuple[float, float, float | Tensor]:
+        """alpha_t, alpha_s and sigma at the times t > s; with "conf" sigma is `(n,)` and worked out in `dtype`."""
+        alpha_t, alpha_s, sigma = self._levels(t, s)
         if self.sampler == "remdm-conf":
-            kept = view.state["written_with"][view.positions]
+            kept = view.state["written_with"][view.positions].to(dtype)
             share = kept.softmax(0) if torch.isfinite(kept).any() else torch.zeros_like(kept)
-            sigma = torch.where(masks, 0.0, share) * level
+            sigma = share.masked_fill(view.open_masks, 0.0) * sigma
         return alpha_t, alpha_s, sigma
 
     def _race(self, view: View, p: Tensor, t: float, s: float) -> Tensor:
-        """The release's draw from q(x_s | x_t) with `p (n, vocab)`."""
-        alpha_t, alpha_s, sigma = self._chances(view, t, s)
-        masks, mask, column = view.open_masks, view.mask_token_id, sigma[:, None]
-        weight = torch.where(
-            masks[:, None], p * (alpha_s - (1 - column) * alpha_t) / (1 - alpha_t) if alpha_t < 1 else p, 0.0
-        )
-        keep = torch.zeros_like(weight).scatter(1, view.current[:, None], 1.0) * (1 - column)
-        weight = torch.where(masks[:, None], weight, keep)
-        weight[:, mask] = torch.where(masks, (1 - alpha_s - sigma * alpha_t) / (1 - alpha_t), sigma)
-        return race(weight, view.positions, len(view.ids), view.generator)
+        """The release's draw from q(x_s | x_t) with `p (n, vocab)`, whose precision the weights keep up to the race.
+
+        Only where it is plain MDLM the release has the weights in float32.
+        """
+        if self.sampler == "mdlm" or (self.sampler == "remdm-loop" and not self.t_off < t <= self.t_on):
+            p = p.float()
+        alpha_t, alpha_s, sigma = self._chances(view, t, s, p.dtype)
+        masks, column = view.open_masks, sigma[:, None] if isinstance(sigma, Tensor) else sigma
+        opens = p * ((alpha_s - (1 - column) * alpha_t) / (1 - alpha_t)) if alpha_t < 1 else p
+        keeps = torch.zeros_like(p).scatter(1, view.current[:, None], 1.0) * (1 - column)
+        weight = torch.where(masks[:, None], opens, keeps)
+        stays = torch.where(masks, (1 - alpha_s - sigma * alpha_t) / (1 - alpha_t), sigma)
+        weight[:, view.mask_token_id] = stays.to(p.dtype)
+        return race(weight.double(), view.positions, len(view.ids), view.generator)
 
     def _toss(self, view: View, uniform: Tensor, t: float, s: float) -> Tensor:
         """The same draw with one number for what happens; `uniform (n,)` says what a mask becomes if it opens."""
-        alpha_t, alpha_s, sigma = self._chances(view, t, s)
-        masks = view.open_masks
+        alpha_t, alpha_s, sigma = self._chances(view, t, s, torch.float64)
+        masks, sigma = view.open_masks, torch.as_tensor(sigma, dtype=torch.float64)
         opens = (alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t)
         change = torch.rand(len(masks), dtype=torch.float64, generator=view.generator) < torch.where(
             masks, opens, sigma
@@ -228,7 +233,7 @@ class FirstHitting(Writes):
         rows = view.in_window().nonzero()[:, 0]
         tokens = view.beliefs.top_ids[:, 0].clone()
         if self.draws == "canvas":
-            p = nucleus(clean_probabilities(view)[rows].double(), self.nucleus_p)
+            p = nucleus(clean_log_probabilities(view)[rows].double().exp(), self.nucleus_p)
             tokens[rows] = race(p, view.positions[rows] - lo, hi - lo, view.generator)
         chosen = rows[torch.randint(0, len(rows), (1,), generator=view.generator)]
         if self.draws == "positions":
@@ -476,10 +481,11 @@ class SEDD(_EverywhereOnce):
         sigma, rate = self._sigma(t)
         score = self._score(view, sigma)
         if i == steps:
-            weights = self._staggered(view, score, sigma)
+            weights, states = self._staggered(view, score, sigma), torch.arange(score.shape[1])
             if self.graph == "absorb":
-                weights = weights[:, :-1]
-            return self.update(view, self.pick(view, weights), 0.0)
+                states = states[states != view.mask_token_id]
+                weights = weights[:, states]
+            return self.update(view, states[self.pick(view, weights)], 0.0)
         if self.predictor == "euler":
             here = torch.zeros_like(score).scatter(1, view.current[:, None], 1.0)
             weights = here + dt * rate * self._rates(view, score)

@@ -106,11 +106,13 @@ class EntropyRenoise(_Renoises):
 class StickyRenoise(_Renoises):
     """Commits the surest positions for good, and those above a threshold; renoises the rest (diffusers).
 
-    By step i of N at least ceil((i + 1) L / N) positions are committed.
+    By step i of N at least ceil((i + 1) L / N) positions are committed.  A committed position takes another token where
+    that is surer than `editing_threshold`; None edits nothing.
     """
 
     num_inference_steps: StepsByAnotherName = 32
     threshold: Probability = 0.95
+    editing_threshold: Probability | None = None
     temperature: Temperature = 0.0
     draws: Draws = "positions"
 
@@ -134,6 +136,8 @@ class StickyRenoise(_Renoises):
         chosen = order[: max(need, passed, 0)]
         write = torch.zeros_like(inside)
         write[chosen] = True
+        if self.editing_threshold is not None:
+            write |= inside & committed & (tokens != view.current) & (score > self.editing_threshold)
         view.state["committed"][view.positions[chosen]] = True
         noise = torch.randint(logits.shape[1], tokens.shape, generator=view.generator)
         return Update(tokens, write, inside & ~committed & ~write, noise, info={"quota": len(chosen)})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import believe, draw
+from dlm_core.beliefs import believe, perturbed
 from dlm_core.policies.draws import gumbel_race
 from dlm_core.policies.planned import Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota
 from dlm_core.policies.policy import Revises, Update, View
@@ -28,7 +28,8 @@ class DraftAndEdit(Revises):
     """Drafts masks by a threshold and rewrites open tokens in the same step (LLaDA2.1, arXiv 2602.08676).
 
     An open position of the window takes another token where that is more probable than `editing_threshold`.  The window
-    is done when a step that saw no mask edits nothing, or after `max_post_steps` steps without masks.
+    is done when a step that saw no mask edits nothing, or after `max_post_steps` steps without masks; 0 of them leaves
+    what the masks became as it is.
     """
 
     propose: Filtered
@@ -44,7 +45,10 @@ class DraftAndEdit(Revises):
     def finished(self, view: View) -> bool:
         if self.all_steps is not None:
             return view.step >= self.all_steps
-        return view.state["settled"] or view.state["post"] >= self.max_post_steps
+        # a step writes at least one mask, unless a denoiser proposes the mask itself and never stops
+        spent = view.step >= view.state["bound"] + self.max_post_steps
+        settled = view.state["settled"] or (view.state["post"] >= self.max_post_steps and not view.masks_in_window())
+        return settled or spent
 
     def __call__(self, view: View) -> Update:
         proposal = self.propose(view)
@@ -85,12 +89,11 @@ class PathPlanning(Revises):
         return view.step >= view.state["steps"]
 
     def _propose(self, view: View) -> tuple[Tensor, Tensor]:
-        """Tokens and the log-probabilities `(n,)` of the noisy distribution they won in."""
+        """Tokens `(n,)` that win a race of Gumbel noise, and their log-probabilities in the noisy distribution."""
         if self.tau == 0:
             return view.beliefs.top_ids[:, 0], view.beliefs.top_probs[:, 0].log()
         if self.draws == "positions":
-            tokens = draw(view.logits, self.tau, view.generator)
-            return tokens, view.beliefs.probability(tokens).log()
+            return perturbed(view.logits, self.tau, view.generator)
         uniform = torch.rand(len(view.ids), view.logits.shape[1], dtype=torch.float64, generator=view.generator)
         noise = -(-(uniform[view.positions] + 1e-8).log() + 1e-8).log()
         noisy = (view.logits.double() / self.tau + noise).log_softmax(1)
