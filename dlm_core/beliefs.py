@@ -131,7 +131,10 @@ def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
-    """Measure the clean softmax of `logits (n, vocab)`."""
+    """Measure the clean softmax of `logits (n, vocab)`; ValueError where a row is none, by NaN or +inf in it.
+
+    A logit of -inf is a banned token's; a row of nothing else is no softmax either.
+    """
     (n, vocab), k = logits.shape, min(top_k, logits.shape[1])
     highest, mass, weighted = torch.empty(3, n, _groups(vocab))
     for rows, values in _chunks(logits):
@@ -157,6 +160,11 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     mass[row, group[:, 0]] = weighted[row, group[:, 0]] = 0.0
     outside = mass.sum(1).astype(float) * z
     rest = inside + outside
+    if np.isnan(rest).any():  # of a row's sum, so no logit is read twice
+        raise ValueError(
+            "the model's answers are not numbers (NaN or infinite logits): load it in float32 or bfloat16, or restore "
+            "its weights"
+        )
     # H = log Z - sum p (l - highest), and the largest token adds nothing to the sum
     below = (e * near).sum(1) + weighted.sum(1).astype(float) * z - best * outside
     entropy = np.log1p(rest) - below / (1 + rest)

@@ -33,7 +33,7 @@ def edited(model: LoadedModel, cells: Sequence[Cell]) -> Canvas:
     for token, locked in cells:
         if not isinstance(token, str) and not 0 <= token < vocab:
             raise ValueError(f"token ids must be from 0 to {vocab - 1}, got {token}")
-        tokens = model.text.behind(token) if isinstance(token, str) else [token]
+        tokens = model.text.going_on(token) if isinstance(token, str) else [token]
         ids += tokens
         fixed += [locked] * len(tokens)
     if len(ids) > model.context:

@@ -28,6 +28,7 @@ from dlm_core.models import (
     Needs,
     Progress,
     cached,
+    identity,
     is_folder,
     load_model,
     needs,
@@ -109,7 +110,7 @@ def _choice(text: str) -> Choice:
         raise ValueError(f"UNMASK_MODELS: {error}") from error
     if source == BUNDLED and revision:
         raise ValueError(f"UNMASK_MODELS: the bundled model has no revisions, got {revision!r}")
-    return Choice(Path(source).absolute().name if folder else source, source, revision or None)
+    return Choice(identity(Path(source))[0] if folder else source, source, revision or None)
 
 
 class _Loading:

@@ -79,11 +79,12 @@ def llada(folder):
     checkpoints.weights(transformers.LlamaForCausalLM, config).save_pretrained(folder)
     checkpoints.rename_weights(folder, llada_name)
     (folder / "config.json").unlink()
+    (folder / "generation_config.json").unlink()  # as written it is Llama's
     checkpoints.rewrite_config(
         folder, architectures=["LLaDAModelLM"], model_type="llada", activation_type="silu", alibi=False, d_model=32,
         n_layers=2, n_heads=4, n_kv_heads=4, mlp_hidden_size=48, mlp_ratio=4, embedding_size=table, vocab_size=size,
         max_sequence_length=256, rope=True, rope_theta=1e6, rms_norm_eps=1e-5, weight_tying=False, block_type="llama",
-        layer_norm_type="rms", include_bias=False, mask_token_id=size - 1, eos_token_id=special.index(END),
+        layer_norm_type="rms", include_bias=False, mask_token_id=size - 1, eos_token_id=size - 5,
         auto_map={"AutoModel": "modeling_llada.LLaDAModelLM"},
     )  # fmt: skip
     return folder

@@ -29,7 +29,7 @@ TABLE = {
     "comparison": ({"trace"}, {"numpy"}),
     "models": (
         {"models", "canvas", "conversation", "denoiser", "trace"},
-        {"torch", "transformers", "tokenizers", "huggingface_hub", "jinja2"},
+        {"torch", "transformers", "tokenizers", "huggingface_hub"},
     ),
     "lesson": ({"canvas", "beliefs", "models", "noise", "trace"}, {"numpy", "torch"}),
     "edit": ({"canvas", "models"}, {"numpy"}),

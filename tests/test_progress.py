@@ -7,7 +7,7 @@ from hub_server import COMMIT, Hub
 from huggingface_hub import constants
 
 from dlm_core.models import Cancelled, ModelError, load_model, loading, memory, needs
-from dlm_core.models.progress import shards
+from dlm_core.models.files import shards
 
 
 @pytest.fixture(scope="module")

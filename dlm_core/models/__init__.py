@@ -5,12 +5,13 @@ a family in the registry.  Everything a model needs to be run as a diffusion mod
 caches, chat template) is settled here and nowhere else.
 """
 
-from dlm_core.models.hub import ModelError, cached, is_folder, permit
+from dlm_core.models.files import ModelError
+from dlm_core.models.hub import cached, identity, is_folder, permit
 from dlm_core.models.loading import BUNDLED, CACHES, LoadedModel, Needs, load_model, needs
 from dlm_core.models.progress import Cancelled, Progress
 from dlm_core.models.registry import PINS
 
 __all__ = [
-    "BUNDLED", "CACHES", "PINS", "Cancelled", "LoadedModel", "ModelError", "Needs", "Progress", "cached", "is_folder",
-    "load_model", "needs", "permit",
+    "BUNDLED", "CACHES", "PINS", "Cancelled", "LoadedModel", "ModelError", "Needs", "Progress", "cached", "identity",
+    "is_folder", "load_model", "needs", "permit",
 ]  # fmt: skip

@@ -4,26 +4,19 @@ Only weights in safetensors and text files are fetched; nothing that can run cod
 """
 
 import errno
-import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import huggingface_hub
 import torch
 from huggingface_hub import errors
 
+from dlm_core.models.files import TEXTS, WEIGHTS, ModelError, read_config
 from dlm_core.models.progress import Watch, fetching
 from dlm_core.models.registry import PINS, Pin, recognise
 
-TEXTS = ["*.json", "*.txt", "*.model", "*.jinja"]
-WEIGHTS = "*.safetensors"
 CODE = "*.py"
-
-
-class ModelError(ValueError):
-    """A model that cannot be loaded; the message says which, why, and what to do."""
 
 
 def locate(
@@ -85,6 +78,18 @@ def is_folder(name: str, revision: str | None = None) -> bool:
             "or the name of a repository on the hub, owner/name"
         )
     return False
+
+
+def identity(folder: Path) -> tuple[str, str | None]:
+    """Name the model in a folder, and its commit where that is known.
+
+    A snapshot in the cache of the hub's client, `.../models--OWNER--NAME/snapshots/COMMIT`, is OWNER/NAME, also through
+    a link; any other folder has its own name, and the folders above it say nothing.
+    """
+    repository, kind, commit = ("", "", "", *folder.resolve().parts)[-3:]
+    if kind == "snapshots" and repository.startswith("models--") and re.fullmatch(r"[0-9a-f]{40}", commit):
+        return repository.removeprefix("models--").replace("--", "/"), commit
+    return Path(os.path.abspath(folder)).name, None
 
 
 def permit(name: str, pin: Pin, revision: str | None) -> str:
@@ -150,24 +155,19 @@ def sentence(where: str, error: BaseException, revision: str | None = None) -> s
         return f"{where} is neither a folder nor on the hub, or is private: check its name, or `hf auth login`"
     if any(isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT) for each in chain):
         return f"{where} does not fit on the disk: free some space, or set HF_HOME to a folder on a larger disk"
+    if proxy := next((str(each) for each in chain if re.search(r"SOCKS proxy|for proxy URL", str(each))), None):
+        return (
+            f"{where} is not on this machine and the proxy in the environment cannot be used ({proxy[:120]}): "
+            "`pip install 'httpx[socks]'` for one of SOCKS, or set all_proxy to an http:// address"
+        )
     if among(errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError, TimeoutError) or any(
         type(each).__module__.partition(".")[0] in ("httpx", "httpcore", "requests", "urllib3") for each in chain
     ):
         return f"{where} is not on this machine and the hub cannot be reached: connect to the network, or give a folder"
     if among(MemoryError, torch.OutOfMemoryError) or any("can't allocate memory" in str(each) for each in chain):
         return f'{where} needs more memory than there is: choose a smaller model, or load it with dtype="bfloat16"'
+    if among(errors.StrictDataclassFieldValidationError):  # the second line names the field, the type and the value
+        reason = str(error).strip().splitlines()[-1].strip().removeprefix("TypeError: ")[:200]
+        return f"{where} has a config.json that cannot be ({reason}): restore the file"
     reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
     return f"{where} could not be loaded ({reason}); restore its files or choose another model"
-
-
-def read_config(folder: Path, where: str) -> dict[str, Any]:
-    """config.json as plain data, from a folder that also has weights to be trusted."""
-    if not list(folder.glob(WEIGHTS)):
-        raise ModelError(f"{where} has no .safetensors file: other weight formats can run code and are refused")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError("config.json is not an object")
-    except (OSError, ValueError) as error:
-        raise ModelError(sentence(where, error)) from error
-    return config

@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +18,13 @@ import torch
 import transformers
 from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import is_protobuf_available, is_sentencepiece_available
 
 from dlm_core.canvas import Canvas, aligned, blocks
 from dlm_core.conversation import Message
 from dlm_core.denoiser import Banned, Denoiser, Shifted
-from dlm_core.models.hub import ModelError, allowed, fetched, locate, read_config, sentence
+from dlm_core.models.files import ModelError, end_tokens, read_config, require_fields, shards
+from dlm_core.models.hub import allowed, fetched, identity, is_folder, locate, sentence
 from dlm_core.models.memory import available
 from dlm_core.models.networks import (
     BlockAttention,
@@ -38,7 +40,7 @@ from dlm_core.models.networks import (
     WindowCache,
 )
 from dlm_core.models.older import as_before
-from dlm_core.models.progress import Progress, Watch, reading, shards
+from dlm_core.models.progress import Progress, Watch, reading
 from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, Attention, Family, recognise
 from dlm_core.models.text import Text
 from dlm_core.trace import Piece
@@ -174,8 +176,13 @@ def load_model(
         folder = BUNDLED
     else:
         folder = allowed(name, pin, revision, watch) if pin else locate(name, revision, watch=watch)
+    called, commit = identity(folder)
+    if name == "bundled" or pin or not is_folder(name, revision):
+        called = name
+    elif called in PINS:
+        raise ModelError(f"{where} runs code of its own, which is never taken from a folder: load it as {called}")
     said = read_config(folder, where)
-    family = pin.family if pin else recognise(said, name)
+    family = pin.family if pin else recognise(said, called)
     if isinstance(family, str):
         raise ModelError(f"{where} {family}: choose another model")
     place = _device(device)
@@ -184,8 +191,8 @@ def load_model(
         _fits(weights * kind.itemsize, where)
     try:
         with as_before() if family.attention == "own" else nullcontext():
-            config = _config(family, said, folder)
-            tokenizer = _tokenizer(family, folder)
+            config = _config(family, said, folder, where)
+            tokenizer = _tokenizer(family, folder, where)
             model, report = _hollow(family, config) if hollow else _filled(family, config, folder, kind, watch)
     except ModelError:
         raise
@@ -196,9 +203,9 @@ def load_model(
         model.to(place).eval().requires_grad_(False)
     except (RuntimeError, MemoryError) as error:
         raise ModelError(sentence(where, error)) from error
-    commit = folder.name if folder.parent.name == "snapshots" else fingerprint(folder, watch)
-    short = name if name == "bundled" else _short(name, folder)
-    loaded = _assemble(family, said, short, commit, model, tokenizer, where)
+    commit = commit or fingerprint(folder, watch)
+    ends = end_tokens(folder, said, where)
+    loaded = _assemble(family, said, called, commit, model, tokenizer, ends, where)
     if compiled and not hollow:
         _compile(loaded)
     return loaded
@@ -229,6 +236,7 @@ def _filled(
         return getattr(transformers, family.model).from_pretrained(
             folder, config=config, dtype=dtype, key_mapping=dict(family.weight_names) or None, use_safetensors=True,
             local_files_only=True, output_loading_info=True, trust_remote_code=family.attention == "own",
+            ignore_mismatched_sizes=True,
         )  # fmt: skip
 
 
@@ -240,7 +248,7 @@ def _hollow(family: Family, config: PretrainedConfig) -> tuple[PreTrainedModel, 
             model = network(config)
         else:
             model = network.from_config(config, trust_remote_code=family.attention == "own")
-    return model, {"missing_keys": (), "unexpected_keys": ()}
+    return model, {"missing_keys": (), "unexpected_keys": (), "mismatched_keys": ()}
 
 
 def fingerprint(folder: Path, watch: Watch | None = None) -> str:
@@ -268,8 +276,9 @@ class Needs(NamedTuple):
 
 def needs(name: str, revision: str | None = None) -> Needs:
     """What "bundled", a folder or a repository takes, from its files where they are here, else from the registry."""
-    weights, licence = KNOWN.get(name, (None, None))
-    folder = BUNDLED if name == "bundled" else Path(name) if Path(name).is_dir() else fetched(name, revision)
+    here = Path(name).is_dir()
+    weights, licence = KNOWN.get(identity(Path(name))[0] if here else name, (None, None))
+    folder = BUNDLED if name == "bundled" else Path(name) if here else fetched(name, revision)
     try:
         if folder is not None:
             weights = _weights(folder, "")
@@ -298,10 +307,6 @@ def _fits(size: int, where: str) -> None:
         )
 
 
-def _short(name: str, folder: Path) -> str:
-    return folder.absolute().name if Path(name).is_dir() else name
-
-
 def _device(device: str) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -327,30 +332,53 @@ def _dtype(dtype: str, place: torch.device, weights: float = 0) -> torch.dtype:
 
 
 _AS_SAVED = ("masked", "dual", "canvas", "own")  # config and tokenizer are transformers' own, or their own
-_NOT_CONFIG = {"architectures", "model_type", "auto_map", "transformers_version", "_name_or_path"}
+# what every config has says how a model computes or was saved, and not what it is; how it computes is settled here
+_NOT_CONFIG = {each.name for each in fields(PretrainedConfig)} | {
+    "model_type", "auto_map", "torch_dtype", "output_attentions", "attn_implementation", "experts_implementation"
+}  # fmt: skip
+_NEEDED = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
 
-def _config(family: Family, said: Mapping[str, Any], folder: Path) -> PretrainedConfig:
+def _config(family: Family, said: Mapping[str, Any], folder: Path, where: str) -> PretrainedConfig:
     """The checkpoint's own config, or, for one that is mapped onto another class, that class's with its fields."""
     if family.attention in _AS_SAVED:
         own = family.attention == "own"
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=own)
         config.update(dict(family.config_values))
-        return config
-    names = family.config_names or {field: field for field in said if field not in _NOT_CONFIG}
-    fields = {ours: said[theirs] for theirs, ours in names.items() if said.get(theirs) is not None}
-    fields |= {name: None for name in ("rope_scaling", "sliding_window") if not fields.get(name)}  # some say false
-    config = getattr(transformers, family.model).config_class(**fields)
+        return config if own else _computed_here(config)
+    names = family.config_names or {name: name for name in said if name not in _NOT_CONFIG and name[:1] != "_"}
+    theirs = {ours: name for name, ours in family.config_names.items()}
+    require_fields(said, [theirs.get(name, name) for name in _NEEDED], where)
+    given = {ours: said[name] for name, ours in names.items() if said.get(name) is not None}
+    given |= {name: None for name in ("rope_scaling", "sliding_window") if not given.get(name)}  # some say false
+    config = getattr(transformers, family.model).config_class(**given)
     config.is_causal = False
     return config
 
 
-def _tokenizer(family: Family, folder: Path) -> PreTrainedTokenizerBase:
+def _computed_here(config: PretrainedConfig) -> PretrainedConfig:
+    """Forget how a config wants attention and experts computed, and what it wants answered: its parts too."""
+    config._attn_implementation = config._experts_implementation = None
+    for part in [config, *(getattr(config, name) for name in config.sub_configs)]:
+        if part is not None:
+            part.output_attentions = part.output_hidden_states = False
+            part.return_dict = True
+    return config
+
+
+def _tokenizer(family: Family, folder: Path, where: str) -> PreTrainedTokenizerBase:
     """Of a mapped checkpoint, the tokenizer file as it is, or else Qwen's from its vocabulary and merges."""
+    whole = family.tokenizer or any((folder / name).exists() for name in ("tokenizer.json", "vocab.json", "vocab.txt"))
+    pieces = [] if whole else sorted(folder.glob("*.model"))
+    if pieces and not (is_sentencepiece_available() and is_protobuf_available()):
+        raise ModelError(
+            f"{where} has its tokenizer as a file of SentencePiece alone ({pieces[0].name}), which two more packages "
+            "read: `pip install sentencepiece protobuf`"
+        )
     if family.tokenizer:
         folder = locate(family.tokenizer, weights=False)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    elif family.attention in _AS_SAVED:
+    elif family.attention in _AS_SAVED or pieces:
         own = family.attention == "own"
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=own)
     elif (folder / "tokenizer.json").exists():
@@ -364,6 +392,11 @@ def _tokenizer(family: Family, folder: Path) -> PreTrainedTokenizerBase:
 
 def _whole(family: Family, report: Mapping[str, Any], where: str) -> None:
     """Refuse a checkpoint that does not fill its class, and a mapped one that has more than fits in it."""
+    for key, shape, wanted in sorted(report["mismatched_keys"]):
+        raise ModelError(
+            f"{where} has weights of other sizes than its config.json says, the first is {key}, {tuple(shape)} and not "
+            f"{tuple(wanted)}: restore its files"
+        )
     missing = sorted(report["missing_keys"])
     if missing and family.attention == "masked":
         raise ModelError(
@@ -382,28 +415,36 @@ def _whole(family: Family, report: Mapping[str, Any], where: str) -> None:
 
 def _assemble(
     family: Family, said: Mapping[str, Any], name: str, revision: str, model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase, where: str,
+    tokenizer: PreTrainedTokenizerBase, ends: set[int], where: str,
 ) -> LoadedModel:  # fmt: skip
     vocab = model.config.get_text_config().vocab_size
     mask = None if family.attention == "canvas" else tokenizer.mask_token_id
     if mask is None and family.attention != "canvas":
         mask = family.mask_id if said.get("mask_token_id") is None else said["mask_token_id"]
-        if not isinstance(mask, int) or not 0 <= mask < vocab:
+        if mask is None:
             raise ModelError(f"{where} has no mask token in its tokenizer, so it cannot be denoised: choose another")
     known = tokenizer.get_vocab()
-    template = None if re.search("-Base", name) else tokenizer.chat_template or family.template
-    ends = {tokenizer.eos_token_id, *(known[token] for token in family.stop if token in known)}
+    template = None if "-Base" in name else _template(tokenizer, where) or family.template
+    ends = {tokenizer.eos_token_id, *ends, *(known[token] for token in family.stop if token in known)}
     opening, closing = [tokenizer.bos_token_id], []
     if family.attention == "masked":
         first, last = tokenizer.cls_token_id, tokenizer.sep_token_id
         opening, closing = [first], [] if template else [last]
-        ends = {last, tokenizer.pad_token_id, known.get(family.ending)} if template else set()
-    stop = tuple(sorted(token for token in ends if token is not None))
+        ends = {*ends, last, tokenizer.pad_token_id, known.get(family.ending)} if template else set()
+    opening, closing = ([token for token in each if token is not None] for each in (opening, closing))
+    for what, token in [("mask", mask), *(("first", t) for t in opening), *(("last", t) for t in closing)]:
+        if token is not None and token >= vocab:
+            raise ModelError(
+                f"{where} has a {what} token, {token}, that is not one of its {vocab} tokens: its tokenizer or its "
+                "config.json is not of these weights, so restore its files"
+            )
+    stop = tuple(sorted(token for token in ends if token is not None and token < vocab))
     block = next((said[at] for at in family.block_fields if isinstance(said.get(at), int)), family.block_length)
     if block is None and family.attention == "block":
         raise ModelError(f"{where} does not say how long its blocks are: config.json needs a field block_size")
-    text = Text(tokenizer, tuple(t for t in opening if t is not None), template, family.template_options)
     room = known.get(family.expand)
+    control = tuple(token for token in (mask, room, *stop) if token is not None)
+    text = Text(tokenizer, tuple(opening), template, family.template_options, control)
     meant = {BLOCK: block, EXPAND: room, END: tokenizer.eos_token_id}
     banned = sorted(
         token for token in {mask, *tokenizer.all_special_ids} - {*stop, room} if token is not None and token < vocab
@@ -413,12 +454,27 @@ def _assemble(
         build=_builder(family, model, mask, block, banned), context=_context(model, tokenizer),
         ar_logits=_next_token(model) if family.attention == "dual" else None,
         ending=() if family.ending in (None, *known) else tuple(text.plain(family.ending)),
-        closing=tuple(t for t in closing if t is not None), attention=family.attention,
+        closing=tuple(closing), attention=family.attention,
         window=family.window, opens=family.calls == "encoder",
         block_length=block if family.attention in ("block", "canvas", "own") else None, length=family.length,
         starts=family.starts, policy=family.policy,
         settings={name: meant.get(value, value) for name, value in family.settings.items()},
     )  # fmt: skip
+
+
+def _template(tokenizer: PreTrainedTokenizerBase, where: str) -> str | None:
+    """A checkpoint's chat template; of several with names, the one that transformers takes unasked."""
+    given = tokenizer.chat_template
+    if isinstance(given, Mapping):
+        if "default" not in given:
+            raise ModelError(
+                f"{where} has chat templates called {', '.join(sorted(map(str, given)))[:120]} and none called "
+                "default: call one of them so in its tokenizer_config.json"
+            )
+        given = given["default"]
+    if given is not None and not isinstance(given, str):
+        raise ModelError(f"{where} has a chat template that is no text, got {str(given)[:80]!r}: restore its files")
+    return given
 
 
 def _builder(
@@ -461,8 +517,8 @@ def _next_token(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
 def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """Positions at most: what config and tokenizer say, less those that learned positions keep for padding."""
     config = model.config.get_text_config()
-    told = getattr(config, "max_position_embeddings", None) or getattr(config, "model_length", None) or 512
+    most = getattr(config, "max_position_embeddings", None) or getattr(config, "model_length", None) or 512
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            told = module.num_embeddings - module.padding_idx - 1
-    return min(told, tokenizer.model_max_length)
+            most = module.num_embeddings - module.padding_idx - 1
+    return int(min(most, tokenizer.model_max_length))

@@ -3,7 +3,6 @@
 A loader calls `watch(Progress)` often; what `watch` raises ends the loading.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from huggingface_hub.utils import tqdm
 from transformers.utils import logging
 
-INDEX = "model.safetensors.index.json"
+from dlm_core.models.files import shards
 
 
 class Progress(NamedTuple):
@@ -30,24 +29,6 @@ Watch = Callable[[Progress], None]
 
 class Cancelled(BaseException):
     """Raised by a `watch` that wants no more of it; like an interrupt, it is no error that anything may handle."""
-
-
-def shards(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """The weight files that are read, by name: the tensors that each holds, as its header says."""
-    index = folder / INDEX
-    if index.exists():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    elif (folder / "model.safetensors").exists():
-        names = ["model.safetensors"]
-    else:
-        names = sorted(file.name for file in folder.glob("*.safetensors"))
-    return {name: _header(folder / name) for name in names}
-
-
-def _header(file: Path) -> dict[str, dict[str, Any]]:
-    with file.open("rb") as data:
-        header = json.loads(data.read(int.from_bytes(data.read(8), "little")))
-    return {name: about for name, about in header.items() if name != "__metadata__"}
 
 
 def fetching(watch: Watch) -> type[tqdm]:

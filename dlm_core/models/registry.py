@@ -225,11 +225,14 @@ PINS: Mapping[str, Pin] = {
 
 
 def recognise(config: Mapping[str, Any], name: str) -> Family | str:
-    """The family that a config.json and a name belong to, or, for none, the sentence's half that says why not."""
+    """The family that a config.json and a name belong to, or, for none, the sentence's half that says why not.
+
+    Of owner/name only the name counts: an owner may be called after another model.
+    """
     kind = str(config.get("model_type"))
     said = {kind, *(config.get("architectures") or ())}
     for family in FAMILIES:
-        if said & set(family.known_by) and re.search(family.called, name):
+        if said & set(family.known_by) and re.search(family.called, name.rpartition("/")[2]):
             return family
     if config.get("is_encoder_decoder") or kind in {"t5", "mt5", "bart", "mbart", "mvp", "pegasus", "marian"}:
         return f"is a sequence-to-sequence model ({kind}), which writes left to right"

@@ -4,33 +4,43 @@ What a visitor types never becomes a control token: special tokens come from tem
 """
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from jinja2 import TemplateError
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerBase
 
-from dlm_core.conversation import USER, Message
+from dlm_core.conversation import ASSISTANT, SYSTEM, USER, Message
 from dlm_core.trace import Piece
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # how tokenizers of the SentencePiece kind write a lone byte
+
+# how the names of letters begin whose scripts put no space between words
+_UNSPACED = (
+    "CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "BOPOMOFO", "FULLWIDTH", "HALFWIDTH", "YI ", "THAI", "LAO", "KHMER",
+    "MYANMAR", "TIBETAN", "JAVANESE", "BALINESE",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Text:
     """A tokenizer as the rest of the project uses one.
 
-    Where there is a chat `template`, a prompt is what the user says now, behind what was said before; plain text
-    stands behind the token ids of `opening`.
+    Where there is a chat `template`, a prompt is what the user says now, after what was said before; plain text comes
+    after the token ids of `opening`.  `control` are tokens that mean something to the model, whether its tokenizer
+    calls them special or not: its mask, the ends of a text, a token that asks for room.
     """
 
     tokenizer: PreTrainedTokenizerBase
     opening: tuple[int, ...] = ()
     template: str | None = None
     template_options: Mapping[str, Any] = field(default_factory=dict)
+    control: tuple[int, ...] = ()
 
     def encode(self, prompt: str, said: Sequence[Message] = ()) -> list[int]:
         """Token ids of a prompt, and of what was `said` before it; "[MASK]" in it is six characters, not a mask."""
@@ -40,46 +50,130 @@ class Text:
             raise ValueError("this model continues text and does not chat: give it a text, not a conversation")
         return [*self.opening, *self.plain(prompt)]
 
-    def behind(self, text: str) -> list[int]:
-        """Token ids of plain text that follows other text: a word is set off by a space, punctuation is not."""
-        joined = [*self._anchor, *self.plain(text)] if text[:1].isalnum() else self.plain(f"a{text}")
-        return joined[len(self._anchor) :]
+    def behind(self, word: str) -> list[int]:
+        """Token ids of a word that follows another: a space sets it off, except where its script is written without."""
+        apart = word[:1].isalnum() and not unicodedata.name(word[0], "").startswith(_UNSPACED)
+        return self._after_anchor(f" {word}" if apart else word)
+
+    def going_on(self, text: str) -> list[int]:
+        """Token ids of text that follows other text, as it stands; some tokenizers put a space before every word."""
+        return self.plain(text) if text[:1].isalnum() else self._after_anchor(text)
 
     def plain(self, text: str) -> list[int]:
         """Token ids of a text as it stands, in which nothing is a control token."""
-        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+        ids = self._guarded(text, add_special_tokens=False, split_special_tokens=True).input_ids
+        if self._control.isdisjoint(ids):
+            return ids
+        spelled: list[int] = []  # a vocabulary may hold a control token like any word: then its letters stand for it
+        for token in ids:
+            letters = self.tokenizer.convert_ids_to_tokens(token)
+            spelled += self.tokenizer.convert_tokens_to_ids([*letters]) if token in self._control else [token]
+        return spelled
+
+    def _after_anchor(self, text: str) -> list[int]:
+        ids, anchor = self.plain(f"a{text}"), self._anchor
+        return ids[len(anchor) :] if ids[: len(anchor)] == anchor else self.plain(text)
+
+    # -- conversations --
 
     def _chat(self, messages: Sequence[Message]) -> list[int]:
-        """The template is filled with placeholders, its control tokens looked up, and all else read as plain text."""
-        contents = [message["content"] for message in messages]
-        held = [{**message, "content": f"\ue000{i}\ue001"} for i, message in enumerate(messages)]
-        try:
-            filled = self.tokenizer.apply_chat_template(
-                held, tokenize=False, add_generation_prompt=True, chat_template=self.template, **self.template_options
-            )
-        except TemplateError as error:  # some templates know no system text
-            reason = str(error)[:200] or type(error).__name__
-            raise ValueError(f"this model's chat template does not take this conversation ({reason})") from error
-        ids: list[int] = []
-        for n, part in enumerate(self._control.split(filled)):
+        """The filled template as transformers encodes it, where no control token in it comes from a message."""
+        filled, original = self._filled(messages), {}
+        marks = Counter(self._marks.findall(filled))
+        if typed := marks - self._own_marks(messages):
+            filled, original = self._told_apart(messages, filled, typed)
+        else:
+            ids = self.tokenizer(filled, add_special_tokens=False).input_ids
+            if sum(token in self._control for token in ids) == marks.total():
+                return ids
+        ids = []
+        for n, part in enumerate(self._marks.split(filled)):
             if n % 2:
                 ids.append(self.tokenizer.convert_tokens_to_ids(part))
             elif part:
-                ids += self.plain(re.sub("\ue000(\\d+)\ue001", lambda hit: contents[int(hit[1])], part))
+                ids += self.plain(part.translate(original))
         return ids
 
+    def _filled(self, messages: Sequence[Message]) -> str:
+        try:
+            return self.tokenizer.apply_chat_template(
+                [*messages], tokenize=False, add_generation_prompt=True, chat_template=self.template,
+                **self.template_options,
+            )  # fmt: skip
+        except Exception as error:  # a template is a program of its own: some know no system text, some are broken
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise ValueError(f"this model's chat template does not take this conversation ({reason})") from error
+
+    def _own_marks(self, messages: Sequence[Message]) -> Counter[str]:
+        """The control tokens that the template writes around whatever the messages say; none where it will not say."""
+        try:
+            return Counter(self._marks.findall(self._filled([{**each, "content": "\ue000"} for each in messages])))
+        except ValueError:
+            return Counter()
+
+    def _told_apart(
+        self, messages: Sequence[Message], filled: str, typed: Mapping[str, int]
+    ) -> tuple[str, dict[int, int]]:
+        """The filled template in which control tokens from messages are written in other letters; the letters' own.
+
+        Of each token one letter is replaced in every message by a private one.  A template that trims, splits or
+        searches its messages does so as before, unless it looks at that very letter: then another one is tried.
+        """
+        used = {*map(ord, self.template), *map(ord, "".join(each["content"] for each in messages))}
+        private = [code for code in range(0xF0000, 0xF0000 + len(used) + 99) if code not in used]
+        spellings = [sorted(dict.fromkeys(token), key=str.isalnum) for token in typed]
+        for n in range(max(map(len, spellings))):
+            letters = dict.fromkeys(ord(letters[n % len(letters)]) for letters in spellings)
+            twins = dict(zip(letters, private))
+            original = {twin: letter for letter, twin in twins.items()}
+            marked = self._filled([{**each, "content": each["content"].translate(twins)} for each in messages])
+            if marked.translate(original) == filled:
+                return marked, original
+        raise ValueError(
+            f"this model's chat template looks for {next(iter(typed))!r} in what is said: take it out of there"
+        )
+
+    # -- control tokens --
+
     @cached_property
-    def _control(self) -> re.Pattern[str]:
-        added = sorted(self.tokenizer.get_added_vocab(), key=len, reverse=True)
-        return re.compile("(" + "|".join(map(re.escape, added)) + ")") if added else re.compile("((?!))")
+    def _control(self) -> frozenset[int]:
+        """What text never becomes: special tokens, those given, and those that the template writes by itself.
+
+        The token for what a tokenizer does not know is text like any other.
+        """
+        given = {*self.tokenizer.all_special_ids, *self.control} - {self.tokenizer.unk_token_id}
+        if self.template is None:
+            return frozenset(given)
+        user, system, answer = ({"role": role, "content": "\ue000"} for role in (USER, SYSTEM, ASSISTANT))
+        added, written = self.tokenizer.get_added_vocab(), []
+        for messages in ([user], [system, user], [user, answer, user]):
+            with suppress(ValueError):  # some templates know no system text
+                written.append(self._filled(messages))
+        return frozenset(given | {id for token, id in added.items() if any(token in text for text in written)})
+
+    @cached_property
+    def _marks(self) -> re.Pattern[str]:
+        """The texts of control tokens, a longer one before one that it begins with."""
+        texts = filter(None, self.tokenizer.convert_ids_to_tokens(sorted(self._control)))
+        either = "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
+        return re.compile(f"({either or '(?!)'})")
+
+    @cached_property
+    def _guarded(self) -> PreTrainedTokenizerBase:
+        """The tokenizer, for which every added control token is special: such tokens alone can be left unread."""
+        added = self.tokenizer.added_tokens_decoder
+        if backend := getattr(self.tokenizer, "backend_tokenizer", None):
+            backend.add_special_tokens([added[token] for token in sorted(self._control) if token in added])
+        return self.tokenizer
 
     @cached_property
     def _pieces(self) -> dict[int, Piece]:
         return {}
 
     @cached_property
-    def _special(self) -> frozenset[int]:
-        return frozenset(self.tokenizer.all_special_ids)
+    def _silent(self) -> frozenset[int]:
+        """The tokens without a text of their own."""
+        return frozenset([*self.tokenizer.all_special_ids, *self.control])
 
     @cached_property
     def _anchor(self) -> list[int]:
@@ -103,7 +197,7 @@ class Text:
 
     def _piece(self, token_id: int) -> Piece:
         letters = self.tokenizer.convert_ids_to_tokens(token_id)
-        if letters is None or token_id in self._special:
+        if letters is None or token_id in self._silent:
             return ""
         if byte := _BYTE.fullmatch(letters):
             return bytes.fromhex(byte[1])
