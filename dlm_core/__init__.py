@@ -2,6 +2,7 @@
 
 Data flows one way, and a module imports only what stands above it (a test holds this):
 
+    files                   where the bundled models, the player, the recorded runs and the words stand
     step, canvas            plain values, NumPy only: one recorded transition; what is on the table and what is fixed
     noise                   the forward process: schedules alpha(t), corrupt()
     beliefs                 logits to confidence, entropy and the likeliest tokens, in one pass; exact cheap draws

@@ -8,13 +8,13 @@ neither torch nor gradio.
 import json
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from dlm_core.comparison import Standing
+from dlm_core.files import ASSETS
 from dlm_core.trace import Trace
 from dlm_core.words import english
 
@@ -23,7 +23,7 @@ Measure = Literal["confidence", "entropy", "commit"]
 MAX_ENTROPY = 8.0  # nats; the colour scale's end, about a uniform choice among 3,000 tokens
 MOST_CELLS = (256, 512)  # rows and columns of a heatmap: more could not be told apart on a screen
 
-PALETTE = Path(__file__).parents[1] / "assets" / "player" / "palette.json"
+PALETTE = ASSETS / "player" / "palette.json"
 _SPEEDS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
 _RAMP = ("r0", "r1", "r2", "r3", "r4", "r5")
 

@@ -17,10 +17,11 @@ from numpy import ndarray
 from dlm_core.canvas import Canvas
 from dlm_core.comparison import summarise
 from dlm_core.engine import LocalEngine, Request
+from dlm_core.files import ASSETS
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.trace import Trace
 
-FOLDER = Path(__file__).parents[1] / "assets" / "runs"
+FOLDER = ASSETS / "runs"
 OPENING = "opening"  # what plays when the page opens
 MOST_BYTES = 150_000  # of a run file
 _PROMPT = "Once upon a time there was a little dog"

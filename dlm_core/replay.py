@@ -22,11 +22,12 @@ from dlm_core.figures import (
     plot_heatmap,
     plot_progress,
 )
+from dlm_core.files import ASSETS
 from dlm_core.trace import Trace
 from dlm_core.words import english
 from dlm_core.words import script as words_script
 
-ASSETS = Path(__file__).parents[1] / "assets" / "player"
+PLAYER = ASSETS / "player"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 LANGUAGES = '<span id="language" role="group" data-word-label="language.choose"></span>'  # words.js fills it
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -55,7 +56,7 @@ def figures() -> dict[str, Any]:
 
 def markup(name: str = "player") -> str:
     """The HTML of one part of the page, without a run."""
-    return (ASSETS / f"{name}.html").read_text(encoding="utf-8")
+    return (PLAYER / f"{name}.html").read_text(encoding="utf-8")
 
 
 def css() -> str:
@@ -64,13 +65,13 @@ def css() -> str:
         f"{selector} {{ {' '.join(f'--{name}: {value};' for name, value in palette(theme).items())} }}"
         for selector, theme in ((":root", "light"), (".dark", "dark"))
     ]
-    return "\n".join([*rules, (ASSETS / "player.css").read_text(encoding="utf-8")])
+    return "\n".join([*rules, (PLAYER / "player.css").read_text(encoding="utf-8")])
 
 
 def script(plotly_url: str | None) -> str:
     """The player's scripts with their configuration as the constant CONFIG; None: Plotly is already on the page."""
     config = _dumps({"plotly": plotly_url, "figures": figures(), "maxEntropy": MAX_ENTROPY})
-    parts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in ("player", "store", "film", "keep")]
+    parts = [(PLAYER / f"{name}.js").read_text(encoding="utf-8") for name in ("player", "store", "film", "keep")]
     return "\n".join([*parts, f"const CONFIG = {config};\n"])
 
 
@@ -122,7 +123,7 @@ main {{ max-width: 1180px; margin: 0 auto; padding: 18px 20px; }}
 {{
 putWords(document);
 {script(None)}
-{(ASSETS / "runs.js").read_text(encoding="utf-8")}
+{(PLAYER / "runs.js").read_text(encoding="utf-8")}
 const value = JSON.parse(document.getElementById("run").textContent), whole = shellOf(document);
 const cards = document.getElementById("cards"), player = document.getElementById("player");
 const opened = "unmask-open", hand = (lines) => document.dispatchEvent(new CustomEvent(opened, {{ detail: lines }}));

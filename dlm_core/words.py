@@ -10,9 +10,10 @@ What the core itself raises (a length out of range, a damaged file) is English e
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / "assets" / "words"
+from dlm_core.files import ASSETS
+
+FOLDER = ASSETS / "words"
 SCRIPT = FOLDER.parent / "player" / "words.js"
 
 

@@ -15,6 +15,7 @@ CORE = ROOT / "dlm_core"
 # module: (project modules, third-party packages); a module imports only what its row allows
 TABLE = {
     "__init__": (set(), set()),
+    "files": (set(), set()),
     "step": (set(), {"numpy"}),
     "canvas": (set(), {"numpy"}),
     "conversation": (set(), set()),
@@ -25,15 +26,15 @@ TABLE = {
     "sampler": ({"step", "canvas", "beliefs", "denoiser", "policies"}, {"numpy", "torch"}),
     "autoregressive": ({"step", "canvas", "beliefs", "policies"}, {"numpy", "torch", "transformers"}),
     "trace": ({"conversation", "step"}, {"numpy"}),
-    "figures": ({"comparison", "step", "trace", "words"}, {"numpy", "plotly"}),
+    "figures": ({"files", "comparison", "step", "trace", "words"}, {"numpy", "plotly"}),
     "comparison": ({"trace"}, {"numpy"}),
     "models": (
-        {"models", "canvas", "conversation", "denoiser", "trace"},
+        {"models", "canvas", "conversation", "denoiser", "files", "trace"},
         {"torch", "transformers", "tokenizers", "huggingface_hub"},
     ),
     "lesson": ({"canvas", "beliefs", "models", "noise", "trace"}, {"numpy", "torch"}),
     "edit": ({"canvas", "models"}, {"numpy"}),
-    "gallery": ({"canvas", "comparison", "engine", "models", "trace"}, {"numpy"}),
+    "gallery": ({"files", "canvas", "comparison", "engine", "models", "trace"}, {"numpy"}),
     "limits": (set(), set()),
     "line": (set(), set()),
     "library": ({"engine", "lesson", "limits", "line", "models", "trace"}, {"numpy", "torch"}),
@@ -80,8 +81,8 @@ TABLE = {
     "training": ({"data", "noise"}, {"torch", "transformers", "tqdm"}),
     "distillation": ({"data"}, {"torch", "transformers", "tqdm"}),
     "__main__": ({"conversation", "policies", "engine", "gallery", "models", "replay", "trace"}, {"transformers"}),
-    "replay": ({"figures", "trace", "words"}, {"plotly"}),
-    "words": (set(), set()),
+    "replay": ({"figures", "files", "trace", "words"}, {"plotly"}),
+    "words": ({"files"}, set()),
     "ui": (
         {
             "ui",

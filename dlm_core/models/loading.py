@@ -23,6 +23,7 @@ from transformers.utils import is_protobuf_available, is_sentencepiece_available
 from dlm_core.canvas import Canvas, aligned, blocks
 from dlm_core.conversation import Message
 from dlm_core.denoiser import Banned, Denoiser, Shifted
+from dlm_core.files import ASSETS
 from dlm_core.models.files import ModelError, end_tokens, read_config, require_fields, shards
 from dlm_core.models.hub import allowed, fetched, identity, is_folder, locate, sentence
 from dlm_core.models.memory import available
@@ -45,7 +46,7 @@ from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, Attention,
 from dlm_core.models.text import Text
 from dlm_core.trace import Piece
 
-BUNDLED = Path(__file__).parents[2] / "assets" / "model"
+BUNDLED = ASSETS / "model"
 CACHES = ("prefix", "dual")  # approximate, and never on by themselves
 REHEARSED = (24, 40)  # two lengths: what is compiled for one alone is compiled again for the next
 _log = logging.getLogger(__name__)

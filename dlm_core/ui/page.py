@@ -18,7 +18,7 @@ from dlm_core.library import Engine, Library
 from dlm_core.limits import Limits
 from dlm_core.line import is_notice
 from dlm_core.policies import parameters
-from dlm_core.replay import ASSETS, LANGUAGES, css
+from dlm_core.replay import LANGUAGES, PLAYER, css
 from dlm_core.trace import Trace
 from dlm_core.ui import code, compare, denoise, edit, link, models, noise, race, runs, session, words
 from dlm_core.ui.early import Early
@@ -52,7 +52,7 @@ addEventListener("keydown", (event) => {
 
 
 def _file(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
+    return (PLAYER / name).read_text(encoding="utf-8")
 
 
 def _script(file: str, mount: str) -> str:

@@ -142,7 +142,7 @@ def talk(value: str, elem_id: str) -> gr.HTML:
 
 
 def _scripts(*names: str) -> str:
-    return "\n".join((replay.ASSETS / name).read_text(encoding="utf-8") for name in names)
+    return "\n".join((replay.PLAYER / name).read_text(encoding="utf-8") for name in names)
 
 
 def _component(value: str, elem_id: str, markup: str, setup: str, mount: str, options: str) -> gr.HTML:

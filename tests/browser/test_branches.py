@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 from visitor import Server, Visitor
 
-from dlm_core.replay import ASSETS
+from dlm_core.replay import PLAYER
 from dlm_core.words import script
 
 CELLS = "#edit [data-cell]:not([hidden])"
@@ -16,7 +16,7 @@ def js(browser):
     page = context.new_page()
     page.add_script_tag(content=script())
     for name in ("player", "branches", "edit"):
-        page.add_script_tag(content=(ASSETS / f"{name}.js").read_text(encoding="utf-8"))
+        page.add_script_tag(content=(PLAYER / f"{name}.js").read_text(encoding="utf-8"))
     yield page.evaluate
     context.close()
 

@@ -7,7 +7,7 @@ from stand_ins import MASK, record
 
 from dlm_core.canvas import Canvas
 from dlm_core.figures import MOST_CELLS, heatmap_data, progress_data
-from dlm_core.replay import ASSETS
+from dlm_core.replay import PLAYER
 from dlm_core.words import script
 
 
@@ -16,7 +16,7 @@ def js(browser):
     context = browser.new_context()
     page = context.new_page()
     page.add_script_tag(content=script())
-    page.add_script_tag(content=(ASSETS / "player.js").read_text(encoding="utf-8"))
+    page.add_script_tag(content=(PLAYER / "player.js").read_text(encoding="utf-8"))
     yield page.evaluate
     context.close()
 
