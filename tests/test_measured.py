@@ -1,6 +1,6 @@
 import pytest
 
-from dlm_core.measured import between
+from dlm_core.training.measured import between
 
 FILE = "one\n<!-- measured: printed by make bench -->\n\nold\n\n<!-- /measured -->\ntwo\n"
 

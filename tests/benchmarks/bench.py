@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dlm_core.measured import between
+from dlm_core.training.measured import between
 from tests.benchmarks.measure import Row
 
 GROUPS = ("steps", "shares", "orders", "published", "growth", "page", "machines")

@@ -4,7 +4,7 @@ Several tokens opened in one forward pass are drawn as if they did not depend on
 best on text whose next words are not in much doubt.  Text drawn from an autoregressive teacher below temperature 1 is
 such text (Kim and Rush, arXiv 1606.07947; Gu et al., arXiv 1711.02281); here the teacher is the same set of weights.
 
-    python -m dlm_core.distillation --corpus FOLDER --minutes 20 --out distilled.jsonl.gz
+    python -m dlm_core.training.distill --corpus FOLDER --minutes 20 --out distilled.jsonl.gz
     python -m dlm_core.training --corpus FOLDER --distilled distilled.jsonl.gz
 
 Only stories that end are kept, and only if they do not repeat themselves.  Autoregressive rows never see them.
@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from dlm_core.data import load_split
+from dlm_core.training.data import load_split
 
 ROWS = 128
 OPENINGS = (3, 13)  # tokens taken from a document of the corpus, so that stories begin in many ways
@@ -63,7 +63,9 @@ def stories(
 
 def main() -> None:
     """Write stories from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m dlm_core.distillation", description="Let the model write stories.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dlm_core.training.distill", description="Let the model write stories."
+    )
     parser.add_argument("--corpus", type=Path, required=True, help="where the openings of stories come from")
     parser.add_argument("--model", default="assets/model", help="folder of the model that writes")
     parser.add_argument("--length", type=int, default=256, help="positions of a canvas: a story must end within it")

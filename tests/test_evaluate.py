@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from dlm_core import evaluation
-from dlm_core.data import is_held_out
-from dlm_core.evaluation import (
+from dlm_core.training import evaluate as evaluation
+from dlm_core.training.data import is_held_out
+from dlm_core.training.evaluate import (
     LENGTH,
     QUICK,
     Counts,

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from dlm_core.distillation import main, repeated, stories
+from dlm_core.training.distill import main, repeated, stories
 
 
 def test_a_text_that_says_the_same_again_is_told_by_its_runs_of_tokens():
@@ -16,7 +16,7 @@ def test_a_text_that_says_the_same_again_is_told_by_its_runs_of_tokens():
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr("dlm_core.distillation.ROWS", 12)
+    monkeypatch.setattr("dlm_core.training.distill.ROWS", 12)
 
 
 def test_stories_are_whole_begin_as_the_corpus_does_and_come_again_with_the_seed(bundled, few):

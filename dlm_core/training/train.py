@@ -47,8 +47,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from dlm_core.data import batch, load_split
 from dlm_core.noise import corrupt, loss_weights, weighted_mean
+from dlm_core.training.data import batch, load_split
 
 CANVASES = ((64, 128), (32, 256))  # (rows, length), in turn; the long ones hold whole stories with their ends
 AUTOREGRESSIVE_SHARE = 0.25
@@ -279,7 +279,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000, help="train until this step in all")
     parser.add_argument("--cooldown", type=int, default=0, help="instead, decay a copy to zero over so many steps")
     parser.add_argument("--peak", type=float, default=1.0, help="scales both learning rates")
-    parser.add_argument("--distilled", type=Path, help="stories of dlm_core.distillation, for diffusion rows")
+    parser.add_argument("--distilled", type=Path, help="stories of dlm_core.training.distill, for diffusion rows")
     parser.add_argument("--keep", type=float, default=0.0, help="share of the weights of --init in what --out gets")
     parser.add_argument("--bf16", action="store_true", help="multiply matrices in bfloat16")
     parser.add_argument("--seed", type=int, default=0)
@@ -314,7 +314,3 @@ def main() -> None:
         keep_share(model, before, args.keep)
         model.to(torch.float16).save_pretrained(args.out, max_shard_size="8MB")
         tokenizer.save_pretrained(args.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,6 @@
-"""What the bundled model is worth, measured: `python -m dlm_core.evaluation --corpus FOLDER` prints the card's tables.
+"""What the bundled model is worth, measured, as the tables of its card.
+
+    python -m dlm_core.training.evaluate --corpus FOLDER
 
 Likelihood is told in nats per character of held-out text, so that tokenizers do not matter.  The autoregressive
 number is exact.  The diffusion number is a bound: the true one is at most that large, and lower is better for both,
@@ -27,16 +29,16 @@ from tqdm import tqdm
 
 from dlm_core.autoregressive import autoregressive
 from dlm_core.canvas import Canvas, blocks
-from dlm_core.data import canvas_of, load_split
 from dlm_core.denoiser import Banned
-from dlm_core.judge import JUDGE, Faults, Judge, at_entropy, continuation_nats, faults, load_judge, words
-from dlm_core.measured import between
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.noise import corrupt
 from dlm_core.policies import Policy, make_policy
 from dlm_core.sampler import sample
+from dlm_core.training.data import canvas_of, load_split
+from dlm_core.training.judge import JUDGE, Faults, Judge, at_entropy, continuation_nats, faults, load_judge, words
+from dlm_core.training.measured import between
 
-README, CARD = (Path(__file__).parents[1] / name for name in ("README.md", "assets/model/README.md"))
+README, CARD = (Path(__file__).parents[2] / name for name in ("README.md", "assets/model/README.md"))
 PROGRAM = "make evaluate"
 LENGTH = 128  # positions of a measured canvas
 STORY = 112  # tokens of a continuation, at most
@@ -544,7 +546,9 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def parser() -> argparse.ArgumentParser:
     """The arguments; how many of everything are those of `Counts`."""
-    arguments = argparse.ArgumentParser(prog="python -m dlm_core.evaluation", description="Measure the bundled model.")
+    arguments = argparse.ArgumentParser(
+        prog="python -m dlm_core.training.evaluate", description="Measure the bundled model."
+    )
     add = arguments.add_argument
     add("--corpus", type=Path, required=True, help="the corpus the model was trained on")
     add("--unseen", type=Path, help="a corpus of another source, of which it has seen nothing")
@@ -608,7 +612,7 @@ def evaluate(args: argparse.Namespace) -> Iterator[list[str]]:
 def command_of(argv: Sequence[str]) -> str:
     """The sentence that tells how tables are measured again; files by their names, as they may lie anywhere."""
     told = " ".join(Path(word).name if "/" in word else word for word in argv if word != "--write")
-    return f"Measured by `python -m dlm_core.evaluation {told}`."
+    return f"Measured by `python -m dlm_core.training.evaluate {told}`."
 
 
 def main(argv: list[str] | None = None) -> int:

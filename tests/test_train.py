@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from dlm_core.data import batch, canvas_of, clean, is_held_out, load_split, read_texts
 from dlm_core.models import BUNDLED
-from dlm_core.training import (
+from dlm_core.training.data import batch, canvas_of, clean, is_held_out, load_split, read_texts
+from dlm_core.training.train import (
     NEAR,
     anywhere_rows,
     autoregressive_rows,
@@ -38,8 +38,8 @@ def documents(bundled):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr("dlm_core.training.CANVASES", ((8, 24),))
-    monkeypatch.setattr("dlm_core.training.CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr("dlm_core.training.train.CANVASES", ((8, 24),))
+    monkeypatch.setattr("dlm_core.training.train.CHECKPOINT_EVERY", 2)
 
 
 def test_text_files_jsonl_and_folders_are_read(tmp_path):
@@ -145,7 +145,7 @@ def test_training_in_bfloat16_keeps_the_weights_and_follows_the_losses(tiny, bun
 
 def test_distilled_documents_are_learnt_from_too(tiny, bundled, documents, small, tmp_path, monkeypatch):
     taken = []
-    monkeypatch.setattr("dlm_core.training.batch", lambda docs, **how: taken.append(docs) or batch(docs, **how))
+    monkeypatch.setattr("dlm_core.training.train.batch", lambda docs, **how: taken.append(docs) or batch(docs, **how))
     list(train(tiny, bundled.tokenizer, documents[:2], steps=1, folder=tmp_path, distilled=documents[2:]))
     assert [len(docs) for docs in taken] == [2, 2]
     assert torch.equal(taken[1][0], documents[2])
