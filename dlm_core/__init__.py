@@ -15,6 +15,7 @@ Data flows one way, and a module imports only what stands above it (a test holds
     comparison              numbers that tell runs apart
     replay                  the player put together, and one HTML file that replays a run
     models                  names to loaded models
+    sudoku, puzzle          boards, solver and generator; a puzzle as a canvas
     lesson                  one training example under noise: what the model believes, and the loss
     line                    who is at work and who waits
     engine                  a request to run-file lines, checked, queued, stoppable

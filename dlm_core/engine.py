@@ -223,7 +223,7 @@ def _canvas(model: LoadedModel, request: Request) -> Canvas:
 
 
 def _prompted(model: LoadedModel, request: Request) -> Canvas:
-    length = whole("length", request.length, 1, model.context - 1 - len(model.closing))
+    length = whole("length", request.length, 1, model.context - len(model.text.opening) - len(model.closing))
     ids = model.encode_prompt(request.prompt, checked(request.conversation))
     room = max(0, model.context - len(ids) - len(model.closing))
     if length > room:

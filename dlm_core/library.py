@@ -22,6 +22,7 @@ from dlm_core.limits import Limits
 from dlm_core.line import Line
 from dlm_core.models import (
     PINS,
+    SHIPPED,
     Cancelled,
     LoadedModel,
     ModelError,
@@ -105,11 +106,11 @@ def _choice(text: str) -> Choice:
     try:
         if source in PINS:
             permit(source, PINS[source], revision or None)
-        folder = source != BUNDLED and is_folder(source, revision or None)
+        folder = source not in SHIPPED and is_folder(source, revision or None)
     except ModelError as error:
         raise ValueError(f"UNMASK_MODELS: {error}") from error
-    if source == BUNDLED and revision:
-        raise ValueError(f"UNMASK_MODELS: the bundled model has no revisions, got {revision!r}")
+    if source in SHIPPED and revision:
+        raise ValueError(f"UNMASK_MODELS: the {source} model has no revisions, got {revision!r}")
     return Choice(identity(Path(source))[0] if folder else source, source, revision or None)
 
 

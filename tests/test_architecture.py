@@ -32,6 +32,8 @@ TABLE = {
         {"models", "canvas", "conversation", "denoiser", "files", "trace"},
         {"torch", "transformers", "tokenizers", "huggingface_hub"},
     ),
+    "sudoku": (set(), set()),
+    "puzzle": ({"canvas", "models", "sudoku"}, set()),
     "lesson": ({"canvas", "beliefs", "models", "noise", "trace"}, {"numpy", "torch"}),
     "edit": ({"canvas", "models"}, {"numpy"}),
     "gallery": ({"files", "canvas", "comparison", "engine", "models", "trace"}, {"numpy"}),

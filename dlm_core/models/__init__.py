@@ -1,17 +1,17 @@
 """Names to loaded models.
 
-`load_model("bundled")` is the model that ships with the project; a folder or a repository of the hub loads any model of
-a family in the registry.  Everything a model needs to be run as a diffusion model (mask, shift, bans, attention,
-caches, chat template) is settled here and nowhere else.
+`load_model("bundled")` is the story model that ships with the project, "sudoku" the one for puzzles; a folder or a
+repository of the hub loads any model of a family in the registry.  Everything a model needs to be run as a diffusion
+model (mask, shift, bans, attention, caches, chat template) is settled here and nowhere else.
 """
 
 from dlm_core.models.files import ModelError
 from dlm_core.models.hub import cached, identity, is_folder, permit
 from dlm_core.models.loading import BUNDLED, CACHES, LoadedModel, Needs, load_model, needs
 from dlm_core.models.progress import Cancelled, Progress
-from dlm_core.models.registry import PINS
+from dlm_core.models.registry import PINS, SHIPPED
 
 __all__ = [
-    "BUNDLED", "CACHES", "PINS", "Cancelled", "LoadedModel", "ModelError", "Needs", "Progress", "cached", "identity",
-    "is_folder", "load_model", "needs", "permit",
+    "BUNDLED", "CACHES", "PINS", "SHIPPED", "Cancelled", "LoadedModel", "ModelError", "Needs", "Progress", "cached",
+    "identity", "is_folder", "load_model", "needs", "permit",
 ]  # fmt: skip

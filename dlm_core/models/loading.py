@@ -24,6 +24,7 @@ from dlm_core.canvas import Canvas, aligned, blocks
 from dlm_core.conversation import Message
 from dlm_core.denoiser import Banned, Denoiser, Shifted
 from dlm_core.files import ASSETS
+from dlm_core.models import board  # noqa: F401  its classes are known to transformers from here on
 from dlm_core.models.files import ModelError, end_tokens, read_config, require_fields, shards
 from dlm_core.models.hub import allowed, fetched, identity, is_folder, locate, sentence
 from dlm_core.models.memory import available
@@ -31,6 +32,7 @@ from dlm_core.models.networks import (
     BlockAttention,
     BlockCache,
     CanvasDecoder,
+    CausalWriter,
     FullAttention,
     MaskedEncoder,
     OwnBlocks,
@@ -42,11 +44,11 @@ from dlm_core.models.networks import (
 )
 from dlm_core.models.older import as_before
 from dlm_core.models.progress import Progress, Watch, reading
-from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, Attention, Family, recognise
+from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, SHIPPED, Attention, Family, recognise
 from dlm_core.models.text import Text
 from dlm_core.trace import Piece
 
-BUNDLED = ASSETS / "model"
+BUNDLED = ASSETS / SHIPPED["bundled"].folder
 CACHES = ("prefix", "dual")  # approximate, and never on by themselves
 REHEARSED = (24, 40)  # two lengths: what is compiled for one alone is compiled again for the next
 _log = logging.getLogger(__name__)
@@ -161,7 +163,9 @@ def load_model(
     name_or_path: str | Path = "bundled", *, revision: str | None = None, device: str = "auto", dtype: str = "auto",
     watch: Watch | None = None, compiled: bool = False,
 ) -> LoadedModel:  # fmt: skip
-    """Load a model by name: "bundled", a folder, or a repository of the hub.  Raises `ModelError` with one sentence.
+    """Load a model by name: of one that ships ("bundled"), a folder, or a repository of the hub.
+
+    Raises `ModelError` with one sentence.
 
     `device="auto"` takes cuda, then mps, then cpu.  `dtype="auto"` is float32 on a CPU, but bfloat16 for a billion
     weights or more where the CPU has units for it; elsewhere bfloat16.  `revision` is a branch, tag or commit of a
@@ -173,12 +177,13 @@ def load_model(
     name = str(name_or_path)
     where = f"the model {name!r}"
     pin = PINS.get(name)
-    if name == "bundled":
-        folder = BUNDLED
+    shipped = SHIPPED.get(name)
+    if shipped:
+        folder = ASSETS / shipped.folder
     else:
         folder = allowed(name, pin, revision, watch) if pin else locate(name, revision, watch=watch)
     called, commit = identity(folder)
-    if name == "bundled" or pin or not is_folder(name, revision):
+    if shipped or pin or not is_folder(name, revision):
         called = name
     elif called in PINS:
         raise ModelError(f"{where} runs code of its own, which is never taken from a folder: load it as {called}")
@@ -193,6 +198,7 @@ def load_model(
     try:
         with as_before() if family.attention == "own" else nullcontext():
             config = _config(family, said, folder, where)
+            config.update(dict(shipped.config_values) if shipped else {})
             tokenizer = _tokenizer(family, folder, where)
             model, report = _hollow(family, config) if hollow else _filled(family, config, folder, kind, watch)
     except ModelError:
@@ -276,10 +282,11 @@ class Needs(NamedTuple):
 
 
 def needs(name: str, revision: str | None = None) -> Needs:
-    """What "bundled", a folder or a repository takes, from its files where they are here, else from the registry."""
+    """What a model takes, by its name, from its files where they are here, else from the registry."""
     here = Path(name).is_dir()
     weights, licence = KNOWN.get(identity(Path(name))[0] if here else name, (None, None))
-    folder = BUNDLED if name == "bundled" else Path(name) if here else fetched(name, revision)
+    shipped = SHIPPED.get(name)
+    folder = ASSETS / shipped.folder if shipped else Path(name) if here else fetched(name, revision)
     try:
         if folder is not None:
             weights = _weights(folder, "")
@@ -332,7 +339,7 @@ def _dtype(dtype: str, place: torch.device, weights: float = 0) -> torch.dtype:
     return kind
 
 
-_AS_SAVED = ("masked", "dual", "canvas", "own")  # config and tokenizer are transformers' own, or their own
+_AS_SAVED = ("masked", "dual", "canvas", "own", "causal")  # config and tokenizer are transformers' own, or their own
 # what every config has says how a model computes or was saved, and not what it is; how it computes is settled here
 _NOT_CONFIG = {each.name for each in fields(PretrainedConfig)} | {
     "model_type", "auto_map", "torch_dtype", "output_attentions", "attn_implementation", "experts_implementation"
@@ -457,7 +464,7 @@ def _assemble(
         ending=() if family.ending in (None, *known) else tuple(text.plain(family.ending)),
         closing=tuple(closing), attention=family.attention,
         window=family.window, opens=family.calls == "encoder",
-        block_length=block if family.attention in ("block", "canvas", "own") else None, length=family.length,
+        block_length=block if family.attention in ("block", "canvas", "own", "causal") else None, length=family.length,
         starts=family.starts, policy=family.policy,
         settings={name: meant.get(value, value) for name, value in family.settings.items()},
     )  # fmt: skip
@@ -486,6 +493,8 @@ def _builder(
         return lambda _: CanvasDecoder(model, block)
     if family.calls == "encoder":
         return lambda _: Banned(OwnEncoder(model, mask, block), banned)
+    if family.attention == "causal":
+        return lambda _: Banned(CausalWriter(model, mask), banned)
     if family.attention == "block":
         network = BlockAttention(model, mask, block)
     elif family.attention == "own":

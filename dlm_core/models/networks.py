@@ -263,6 +263,41 @@ class BlockCache(_Cached):
 
 
 @dataclass(eq=False)
+class CausalWriter(_Network):
+    """A writer that reads a canvas whole, as it stood when it was first asked, and then writes its cells in order.
+
+    What is written sees the reading and the cells before it, in an exact cache: each cell is computed once.  One run,
+    one cache; another canvas, in which something else was given, is read anew.
+    """
+
+    _read: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
+    _fed: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)  # cells, as computed
+    _states: Tensor | None = field(default=None, init=False)
+    _cache: DynamicCache | None = field(default=None, init=False)
+
+    def focus(self, lo: int, hi: int) -> slice:
+        """A cell is settled before the next."""
+        return slice(lo, hi)
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        given = self._read != self.mask_token_id
+        if self._read.shape != ids.shape or not torch.equal(self._read[given], ids[given]):
+            self._read, self._cache = ids.clone(), None
+        stop = int(positions.max()) + 1 if len(positions) else 0
+        known = 0 if self._cache is None else self._fed.shape[1]
+        if known and not torch.equal(self._fed[:, :-1], ids[:, : known - 1]):  # the last one was not read, only asked
+            known, self._cache = 0, None
+        there = ids.to(self.model.device)
+        if self._cache is None:
+            self._cache = self.model.read(self._read.to(self.model.device))
+            self._states = there.new_empty(len(ids), 0, self.model.config.hidden_size, dtype=self.model.dtype)
+        if known < stop:
+            new = self.model.write(there, known, stop, self._cache)[-1]
+            self._states, self._fed = torch.cat([self._states, new], 1), ids[:, :stop].clone()
+        return self.head(self._states[:, positions.to(self._states.device)], ids)
+
+
+@dataclass(eq=False)
 class _Canvases:
     """Canvases in order, each settled before the next; what stands before the one at work is read once and kept.
 

@@ -16,8 +16,8 @@ BLOCK, EXPAND, END = object(), object(), object()  # in settings: the length of 
 
 # masked: an encoder under its own head · dual: trained in both orders · full: a decoder that sees everything
 # block: its own block and all before it · canvas: an encoder for the past, a decoder for the canvas, no mask token
-# own: as the code that comes with it says
-Attention = Literal["masked", "dual", "full", "block", "canvas", "own"]
+# own: as the code that comes with it says · causal: a canvas as it first stood, whole, then what is written, in order
+Attention = Literal["masked", "dual", "full", "block", "canvas", "own", "causal"]
 # what code of its own wants: token ids alone · a mask of blocks and positions · a time · a time, blocks being its own
 # · what is settled in one direction, then a block in both
 Calls = Literal["ids", "blocks", "time", "time, blocks", "encoder"]
@@ -145,7 +145,31 @@ FAMILIES = (
         "(?i)modernbert.*chat", template=QUESTIONS, ending="[/Answer]",
         policy="dllm_mdlm", length=128, window=32,
     ),
+    Family(
+        "Sudoku", "AutoModelForMaskedLM", "masked", ("BoardForMaskedLM",), policy="threshold",
+        settings={"threshold": 0.99}, length=81,
+    ),
+    Family(
+        "Sudoku, left to right", "AutoModelForCausalLM", "causal", ("BoardForCausalLM",), block_length=1,
+        policy="threshold", length=81,
+    ),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A model that comes with the project: its folder in `assets`, and the fields of its config that are others."""
+
+    folder: str
+    config_values: Mapping[str, Any] = field(default_factory=dict)
+
+
+SHIPPED: Mapping[str, Shipped] = {
+    "bundled": Shipped("model"),
+    "sudoku": Shipped("sudoku"),
+    "sudoku-deep": Shipped("sudoku", {"loops": 8}),  # the same weights, each forward thinking longer
+    "sudoku-autoregressive": Shipped("sudoku/autoregressive"),
+}
 
 # repositories that were read about, none of them run here: weights, and licence; what the README's table says of them
 KNOWN: Mapping[str, tuple[float, str]] = {
