@@ -11,6 +11,7 @@ import sys
 import dlm_core.zerogpu as zerogpu
 from dlm_core.library import Choice, Library, choices
 from dlm_core.limits import Limits
+from dlm_core.proxies import EVERYWHERE, without_proxy
 from dlm_core.remote import RemoteEngine
 from dlm_core.ui.page import build_page, launch_options, queue_options
 
@@ -37,11 +38,15 @@ def main() -> None:
         sys.exit(2)
     library.start()  # if the model cannot be loaded the recorded run still plays, and Generate says what is wrong
     on_space = "SPACE_ID" in os.environ
-    build_page(library).queue(**queue_options(limits)).launch(
-        server_name=os.environ.get("HOST", "0.0.0.0" if on_space else "127.0.0.1"),
-        server_port=int(os.environ.get("PORT", 7860)),
-        **launch_options(limits),
-    )
+    page = build_page(library).queue(**queue_options(limits))
+    with without_proxy(EVERYWHERE):  # Gradio asks its own page whether it is there
+        page.launch(
+            server_name=os.environ.get("HOST", "0.0.0.0" if on_space else "127.0.0.1"),
+            server_port=int(os.environ.get("PORT", 7860)),
+            prevent_thread_lock=True,
+            **launch_options(limits),
+        )
+    page.block_thread()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ _NUCLEUS = 64  # the best tokens in which a nucleus is looked for first
 _BINS = 4096  # of logits, where it is larger
 
 
+class NotNumbersError(ValueError):
+    """Raised where logits are NaN or infinite: nothing can be believed of them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Beliefs:
     """The clean softmax of `logits (n, vocab)`; clean means before any temperature, filter or noise.
@@ -131,7 +135,7 @@ def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
-    """Measure the clean softmax of `logits (n, vocab)`; ValueError where a row is none, by NaN or +inf in it.
+    """Measure the clean softmax of `logits (n, vocab)`; `NotNumbersError` where a row has none, by NaN or +inf.
 
     A logit of -inf is a banned token's; a row of nothing else is no softmax either.
     """
@@ -161,7 +165,7 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     outside = mass.sum(1).astype(float) * z
     rest = inside + outside
     if np.isnan(rest).any():  # of a row's sum, so no logit is read twice
-        raise ValueError(
+        raise NotNumbersError(
             "the model's answers are not numbers (NaN or infinite logits): load it in float32 or bfloat16, or restore "
             "its weights"
         )

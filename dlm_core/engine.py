@@ -7,7 +7,7 @@ this process; `RemoteEngine`, in `dlm_core.remote`, has them run elsewhere, and 
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -21,7 +21,7 @@ from numpy import ndarray
 
 import dlm_core.zerogpu as zerogpu
 from dlm_core.autoregressive import autoregressive
-from dlm_core.beliefs import believe
+from dlm_core.beliefs import NotNumbersError, believe
 from dlm_core.canvas import Canvas
 from dlm_core.conversation import Message, checked
 from dlm_core.edit import Cell, edited, pinned
@@ -280,7 +280,7 @@ class LocalEngine:
         """
         result, at = unmeasured(trace), self._own(trace)
         if self.model.mask_token_id is not None and at.size:
-            with self.line.turn():
+            with self.line.turn(), suppress(NotNumbersError):
                 result[at] = self._without(_ended(trace), at)
         return result
 
@@ -292,7 +292,7 @@ class LocalEngine:
         """
         result, at = unmeasured(trace), self._own(trace)
         if self.model.ar_logits is not None and at.size:
-            with self.line.turn():
+            with self.line.turn(), suppress(NotNumbersError):
                 result[at] = self._rightward(_ended(trace), at)
         return result
 

@@ -21,6 +21,7 @@ from dlm_core.edit import Cell
 from dlm_core.engine import About, BrokenEngine, LocalEngine, Request, unmeasured
 from dlm_core.lesson import Corrupted, Kind, Lesson
 from dlm_core.line import is_notice
+from dlm_core.proxies import is_loopback
 from dlm_core.trace import Trace, pieces_of, texts_of
 
 CONNECT, SILENCE = 5, 30  # seconds to wait for a connection, and for the next line of an answer, be it an empty one
@@ -139,10 +140,16 @@ class RemoteEngine:
 
     def __init__(self, address: str, transport: httpx.BaseTransport | None = None) -> None:
         self.address = checked(address)
-        self._client = httpx.Client(
-            base_url=self.address, timeout=httpx.Timeout(SILENCE, connect=CONNECT), transport=transport,
-            limits=httpx.Limits(max_connections=None),
-        )  # fmt: skip
+        try:
+            self._client = httpx.Client(
+                base_url=self.address, timeout=httpx.Timeout(SILENCE, connect=CONNECT), transport=transport,
+                limits=httpx.Limits(max_connections=None), trust_env=not is_loopback(urlsplit(self.address).hostname),
+            )  # fmt: skip
+        except (ImportError, ValueError) as error:  # httpx knows no such proxy, or lacks a package for it
+            raise ValueError(
+                f"the proxy in the environment cannot be used to ask {self.address} ({str(error)[:120]}): name that "
+                "machine in no_proxy, or `pip install 'httpx[socks]'` for a proxy of SOCKS"
+            ) from error
 
     def close(self) -> None:
         """Let go of connections that are kept for the next question."""

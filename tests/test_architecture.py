@@ -29,7 +29,7 @@ TABLE = {
     "figures": ({"files", "comparison", "step", "trace", "words"}, {"numpy", "plotly"}),
     "comparison": ({"trace"}, {"numpy"}),
     "models": (
-        {"models", "canvas", "conversation", "denoiser", "files", "trace"},
+        {"models", "canvas", "conversation", "denoiser", "files", "proxies", "trace"},
         {"torch", "transformers", "tokenizers", "huggingface_hub"},
     ),
     "sudoku": (set(), set()),
@@ -38,6 +38,7 @@ TABLE = {
     "edit": ({"canvas", "models"}, {"numpy"}),
     "gallery": ({"files", "canvas", "comparison", "engine", "models", "trace"}, {"numpy"}),
     "limits": (set(), set()),
+    "proxies": (set(), set()),
     "line": (set(), set()),
     "library": ({"engine", "lesson", "limits", "line", "models", "trace"}, {"numpy", "torch"}),
     "zerogpu": (set(), {"spaces"}),
@@ -60,7 +61,7 @@ TABLE = {
         },
         {"numpy", "torch"},
     ),
-    "remote": ({"canvas", "conversation", "edit", "engine", "lesson", "line", "trace"}, {"httpx", "numpy"}),
+    "remote": ({"canvas", "conversation", "edit", "engine", "lesson", "line", "proxies", "trace"}, {"httpx", "numpy"}),
     "serve": ({"serve", "engine", "limits", "line", "models", "remote", "trace"}, {"ray", "starlette"}),
     "training": (
         {"training", "autoregressive", "canvas", "denoiser", "models", "noise", "policies", "sampler"},
@@ -83,6 +84,7 @@ TABLE = {
             "limits",
             "line",
             "policies",
+            "proxies",
             "replay",
             "trace",
             "words",

@@ -15,6 +15,7 @@ from huggingface_hub import errors
 from dlm_core.models.files import TEXTS, WEIGHTS, ModelError, read_config
 from dlm_core.models.progress import Watch, fetching
 from dlm_core.models.registry import PINS, Pin, recognise
+from dlm_core.proxies import LOOPBACK, without_proxy
 
 CODE = "*.py"
 
@@ -27,15 +28,16 @@ def locate(
         return Path(name)
     patterns = TEXTS + [WEIGHTS] * weights + [CODE] * code
     try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                name,
-                revision=revision,
-                allow_patterns=patterns,
-                ignore_patterns=["*/*"],  # no other formats' folders
-                tqdm_class=None if watch is None else fetching(watch),
+        with without_proxy(LOOPBACK):  # HF_ENDPOINT may be a mirror here
+            return Path(
+                huggingface_hub.snapshot_download(
+                    name,
+                    revision=revision,
+                    allow_patterns=patterns,
+                    ignore_patterns=["*/*"],  # no other formats' folders
+                    tqdm_class=None if watch is None else fetching(watch),
+                )
             )
-        )
     except Exception as error:  # the hub's client raises some of its own, those of its network library, and OSError
         raise ModelError(sentence(f"the model {name!r}", error, revision)) from error
 
