@@ -155,6 +155,11 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     top_ids = ids.gather(1, where)
     # 1 - p would lose a small p's digits, so the best token's group is summed again, without that token
     row, scores, mass, weighted = np.arange(n), scores.double().numpy(), mass.numpy(), weighted.numpy()
+    if np.isnan(mass[row, group[:, 0]]).any():  # of sums that are there already, so no logit is read twice
+        raise NotNumbersError(
+            "the model's answers are not numbers (NaN or infinite logits): load it in float32 or bfloat16, or restore "
+            "its weights"
+        )
     best = scores[:, 0]
     near = np.maximum(found[:, :_WIDTH].double().numpy() - best[:, None], -1e4)
     e = np.exp(near)
@@ -164,11 +169,6 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     mass[row, group[:, 0]] = weighted[row, group[:, 0]] = 0.0
     outside = mass.sum(1).astype(float) * z
     rest = inside + outside
-    if np.isnan(rest).any():  # of a row's sum, so no logit is read twice
-        raise NotNumbersError(
-            "the model's answers are not numbers (NaN or infinite logits): load it in float32 or bfloat16, or restore "
-            "its weights"
-        )
     # H = log Z - sum p (l - highest), and the largest token adds nothing to the sum
     below = (e * near).sum(1) + weighted.sum(1).astype(float) * z - best * outside
     entropy = np.log1p(rest) - below / (1 + rest)

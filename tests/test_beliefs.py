@@ -3,8 +3,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_core.beliefs import believe, divergence, draw, inverse, nucleus_edge, top, uniforms
+from dlm_core.beliefs import NotNumbersError, believe, divergence, draw, inverse, nucleus_edge, top, uniforms
 from dlm_core.policies.draws import keep_top_p, nucleus
+
+NAN, INF = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize("vocab", [3, 64, 331, 5000, 126_464])
@@ -32,6 +34,27 @@ def test_banned_tokens_have_no_probability_and_leave_no_nan():
     seen = believe(logits)
     assert torch.isfinite(seen.entropy).all()
     assert (seen.probability(torch.tensor([5, 60, 149])) == 0).all()
+
+
+@pytest.mark.parametrize("vocab", [3, 64, 331, 126_464])
+@pytest.mark.parametrize("wrong", [NAN, INF])
+@pytest.mark.parametrize("place", ["best", "first", "last"])
+def test_a_single_logit_that_is_no_number_is_noticed_wherever_it_stands(vocab, wrong, place):
+    logits = torch.randn(5, vocab, generator=torch.Generator().manual_seed(vocab))
+    logits[3, {"best": int(logits[3].argmax()), "first": 0, "last": vocab - 1}[place]] = wrong
+    with pytest.raises(NotNumbersError, match=r"not numbers .* load it in float32 or bfloat16"):
+        believe(logits)
+
+
+def test_a_row_in_which_every_token_is_banned_is_no_distribution():
+    with pytest.raises(NotNumbersError):
+        believe(torch.full((2, 100), -INF))
+
+
+def test_logits_as_large_as_float32_holds_are_numbers():
+    logits = torch.zeros(1, 200)
+    logits[0, 7], logits[0, 8] = torch.finfo(torch.float32).max, torch.finfo(torch.float32).min
+    assert believe(logits).top_ids[0, 0] == 7
 
 
 @given(st.integers(1, 2000), st.integers(1, 5), st.integers(0, 99))

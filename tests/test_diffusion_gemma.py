@@ -1,5 +1,7 @@
 """DiffusionGemma from a folder, against transformers' own generate()."""
 
+import shutil
+
 import checkpoints
 import pytest
 import torch
@@ -47,6 +49,14 @@ def loaded(folder):
 def test_without_its_weights_it_begins_the_same_run(folder, loaded):
     request, hollow = Request("the", "diffusion_gemma", 2 * CANVAS, seed=SEED), load_model(folder, device="meta")
     assert LocalEngine(hollow).opening(request) == LocalEngine(loaded).opening(request)
+
+
+def test_a_text_ends_at_any_end_that_its_files_name(folder, loaded, tmp_path):
+    end, turn = loaded.tokenizer.eos_token_id, loaded.tokenizer.convert_tokens_to_ids("t")
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    checkpoints.rewrite_config(copy, eos_token_id=[end, turn])
+    assert loaded.stop_ids == (end,)
+    assert set(load_model(copy, device="meta").stop_ids) == {end, turn}
 
 
 class Recorder:

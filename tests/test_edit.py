@@ -63,6 +63,14 @@ def test_pinned_words_stand_fixed_behind_the_prompt_with_masks_around(engine, bu
     assert header["fixed"] == [[0, start], [start + 1, start + 2], [start + 3, start + 5]]
 
 
+@pytest.mark.parametrize("family", ["LLaDA", "Dream"])
+def test_a_pinned_word_is_set_off_by_a_space_also_where_the_tokenizer_sets_none_before_words(saved, family):
+    model = load_model(saved(family))
+    header = json.loads(made(LocalEngine(model), "the", "2:the 3:cat", 8).split("\n")[1])
+    start = len(model.encode_prompt("the"))
+    assert model.tokenizer.decode(header["canvas"][start + 2 :]).startswith(" the cat<|")
+
+
 @pytest.mark.parametrize(
     ("pins", "sentence"),
     [

@@ -77,6 +77,28 @@ def test_a_failing_model_keeps_the_run_so_far_and_says_why(bundled, monkeypatch)
     assert trace.totals["message"] == "the model failed at step 3: out of memory"
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_answers_that_are_no_numbers_end_a_run_and_what_was_written_before_is_kept(bundled, monkeypatch, wrong):
+    engine, calls = LocalEngine(bundled), []
+    answer = type(bundled.denoiser).__call__
+
+    def overflowing(self, ids, positions):
+        calls.append(1)
+        logits = answer(self, ids, positions)
+        if len(calls) == 4:
+            logits[0, -1, 100] = wrong
+        return logits
+
+    monkeypatch.setattr(type(bundled.denoiser), "__call__", overflowing)
+    trace = run(engine, prompt="A", length=16, params={"steps": 16})
+    assert len(trace.steps) == 3
+    assert trace.totals["end"] == "error"
+    assert "step 3: the model's answers are not numbers" in trace.totals["message"]
+    assert "load it in float32 or bfloat16" in trace.totals["message"]
+    monkeypatch.setattr(type(bundled.denoiser), "__call__", lambda *_: answer(*_) * wrong)
+    assert np.isnan(engine.hindsight(trace)).all(), "what cannot be measured is not measured"
+
+
 def test_two_runs_take_turns_and_the_second_is_told_it_waits(engine):
     first = engine.run(Request("A", length=8, params={"steps": 8}))
     next(first)

@@ -1,6 +1,7 @@
 """Repositories of the hub, with stand-ins for the hub: what is fetched, and what goes wrong."""
 
 import errno
+import shutil
 
 import checkpoints
 import httpx
@@ -11,8 +12,10 @@ import transformers
 from checkpoints import COMMIT
 from huggingface_hub import constants, errors
 
-from dlm_core.models import ModelError, load_model
+from dlm_core.library import choices
+from dlm_core.models import ModelError, identity, load_model
 from dlm_core.models.hub import sentence
+from dlm_core.models.registry import recognise
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,52 @@ def test_what_is_in_the_hub_s_cache_loads_without_a_network(bert, monkeypatch):
     assert load_model("owner/tiny-bert").revision == COMMIT
     with pytest.raises(ModelError, match="the hub cannot be reached: connect to the network, or give a folder"):
         load_model("owner/another")
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "revision"),
+    [
+        (f"hub/models--GSAI-ML--LLaDA-8B-Base/snapshots/{COMMIT}", "GSAI-ML/LLaDA-8B-Base", COMMIT),
+        (f"models--gpt2/snapshots/{COMMIT}", "gpt2", COMMIT),
+        ("DreamOn-tests/Dream-v0-Instruct-7B", "Dream-v0-Instruct-7B", None),
+        ("models--a--b/snapshots/main", "main", None),
+        ("my-training/snapshots/step-9000", "step-9000", None),
+        (f"datasets--a--b/snapshots/{COMMIT}", COMMIT, None),
+    ],
+)
+def test_a_folder_is_called_as_it_is_and_a_snapshot_as_its_repository(tmp_path, path, name, revision):
+    (tmp_path / path).mkdir(parents=True)
+    assert identity(tmp_path / path) == (name, revision)
+    assert identity(tmp_path / path / "..") != (name, revision)
+    (tmp_path / "link").symlink_to(tmp_path / path, target_is_directory=True)
+    assert identity(tmp_path / "link") == ((name, revision) if revision else ("link", None))
+
+
+def test_what_a_model_is_comes_from_its_own_name_and_not_from_the_folders_above(saved, tmp_path):
+    def at(family, where):
+        return load_model(shutil.copytree(saved(family), tmp_path / where))
+
+    base = at("LLaDA", f"hub/models--GSAI-ML--LLaDA-8B-Base/snapshots/{COMMIT}")
+    assert (base.name, base.revision, base.chats) == ("GSAI-ML/LLaDA-8B-Base", COMMIT, False)
+    assert at("LLaDA", "all-Base-models/LLaDA-8B-Instruct").chats
+    assert at("Dream", "DreamOn-tests/Dream-v0-Instruct-7B").policy == "dream"
+    grows = at("DreamOn", f"models--Dream-org--DreamOn-v0-7B/snapshots/{COMMIT}")
+    assert (grows.policy, grows.name) == ("dreamon", "Dream-org/DreamOn-v0-7B")
+    whole = at("A2D Qwen3", "bd3lm/Qwen3-0.6B-diffusion-mdlm-v0.1")
+    assert (whole.attention, len(whole.revision)) == ("full", 12)
+    [choice] = choices({"UNMASK_MODELS": str(tmp_path / f"hub/models--GSAI-ML--LLaDA-8B-Base/snapshots/{COMMIT}")})
+    assert choice.name == base.name, "the menu calls it as its runs do"
+
+
+@pytest.mark.parametrize("name", ["DreamOn-lab/Dream-v0-Instruct-7B", "Dream-v0-Instruct-7B"])
+def test_an_owner_s_name_says_nothing_of_the_family(name):
+    assert recognise({"model_type": "Dream"}, name).name == "Dream"
+
+
+def test_a_snapshot_of_a_model_with_code_of_its_own_is_never_run_from_its_folder(bert, tmp_path):
+    folder = shutil.copytree(bert, tmp_path / f"models--GSAI-ML--iLLaDA-8B-Instruct/snapshots/{COMMIT}")
+    with pytest.raises(ModelError, match="never taken from a folder: load it as GSAI-ML/iLLaDA-8B-Instruct"):
+        load_model(folder)
 
 
 def http(kind, status):

@@ -459,7 +459,7 @@ def _assemble(
     )
     return LoadedModel(
         name=name, revision=revision, text=text, model=model, mask_token_id=mask, stop_ids=stop,
-        build=_builder(family, model, mask, block, banned), context=_context(model, tokenizer),
+        build=_builder(family, model, mask, block, banned), context=_context(model, tokenizer, where),
         ar_logits=_next_token(model) if family.attention == "dual" else None,
         ending=() if family.ending in (None, *known) else tuple(text.plain(family.ending)),
         closing=tuple(closing), attention=family.attention,
@@ -524,11 +524,17 @@ def _next_token(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
     return ar_logits
 
 
-def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, where: str) -> int:
     """Positions at most: what config and tokenizer say, less those that learned positions keep for padding."""
     config = model.config.get_text_config()
     most = getattr(config, "max_position_embeddings", None) or getattr(config, "model_length", None) or 512
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             most = module.num_embeddings - module.padding_idx - 1
-    return int(min(most, tokenizer.model_max_length))
+    said = tokenizer.model_max_length
+    if not isinstance(said, int | float) or not said >= 1:
+        raise ModelError(
+            f"{where} has a tokenizer_config.json whose model_max_length must be a number of 1 or more, got "
+            f"{str(said)[:80]}: restore the file"
+        )
+    return int(min(most, said))

@@ -141,7 +141,8 @@ class Text:
 
         The token for what a tokenizer does not know is text like any other.
         """
-        given = {*self.tokenizer.all_special_ids, *self.control} - {self.tokenizer.unk_token_id}
+        special = (token for token, added in self.tokenizer.added_tokens_decoder.items() if added.special)
+        given = {*self.tokenizer.all_special_ids, *special, *self.control} - {self.tokenizer.unk_token_id}
         if self.template is None:
             return frozenset(given)
         user, system, answer = ({"role": role, "content": "\ue000"} for role in (USER, SYSTEM, ASSISTANT))
