@@ -3,7 +3,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_core.beliefs import NotNumbersError, believe, divergence, draw, inverse, nucleus_edge, top, uniforms
+from dlm_core.beliefs import (
+    NotNumbersError,
+    believe,
+    divergence,
+    draw,
+    inverse,
+    nucleus_edge,
+    perturbed,
+    top,
+    uniforms,
+)
 from dlm_core.policies.draws import keep_top_p, nucleus
 
 NAN, INF = float("nan"), float("inf")
@@ -149,3 +159,31 @@ def test_divergence_equals_the_definition_in_float64(vocab):
     exact = (now * ((now + 1e-12).log() - (before + 1e-12).log())).sum(1)
     found = divergence(table[0], table[1], rows, rows_before, 1e-12)
     assert torch.allclose(found.double(), exact, rtol=1e-3, atol=2e-6)
+
+
+@given(st.integers(2, 1500), st.integers(1, 6), st.sampled_from([2, 5, 40]), st.integers(0, 99))
+def test_of_equally_likely_tokens_the_lower_id_comes_first_as_argmax_has_it(vocab, k, levels, seed):
+    logits = torch.randint(levels, (4, vocab), generator=torch.Generator().manual_seed(seed)).float()
+    logits[0] = 1.0
+    logits[1, ::2] = float("-inf")
+    seen, k = believe(logits.bfloat16(), k), min(k, vocab)
+    assert torch.equal(seen.top_ids[:, 0], logits.argmax(1))
+    in_order = logits.sort(dim=1, descending=True, stable=True)
+    likely = in_order.values[:, :k] > float("-inf")
+    assert torch.equal(seen.top_ids[likely], in_order.indices[:, :k][likely])
+
+
+@pytest.mark.parametrize("vocab", [5, 200])
+def test_a_perturbed_draw_has_the_law_of_a_race_with_gumbel_noise(vocab):
+    n, logits = 20_000, torch.randn(1, vocab, generator=torch.Generator().manual_seed(4)) * 2
+    tokens, score = perturbed(logits.expand(n, -1), 0.7, torch.Generator().manual_seed(5))
+    uniform = torch.rand(n, vocab, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+    best = (logits.double() / 0.7 - (-uniform.log()).log()).log_softmax(1).max(1)
+    for token in logits[0].topk(3).indices:
+        mine, theirs = score[tokens == token].sort().values, best.values[best.indices == token].sort().values
+        assert abs(len(mine) - len(theirs)) < 5 * n**0.5
+        both = torch.cat([mine, theirs])
+        apart = torch.searchsorted(mine, both, right=True) / len(mine) - torch.searchsorted(
+            theirs, both, right=True
+        ) / len(theirs)
+        assert apart.abs().max() < 2.2 * (1 / len(mine) + 1 / len(theirs)) ** 0.5, "Kolmogorov and Smirnov"

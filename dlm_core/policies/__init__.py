@@ -193,7 +193,10 @@ def llada21(
     top_k: TopK = None,
     draws: Draws = "positions",
 ) -> DraftAndEdit:
-    """Drafts by a threshold and rewrites what it wrote where another token is surer (LLaDA2.1, arXiv 2602.08676)."""
+    """Drafts by a threshold and rewrites what it wrote where another token is surer (LLaDA2.1, arXiv 2602.08676).
+
+    Defaults are those of the model's repository; diffusers' pipeline has a `threshold` of 0.7 and edits above 0.5.
+    """
     propose = Filtered(temperature, top_p, top_k, draws=draws)
     select = ThresholdOrQuota(None, threshold, quota=num_to_transfer)
     return DraftAndEdit(propose, select, editing_threshold, max_post_steps)
@@ -206,11 +209,15 @@ def sdar(
     top_p: TopP = 1.0,
     remasking_strategy: Literal[
         "low_confidence_static", "low_confidence_dynamic", "sequential"
-    ] = "low_confidence_static",
+    ] = "low_confidence_dynamic",
     confidence_threshold: Probability = 0.85,
     draws: Draws = "positions",
 ) -> Planned:
-    """A block at a time: a quota of the surest, all above a threshold, or the leftmost (SDAR, arXiv 2510.06303)."""
+    """A block at a time: a quota of the surest, all above a threshold, or the leftmost (SDAR, arXiv 2510.06303).
+
+    The release cannot be greedy; here temperature 0 is.  Where a block has fewer masks than its quota, the release's
+    static strategy overwrites tokens that stand already, prompt included; here only masks are written.
+    """
     above = {"low_confidence_static": 1.0, "low_confidence_dynamic": confidence_threshold, "sequential": 1.0}
     least = above[remasking_strategy]
     score = Leftmost() if remasking_strategy == "sequential" else ProposalConfidence()
@@ -227,7 +234,12 @@ def klass(
     temperature: Temperature = 0.0,
     draws: Draws = "positions",
 ) -> Planned:
-    """All that are sure and have stopped changing, else a quota (KLASS, arXiv 2511.05664)."""
+    """All that are sure and have stopped changing, else a quota (KLASS, arXiv 2511.05664).
+
+    Above temperature 0 the release takes confidence and change from softmax(exp(l) / noise), where nearly all rows look
+    sure; here both are those of the clean distribution.  With fewer steps than tokens, masks that the release leaves
+    behind, or makes up for in other blocks, are written in the block's last step.
+    """
     select = StableOrQuota(steps, False, conf_threshold, kl_threshold, kl_history_length)
     return Planned(Gumbel(temperature, draws), Confidence(), select)
 
@@ -280,7 +292,10 @@ def dinfer(
     boost_gamma: CreditPower = 0.2,
     decay_beta: RareShare = 0.8,
 ) -> Planned:
-    """dInfer's decoders: a threshold, with credit for stable guesses, or the best of every run of masks."""
+    """dInfer's decoders: a threshold, with credit for stable guesses, or the best of every run of masks.
+
+    The release's hierarchy has no threshold by default; here all three share one.
+    """
     propose, score, select = {
         "threshold": (Gumbel(), Confidence(), ThresholdOrAlmostBest(None, threshold)),
         "credit": (
@@ -332,7 +347,10 @@ def dreamon(
     """Dream's surest mask a step, in a gap that grows and shrinks as the model asks (DreamOn).
 
     The ids depend on the model; None is a model without such a token.  The gap may grow by `max_gen_len - min_gen_len`;
-    `expand_budget` None is `max_gen_len`, and `steps` is the most it may take.
+    `expand_budget` None is `max_gen_len`, and `steps` is the most it may take.  `alg`, `temperature`, `top_p` and the
+    lengths are those of the release's evaluation, which also has ends of text removed and not padded.  With
+    `pad_eos_to_right` the release also fills masks behind an end of text that the prompt holds; here only behind one
+    that was written.
     """
     score = {
         "maskgit_plus": ProposalConfidence(), "topk_margin": ProposalMargin(), "entropy": ProposalNegativeEntropy(),

@@ -582,8 +582,9 @@ class Pipeline(_UntilEmpty):
 class Planned(Writes):
     """propose, score, select; writes masked rows of the window and never touches an open one.
 
-    `left_open` lets masks before the window compete for its quota, as the published code does by accident; closed
-    windows are what infilling needs.
+    Of equal scores the leftmost comes first; the published `topk` takes them in any order.  `left_open` lets masks
+    before the window compete for its quota, as the published code does by accident; closed windows are what infilling
+    needs.
     """
 
     propose: Propose

@@ -92,10 +92,17 @@ class MDLM(Writes):
             view.state["time"] += 1
         return Update(torch.where(opened, tokens, likeliest), opened, info={"t": float(t)})
 
+    def _token(self, view: View) -> Tensor:
+        """The distribution `(n, vocab)` of the token that a row opens with, in float32."""
+        p = clean_log_probabilities(view)
+        if self.temperature == 0:
+            return torch.zeros(p.shape).scatter(1, view.beliefs.top_ids[:, :1], 1.0)
+        return p.exp().float() if self.temperature == 1 else (p.float() / self.temperature).softmax(1)
+
     def _draw(self, view: View, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens `(n,)` and which rows open between the times t and s."""
         if self.draws == "canvas":
-            weight = clean_log_probabilities(view).exp().float() * (t - s)
+            weight = self._token(view) * (t - s)
             weight[:, view.mask_token_id] = s
             winner = race(weight, view.positions, len(view.ids), view.generator)
             return winner, winner != view.mask_token_id
@@ -116,7 +123,9 @@ class ReMDM(Revises):
 
     `sampler` says how sigma is set: "cap" min(eta, (1 - alpha_s) / alpha_t); "rescale" eta min(1, that); "conf" that
     times a softmax over open positions of minus the probability each was written with; "loop" holds alpha at `alpha_on`
-    between the times `t_on` and `t_off` with sigma = eta, and is plain MDLM around it; "mdlm" is sigma = 0.
+    between the times `t_on` and `t_off` with sigma = eta, and is plain MDLM around it; "mdlm" is sigma = 0.  The
+    release's configuration has `eta`, `t_on`, `t_off` and `alpha_on` at 0, which masks nothing again: the defaults here
+    are those of its script for the loop.
     """
 
     steps: Steps = 128
@@ -331,10 +340,10 @@ class GIDD(_EverywhereOnce):
 
     With c = B sqrt(t (1 - t)), B = 2 p_u / (1 - p_u), C = 1 + c: alpha = (1 - t) / C and the noise beta pi =
     (t [mask] + c / (V - 1) [other]) / C.  q(z_s | z_t) is q(z_t | z_s) q_s(p) / q_t(p)[z_t]; entries below `min_p` are
-    dropped.
+    dropped.  `p_uniform` is a property of the model: the releases were trained with 0, 0.1 and 0.2.
     """
 
-    num_denoising_steps: StepsByAnotherName = 128
+    num_denoising_steps: StepsByAnotherName = 1000
     p_uniform: UniformShare = 0.1
     min_p: LeastProbability = 0.0
     t_eps: ClockMargin = 1e-4
@@ -423,7 +432,8 @@ class SEDD(_EverywhereOnce):
     """Score entropy: the logits are log-ratios p(y) / p(x) to the token that stands (SEDD, arXiv 2310.16834).
 
     `graph` is "absorb" or "uniform", `predictor` "euler" or "analytic", `noise` "loglinear" or "geometric".  The last
-    forward denoises once more, without the mask.
+    forward denoises once more, without the mask.  `predictor` is that of the release's script for samples; while it
+    trains, it takes "euler".
     """
 
     steps: Steps = 128

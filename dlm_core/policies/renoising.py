@@ -152,7 +152,7 @@ class DiscreteDDIM(_Renoises):
     """
 
     num_inference_steps: StepsByAnotherName = 32
-    temperature: Temperature = 1.0
+    temperature: Temperature = 0.0
     draws: Draws = "positions"
 
     def __call__(self, view: View) -> Update:
