@@ -19,7 +19,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 
 bench: $(VENV)/.test
-	$(BIN)/python -m tests.benchmarks.bench --readme
+	$(BIN)/python -m tests.benchmarks.bench --write
 
 evaluate: $(VENV)/.evaluate
 	$(BIN)/python -m dlm_core.training.evaluate --corpus $(CORPUS) --write

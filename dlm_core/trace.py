@@ -2,8 +2,8 @@
 
 The file is newline-delimited JSON, gzipped where it is stored.  Line 1 is a header with everything needed to repeat
 the run; then one line a step with what changed and what the model believed about the positions it was asked about;
-the last line has the totals.  `README.md` documents every field.  Beliefs are quantised when a step is recorded, so
-a live run, a saved one and a shared one are the same numbers.  Knows no torch, no tokenizer and no picture.
+the last line has the totals.  `docs/run-file.md` documents every field.  Beliefs are quantised when a step is recorded,
+so a live run, a saved one and a shared one are the same numbers.  Knows no torch, no tokenizer and no picture.
 """
 
 import base64

@@ -414,14 +414,14 @@ def brief(monkeypatch):
 MARKS = "<!-- measured: printed by make evaluate -->\nold\n<!-- /measured -->\n"
 
 
-def test_the_tables_replace_what_was_measured_before_in_card_and_readme(corpus, brief, tmp_path, monkeypatch):
-    card, readme = tmp_path / "card.md", tmp_path / "readme.md"
-    for name, file in {"CARD": card, "README": readme}.items():
+def test_the_tables_replace_what_was_measured_before_in_card_and_document(corpus, brief, tmp_path, monkeypatch):
+    card, measured = tmp_path / "card.md", tmp_path / "measured.md"
+    for name, file in {"CARD": card, "MEASURED": measured}.items():
         file.write_text(f"# before\n{MARKS}behind\n", encoding="utf-8")
         monkeypatch.setattr(evaluation, name, file)
     few = "--documents 2 --stories 2 --gaps 2 --runs 1 --threads 2 --samples 1 --no-judge --write"
     assert main(["--corpus", str(corpus), *few.split()]) == 0
-    for text in (card.read_text(encoding="utf-8"), readme.read_text(encoding="utf-8")):
+    for text in (card.read_text(encoding="utf-8"), measured.read_text(encoding="utf-8")):
         assert text.startswith("# before\n")
         assert text.endswith("<!-- /measured -->\nbehind\n")
         assert "old" not in text
@@ -429,7 +429,7 @@ def test_the_tables_replace_what_was_measured_before_in_card_and_readme(corpus, 
         assert f"--corpus {corpus.name} --documents 2" in text
         assert str(tmp_path) not in text
     assert "Continued:" in card.read_text(encoding="utf-8")
-    assert "Continued:" not in readme.read_text(encoding="utf-8")
+    assert "Continued:" not in measured.read_text(encoding="utf-8")
 
 
 def test_only_the_bundled_model_s_tables_are_put_where_it_is_told_of(corpus, capsys):

@@ -12,11 +12,11 @@ from dlm_core.limits import VARIABLES, Limits
 ROOT = Path(__file__).parents[1]
 
 
-def test_every_limit_has_a_variable_and_a_row_in_the_readme():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_limit_has_a_variable_and_a_row_in_the_documents():
+    document = (ROOT / "docs/operators.md").read_text(encoding="utf-8")
     assert list(VARIABLES) == [field.name for field in fields(Limits)]
     for variable, usual in VARIABLES.values():
-        assert f"| `{variable}` | {usual} |" in readme
+        assert f"| `{variable}` | {usual} |" in document
 
 
 def test_the_page_has_limits_where_nothing_is_set_and_takes_those_that_are():

@@ -22,7 +22,7 @@ function bytesOf(base64) {
 }
 
 // The beliefs of a step as typed arrays over its measured positions, and the row of each track in them, -1 for none; the
-// layout is in README.md, "The run file".
+// layout is in docs/run-file.md.
 function unpack(header, record, place, tracks) {
   const length = place.length, k = header.top_k, wide = header.model.vocab_size >= NONE16;
   const bits = bytesOf(record.measured), row = new Int32Array(tracks).fill(-1);

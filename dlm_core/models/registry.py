@@ -171,7 +171,7 @@ SHIPPED: Mapping[str, Shipped] = {
     "sudoku-autoregressive": Shipped("sudoku/autoregressive"),
 }
 
-# repositories that were read about, none of them run here: weights, and licence; what the README's table says of them
+# repositories that were read about, none of them run here: weights, and licence, as in the table of docs/models.md
 KNOWN: Mapping[str, tuple[float, str]] = {
     "dllm-hub/ModernBERT-base-chat-v0.1": (0.15e9, "Apache-2.0"),
     "dllm-hub/ModernBERT-large-chat-v0.1": (0.4e9, "Apache-2.0"),

@@ -38,7 +38,7 @@ from dlm_core.training.data import canvas_of, load_split
 from dlm_core.training.judge import JUDGE, Faults, Judge, at_entropy, continuation_nats, faults, load_judge, words
 from dlm_core.training.measured import between
 
-README, CARD = (Path(__file__).parents[2] / name for name in ("README.md", "assets/model/README.md"))
+MEASURED, CARD = (Path(__file__).parents[2] / name for name in ("docs/measured.md", "assets/model/README.md"))
 PROGRAM = "make evaluate"
 LENGTH = 128  # positions of a measured canvas
 STORY = 112  # tokens of a continuation, at most
@@ -557,7 +557,7 @@ def parser() -> argparse.ArgumentParser:
     add("--samples", type=at_least(0), default=0, help="print the first so many stories, unedited")
     add("--threads", type=at_least(1), nargs="+", default=[1, 2], help="how many to measure speed with")
     add("--no-judge", action="store_true", help="leave out what the judge says")
-    add("--write", action="store_true", help="put the tables into the card of the bundled model, and into README")
+    add("--write", action="store_true", help="put the tables into the card of the bundled model and docs/measured.md")
     add("--quick", action="store_true", help="few of everything, to see that it works")
     for name, least, usual in zip(Counts._fields, LEAST, Counts()):
         add(f"--{name}", type=at_least(least), help=f"how many; {usual} unless given")
@@ -621,14 +621,16 @@ def main(argv: list[str] | None = None) -> int:
     try:
         args, tables = parser().parse_args(argv), []
         if args.write and args.model != "bundled":
-            raise ValueError(f"card and README tell of the bundled model, got {args.model}: leave --write out")
+            raise ValueError(
+                f"card and docs/measured.md are about the bundled model, got {args.model}: leave --write out"
+            )
         for lines in evaluate(args):
             tables.append("\n".join(lines if tables else [command_of(argv), "", *lines]))
             print(tables[-1], end="\n\n", flush=True)
         if args.write:
             between(CARD, PROGRAM, "\n\n".join(tables))
             fold = "<details><summary>Text, gaps, repairs and speed</summary>"
-            between(README, PROGRAM, "\n\n".join([tables[0], fold, *tables[1:5], "</details>"]))
+            between(MEASURED, PROGRAM, "\n\n".join([tables[0], fold, *tables[1:5], "</details>"]))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

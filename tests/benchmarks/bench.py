@@ -1,6 +1,6 @@
-"""What things cost, as ratios measured side by side: `make bench` prints the table of the README and puts it there.
+"""What things cost, as ratios measured side by side: `make bench` prints the table, and puts it into docs/measured.md.
 
-    python -m tests.benchmarks.bench [GROUP ...] [--readme]
+    python -m tests.benchmarks.bench [GROUP ...] [--write]
 
 A group is a module here with a function `rows()`; each runs in a process of its own, whose peak memory is its last row.
 """
@@ -53,19 +53,19 @@ def markdown(rows: list[Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description="print what things cost")
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"any of {', '.join(GROUPS)}; all if none is named")
-    parser.add_argument("--readme", action="store_true", help="put the table into the README as well")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/measured.md as well")
     parser.add_argument("--measure", choices=GROUPS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         return measure(options.measure)
     if unknown := set(options.groups) - set(GROUPS):
         parser.error(f"no group is called {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
-    if options.readme and options.groups:
-        parser.error("the README shows every group: leave the names out")
+    if options.write and options.groups:
+        parser.error("docs/measured.md shows every group: leave the names out")
     text = markdown([row for group in options.groups or GROUPS for row in measured(group)])
     print(text)
-    if options.readme:
-        between(ROOT / "README.md", "make bench", text)
+    if options.write:
+        between(ROOT / "docs/measured.md", "make bench", text)
     return None
 
 

@@ -14,7 +14,7 @@ from dlm_core.words import languages
 ENGLISH, CHINESE = languages()["en"], languages()["zh-CN"]
 # what has the same name in every language: the page, its files, models, papers, units and keys; words for the model
 NAMES = re.compile(
-    r"Unmask|bundled|oracle|README|Python|curl|JavaScript|English|API|KV|Esc|Home|End|Ctrl|Enter|Tab|Shift"
+    r"Unmask|bundled|oracle|docs/api\.md|Python|curl|JavaScript|English|API|KV|Esc|Home|End|Ctrl|Enter|Tab|Shift"
     r"|0:Once 5:upon"
     r"|arXiv|SDAR|LLaDA[\d.]*|Fast-dLLM|EB-Sampler|MDLM|Dream|KLASS|PC-Sampler|d3LLM|dInfer|dllm"
     r"|DUS|P2|WINO|RemeDi|ReMDM|BD3-LM"

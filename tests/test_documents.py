@@ -1,0 +1,93 @@
+"""The documents agree with the code: links lead somewhere, Python runs, and every policy has a row."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlm_core.engine import AUTOREGRESSIVE
+from dlm_core.policies import POLICIES
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def read(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+def prose(text: str) -> str:
+    """A document without its blocks of code, in which a number sign begins a comment and no heading."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
+def anchors(file: Path) -> set[str]:
+    """What a link may have after its number sign: headings in small letters, without marks, spaces as dashes."""
+    headings = re.findall(r"^#+ (.+)$", prose(read(file)), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(file: Path) -> list[str]:
+    """The links of a document, and its pictures, that lead to no file of the repository or to no heading."""
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", prose(read(file))):
+        path, _, anchor = "".join(target).partition("#")
+        if path.startswith(("https://", "mailto:")):
+            continue
+        there = (file.parent / path).resolve() if path else file
+        if not there.is_relative_to(ROOT) or not there.exists() or (anchor and anchor not in anchors(there)):
+            dead.append("".join(target))
+    return dead
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.name)
+def test_every_link_of_a_document_leads_to_a_file_and_to_a_heading(file):
+    assert dead_links(file) == []
+
+
+@pytest.mark.parametrize("link", ["[a](no.md)", "[a](#nowhere)", "![a](b.png)", '<img src="c.gif">', "[a](/etc)"])
+def test_a_link_that_leads_nowhere_is_found(link, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    (tmp_path / "page.md").write_text(f"# A page\n\n[here](#a-page) {link}\n", encoding="utf-8")
+    assert len(dead_links(tmp_path / "page.md")) == 1
+
+
+def test_the_readme_leads_to_every_document():
+    links = re.findall(r"\]\(docs/([\w-]+\.md)\)", read(ROOT / "README.md"))
+    assert set(links) == {file.name for file in (ROOT / "docs").glob("*.md")}
+
+
+def test_the_readme_can_be_read_in_a_few_minutes():
+    assert 500 < len(read(ROOT / "README.md").split()) < 900
+
+
+PYTHON = [(file, code) for file in DOCUMENTS for code in re.findall(r"^```python\n(.*?)^```$", read(file), re.M | re.S)]
+
+
+def test_the_readme_denoises_in_eight_lines():
+    (code,) = [code for file, code in PYTHON if file.name == "README.md"]
+    assert len([line for line in code.splitlines() if line]) == 8
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(code, id=f"{file.name}-{number}")
+        for number, (file, code) in enumerate(PYTHON)
+        if "Client" not in code
+    ],
+)
+def test_the_python_of_the_documents_runs_as_it_stands(code):
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Once upon a time" in done.stdout.splitlines()[-1]
+
+
+def test_every_policy_has_a_row():
+    text = read(ROOT / "docs/policies.md")
+    names = set(re.findall(r"`(\w+\*?)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.M))))
+    known = {name for name in POLICIES if not name.startswith("diffusers_")} | {"diffusers_*"}
+    assert names == known
+    assert f"`{AUTOREGRESSIVE}` is no policy" in text
