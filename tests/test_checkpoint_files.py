@@ -139,6 +139,9 @@ def test_a_size_that_is_missing_is_named(saved, tmp_path, family, field):
         *(("config.json", "rms_norm_eps", value) for value in ("1e-6", 0, -1e-6, float("inf"))),
         ("config.json", "rope_theta", "1e6"),
         ("config.json", "attention_bias", "no"),
+        ("config.json", "pad_token_id", 10_000),
+        ("config.json", "attention_dropout", -0.5),
+        ("config.json", "type_vocab_size", -1),
         ("config.json", "architectures", 3),
         ("config.json", "architectures", [["SDARForCausalLM"]]),
     ],
@@ -149,6 +152,16 @@ def test_a_field_that_cannot_be_is_named_with_its_file_and_its_value(folder, fil
     refused(folder, re.escape(file))
     refused(folder, field)
     refused(folder, re.escape(json.dumps(value).strip('"')))
+
+
+def test_a_number_within_a_part_of_a_config_is_named_with_the_part(folder):
+    checkpoints.rewrite_config(folder, rope_parameters={"rope_theta": "1e6", "rope_type": "default"})
+    refused(folder, r'config\.json whose rope_parameters\.rope_theta must be a number above 0, got "1e6"')
+
+
+def test_what_transformers_refuses_in_a_config_is_one_sentence(folder):
+    checkpoints.rewrite_config(folder, layer_types=["sliding", "nonsense"])
+    refused(folder, r"config\.json that cannot be \(.*layer_types")
 
 
 def test_a_config_that_is_not_of_its_weights_names_the_first_that_does_not_fit(folder):

@@ -37,7 +37,9 @@ _SIZES = dict.fromkeys(
     ),
     2**31 - 1,
 ) | {"num_hidden_layers": 1000, "n_layers": 1000}  # fmt: skip
-_POSITIVE = ("rms_norm_eps", "layer_norm_eps", "norm_eps", "rope_theta")
+_COUNTS = ("type_vocab_size", "num_experts", "num_local_experts", "num_experts_per_tok", "moe_intermediate_size")
+_POSITIVE = ("rms_norm_eps", "layer_norm_eps", "norm_eps", "rope_theta", "partial_rotary_factor", "factor")
+_PARTS = ("rope_parameters", "rope_scaling")  # and all that end in _config
 
 
 class ModelError(ValueError):
@@ -51,8 +53,8 @@ def read_config(folder: Path, where: str) -> dict[str, Any]:
     for file in sorted(file for pattern in _READ for file in folder.glob(pattern)):
         _check_itself(file, where)
     config = read_object(folder / "config.json", where)
-    _check_kind(config, where)
     _check_numbers(config, "config.json", where)
+    _check_others(config, where)
     try:
         weights = [folder / name for name in _names(folder)]
     except ValueError as error:
@@ -193,16 +195,21 @@ def _check_itself(file: Path, where: str) -> None:
         raise ModelError(f"{where} has an empty {file.name}: download the file again")
 
 
-def _check_kind(config: Mapping[str, Any], where: str) -> None:
-    names = config.get("architectures") or []
+def _check_others(config: Mapping[str, Any], where: str) -> None:
+    names, padding = config.get("architectures") or [], config.get("pad_token_id")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ModelError(f"{where} has a config.json whose architectures must be a list of names, got {_cut(names)}")
+    vocab = config.get("embedding_size") or config.get("vocab_size")
+    if _is_count(padding) and _is_count(vocab) and padding >= vocab:
+        raise ModelError(
+            f"{where} has a config.json whose pad_token_id must be below its {vocab} tokens, got {padding}: restore it"
+        )
 
 
 def _check_numbers(config: Mapping[str, Any], file: str, where: str, within: str = "") -> None:
     """Refuse numbers that no model can have, also of a config within the config; of fields that are known here."""
     for name, value in config.items():
-        if isinstance(value, dict) and name.endswith("_config"):
+        if isinstance(value, dict) and (name.endswith("_config") or name in _PARTS):
             _check_numbers(value, file, where, f"{within}{name}.")
         elif value is not None and (rule := _broken(name, value)):
             raise ModelError(
@@ -214,6 +221,10 @@ def _broken(name: str, value: Any) -> str | None:
     """Return what a field must be, if its value is not."""
     if name in _SIZES and not (_is_count(value) and 1 <= value <= _SIZES[name]):
         return f"a whole number from 1 to {_SIZES[name]}"
+    if name in _COUNTS and not _is_count(value):
+        return "a whole number of 0 or more"
+    if name.endswith(("_dropout", "_dropout_prob")) and _is_number(value) and not 0 <= value <= 1:
+        return "a number from 0 to 1"
     if name == "mask_token_id" and not _is_count(value):
         return "a token id, which is a whole number of 0 or more"
     if name == "eos_token_id" and not all(map(_is_count, value if isinstance(value, list) else [value])):

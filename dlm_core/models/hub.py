@@ -168,7 +168,7 @@ def sentence(where: str, error: BaseException, revision: str | None = None) -> s
         return f"{where} is not on this machine and the hub cannot be reached: connect to the network, or give a folder"
     if among(MemoryError, torch.OutOfMemoryError) or any("can't allocate memory" in str(each) for each in chain):
         return f'{where} needs more memory than there is: choose a smaller model, or load it with dtype="bfloat16"'
-    if among(errors.StrictDataclassFieldValidationError):  # the second line names the field, the type and the value
+    if among(errors.StrictDataclassError):  # the last line names the field, what it must be and the value
         reason = str(error).strip().splitlines()[-1].strip().removeprefix("TypeError: ")[:200]
         return f"{where} has a config.json that cannot be ({reason}): restore the file"
     reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
