@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dlm_core.unicode import well_formed
+
 Message = Mapping[str, str]
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 MOST_MESSAGES, MOST_LETTERS = 100, 20_000  # a canvas holds less, so more is no conversation
@@ -28,7 +30,7 @@ def checked(messages: Any) -> list[Message]:
             "what was said before a question is perhaps a system text, then questions, each with its answer, got "
             + ", ".join(role[:20] for role in roles[:8])
         )
-    return [{"role": message["role"], "content": message["content"]} for message in messages]
+    return [{"role": message["role"], "content": well_formed(message["content"])} for message in messages]
 
 
 def _is_message(message: Any) -> bool:

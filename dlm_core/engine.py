@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import version
 from math import isfinite
@@ -34,6 +34,7 @@ from dlm_core.policies.parameter import answering, described, named, read, shown
 from dlm_core.sampler import sample
 from dlm_core.step import Step
 from dlm_core.trace import Trace
+from dlm_core.unicode import well_formed
 
 AUTOREGRESSIVE = "autoregressive"  # the name that asks for left to right with a KV cache in place of a policy
 TOP_K = 5
@@ -66,6 +67,11 @@ class Request:
     model: str | None = None
     cache: str | None = None
     conversation: Sequence[Message] = ()
+
+    def __post_init__(self) -> None:
+        # whatever asks, its text is Unicode from here on
+        for one in fields(self):
+            object.__setattr__(self, one.name, well_formed(getattr(self, one.name)))
 
 
 @dataclass(frozen=True)

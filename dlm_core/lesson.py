@@ -99,7 +99,9 @@ def _believed(model: LoadedModel, clean: Tensor, canvases: Tensor, hits: Tensor,
             probability = beliefs.probability(clean[1:][asked])
             where, nowhere = hit[1:][asked], torch.zeros(len(asked), dtype=torch.bool)
             weights = loss_weights(where, nowhere) if kind == "mask" else loss_weights(nowhere, where)
-            loss = float(weighted_mean(-probability.log(), weights)) if hit.any() else None
+            # not the logarithm of the probability: that of a token that is all but impossible is infinite
+            nats = torch.nn.functional.cross_entropy(logits[asked].float(), clean[1:][asked], reduction="none")
+            loss = float(weighted_mean(nats, weights)) if hit.any() else None
             states.append(
                 Corrupted(
                     ids.tolist(), hit.nonzero()[:, 0].tolist(), (asked + 1).tolist(), probability.tolist(),

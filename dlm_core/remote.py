@@ -82,7 +82,12 @@ def _unpack_lesson(record: Mapping[str, Any]) -> Lesson:
 
 
 def _line(value: Any) -> Iterator[str]:
-    yield json.dumps(value) + "\n"
+    yield json.dumps(value, allow_nan=False) + "\n"
+
+
+def _measured(values: ndarray) -> list[float | None]:
+    """Return the values as JSON has them; None where nothing was measured."""
+    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def _asked(body: bytes) -> Request:
@@ -93,8 +98,8 @@ QUESTIONS: Mapping[str, Callable[[LocalEngine, bytes, threading.Event], Iterator
     "about": lambda engine, _body, _stop: _line(asdict(engine.about())),
     "opening": lambda engine, body, _stop: iter([engine.opening(_asked(body))]),
     "run": lambda engine, body, stop: engine.run(_asked(body), stop),
-    "hindsight": lambda engine, body, _stop: _line(engine.hindsight(Trace.parse(body)).tolist()),
-    "foresight": lambda engine, body, _stop: _line(engine.foresight(Trace.parse(body)).tolist()),
+    "hindsight": lambda engine, body, _stop: _line(_measured(engine.hindsight(Trace.parse(body)))),
+    "foresight": lambda engine, body, _stop: _line(_measured(engine.foresight(Trace.parse(body)))),
     "lesson": lambda engine, body, _stop: _line(_pack_lesson(engine.lesson(**json.loads(body)))),
 }
 
@@ -208,7 +213,8 @@ class RemoteEngine:
 
     def _reading(self, question: str, trace: Trace) -> ndarray:
         try:
-            return np.array(json.loads(self._answer(question, "".join(f"{line}\n" for line in trace.lines))))
+            told = json.loads(self._answer(question, "".join(f"{line}\n" for line in trace.lines)))
+            return np.array(told, dtype=np.float64)  # None becomes NaN
         except ValueError:
             return unmeasured(trace)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import plotly
 
+from dlm_core.conversation import MOST_LETTERS, MOST_MESSAGES
 from dlm_core.figures import (
     MAX_ENTROPY,
     HeatmapData,
@@ -23,7 +24,8 @@ from dlm_core.figures import (
     plot_progress,
 )
 from dlm_core.files import ASSETS
-from dlm_core.trace import Trace
+from dlm_core.trace import MAX_BELIEFS, MAX_BYTES, MAX_LENGTH, MAX_PIECE, Trace
+from dlm_core.unicode import well_formed
 from dlm_core.words import english
 from dlm_core.words import script as words_script
 
@@ -37,11 +39,16 @@ _MEASURES: tuple[Measure, ...] = ("confidence", "entropy", "commit")
 
 def envelope(kind: str, identity: int = 0, **about: str) -> str:
     """The line that opens a stream of run-file lines: `kind` is recorded, live or error; a new line is a new run."""
-    return _dumps({"player": kind, "id": identity} | about) + "\n"
+    return line({"player": kind, "id": identity} | about)
+
+
+def line(value: Any) -> str:
+    """Return a value as a line of a stream."""
+    return f"{_dumps(value)}\n"
 
 
 def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+    return well_formed(json.dumps(value, ensure_ascii=False, allow_nan=False)).replace("<", "\\u003c")
 
 
 def figures() -> dict[str, Any]:
@@ -73,6 +80,15 @@ def script(plotly_url: str | None) -> str:
     config = _dumps({"plotly": plotly_url, "figures": figures(), "maxEntropy": MAX_ENTROPY})
     parts = [(PLAYER / f"{name}.js").read_text(encoding="utf-8") for name in ("player", "store", "film", "keep")]
     return "\n".join([*parts, f"const CONFIG = {config};\n"])
+
+
+def reader() -> str:
+    """Return the page's reader of run files, with the limits of Python's as the constant LIMITS."""
+    limits = {
+        "bytes": MAX_BYTES, "length": MAX_LENGTH, "beliefs": MAX_BELIEFS, "piece": MAX_PIECE,
+        "messages": MOST_MESSAGES, "letters": MOST_LETTERS,
+    }  # fmt: skip
+    return f"const LIMITS = {_dumps(limits)};\n{(PLAYER / 'reader.js').read_text(encoding='utf-8')}"
 
 
 def page(trace: Trace) -> str:
@@ -123,6 +139,7 @@ main {{ max-width: 1180px; margin: 0 auto; padding: 18px 20px; }}
 {{
 putWords(document);
 {script(None)}
+{reader()}
 {(PLAYER / "runs.js").read_text(encoding="utf-8")}
 const value = JSON.parse(document.getElementById("run").textContent), whole = shellOf(document);
 const cards = document.getElementById("cards"), player = document.getElementById("player");

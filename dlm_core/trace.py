@@ -7,6 +7,7 @@ so a live run, a saved one and a shared one are the same numbers.  Knows no torc
 """
 
 import base64
+import codecs
 import gzip
 import json
 import zlib
@@ -23,9 +24,10 @@ from numpy import ndarray
 
 from dlm_core.conversation import Message, answered, checked
 from dlm_core.step import Step
+from dlm_core.unicode import well_formed
 
 SCHEMA = 1
-MAX_BYTES = 256 * 2**20  # of text in one file: a gzip bomb must not take the page down
+MAX_BYTES = 256 * 2**20  # of one file, and of its text: a gzip bomb must not take the page down
 MAX_LENGTH = 8192  # positions
 MAX_BELIEFS = 2**25  # top tokens of all positions and steps, measured or not: half a gigabyte once they are read
 MAX_PIECE = 4096  # characters of one token
@@ -125,12 +127,12 @@ def _unpacked(packed: str, where: ndarray, length: int, top_k: int, vocab_size: 
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _dumps(record: Mapping[str, Any]) -> str:
     # "<" is spelled out so that a line can stand inside a script element without ending it
-    return _ENCODER.encode(record).replace("<", "\\u003c")
+    return well_formed(_ENCODER.encode(record)).replace("<", "\\u003c")
 
 
 def _ranges(flags: ndarray) -> list[list[int]]:
@@ -163,6 +165,14 @@ def _real(digits: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_constant, parse_int=_whole, parse_float=_real)
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        _record(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _record(line: bytes) -> dict[str, Any]:
@@ -286,15 +296,15 @@ class Trace:
         header |= {"branch": dict(branch)} if branch else {}
         header |= {"cache": {"kind": cache, "approximate": True}} if cache else {}
         header |= {} if conversation is None else {"conversation": [dict(message) for message in conversation]}
-        trace = cls(header)
+        trace = cls(_record(_dumps(header).encode()))  # what is kept is what the file says
         trace._piece = piece
-        trace._write(header, header["canvas"])
+        trace._write(header, trace.header["canvas"])
         return trace
 
     def _write(self, record: dict[str, Any], tokens: Sequence[int] | ndarray) -> str:
         """Add a line, with the text of every token that occurs here first."""
-        new = {t: self._piece(t) for t in set(np.asarray(tokens).tolist()).difference(self.pieces) if t >= 0}
-        self.pieces |= (new := dict(sorted(new.items())))
+        fresh = sorted(t for t in set(np.asarray(tokens).tolist()).difference(self.pieces) if t >= 0)
+        self.pieces |= (new := {token: well_formed(self._piece(token)) for token in fresh})
         line = _dumps(record | ({"pieces": texts_of(new)} if new else {}))
         self.lines.append(line)
         return line
@@ -315,7 +325,10 @@ class Trace:
             "forwards": step.forwards,
             "seconds": round(step.seconds, 4),
         }
-        info = {"info": {name: round(float(value), 6) for name, value in step.info.items()}} if step.info else {}
+        numbers = {name: round(float(value), 6) for name, value in step.info.items()}
+        # a number that JSON has not was not measured; other numbers of the step may have been
+        numbers = {name: value for name, value in numbers.items() if isfinite(value)}
+        info = {"info": numbers} if numbers else {}
         # what is kept is what the file says; a step that no reader would take is not written
         self._grow(facts | info, changes, beliefs)
         told = {kind: pairs.tolist() for kind, pairs in changes.items() if len(pairs) or kind == "write"}
@@ -325,14 +338,15 @@ class Trace:
 
     def finish(self, end: str, message: str | None = None) -> str:
         """Close the run: `end` is finished, stopped or error; returns the last line."""
-        self.totals = {
+        totals = {
             "end": end,
             "steps": len(self.steps),
             "forwards": self.steps[-1].forwards if self.steps else 0,
             "seconds": round(self.steps[-1].seconds, 5) if self.steps else 0.0,
             "text": self.text(),
         } | ({"message": message} if message else {})
-        return self._write(self.totals, [])
+        self.totals = _record(_dumps(totals).encode())
+        return self._write(totals, [])
 
     def save(self, path: str | Path) -> None:
         """Write the file, gzipped; the same run gives the same bytes."""
@@ -346,33 +360,46 @@ class Trace:
 
     @classmethod
     def load(cls, path: str | Path) -> "Trace":
-        """Read a run file, gzipped or not.  A file that was cut off opens up to its last whole line and says so."""
+        """Read a run file in any of the forms that `parse` takes."""
         try:
-            data, cut = _decompressed(Path(path).read_bytes())
+            with Path(path).open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise RunFileError(f"the run file cannot be read: {error.strerror}") from error
-        return cls.parse(data, cut=cut)
+        return cls.parse(data)
 
     @classmethod
-    def parse(cls, data: bytes, *, cut: bool = False) -> "Trace":
-        """Read the text of a run file; `cut` says that its end is already known to be missing."""
-        raw = data.split(b"\n")
-        partial = raw.pop()  # nothing, if the last line ended as it should
-        if not raw:
+    def parse(cls, data: bytes) -> "Trace":
+        """Read the bytes of a run file, gzipped or not, whatever editors and other programs made of its lines.
+
+        A file that was cut off opens up to its last whole line and says so.  The same rules stand in
+        `assets/player/reader.js`, for the page.
+        """
+        trace: Trace | None = None
+        lines, read = _text(data).split(b"\n"), 0
+        for number, line in enumerate(lines, 1):
+            if not (line := line.strip(b" \t\r")):
+                continue
+            # a last line without its end is whole if it is JSON, and was cut off if it is not
+            if number == len(lines) and not (trace and trace.totals) and not _is_record(line):
+                break
+            if trace:
+                trace.feed(line, number)
+            else:
+                with _line_errors(number):
+                    header = _record(line)
+                    trace = cls({name: value for name, value in _checked_header(header).items() if name != "pieces"})
+                    trace._keep(header, line)
+            read = number
+        if trace is None:
             raise RunFileError("this is not an Unmask run file: it has no whole first line")
-        with _line_errors(1):
-            header = _record(raw[0])
-            trace = cls({name: value for name, value in _checked_header(header).items() if name != "pieces"})
-            trace._keep(header, raw[0])
-        for line in raw[1:]:
-            trace.feed(line)
-        if partial or cut or trace.totals is None:
-            trace.notice = f"the file was cut off: it opens up to its last whole line, line {len(raw)}"
+        if trace.totals is None:
+            trace.notice = f"the file was cut off: it opens up to its last whole line, line {read}"
         return trace
 
-    def feed(self, line: bytes) -> None:
-        """Take in the next line of a run file, without its newline."""
-        with _line_errors(len(self.lines) + 1):
+    def feed(self, line: bytes, number: int | None = None) -> None:
+        """Take in the next line of a run file, without its end; errors call it line `number`, or the next one."""
+        with _line_errors(number or len(self.lines) + 1):
             if self.totals is not None:
                 raise ValueError("nothing may follow the totals")
             record = _record(line)
@@ -605,15 +632,41 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def _decompressed(data: bytes) -> tuple[bytes, bool]:
-    """The text of a file that may be gzipped, and whether its end is missing."""
-    if not data.startswith(b"\x1f\x8b"):
-        return data, False
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        text = stream.decompress(data, MAX_BYTES)
-    except zlib.error as error:
-        raise RunFileError(f"the run file's compression is damaged ({error})") from error
-    if stream.unconsumed_tail:
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+def _text(data: bytes) -> bytes:
+    """Return the text of a file in UTF-8; it may be gzipped, and begin with a byte order mark."""
+    data = _inflated(data) if data.startswith(_GZIP) else data
+    if len(data) > MAX_BYTES:
         raise RunFileError(f"the run file is larger than {MAX_BYTES >> 20} MB of text, which is the limit")
-    return text, not stream.eof
+    mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
+    text = data[len(mark) :]
+    if (encoding := _MARKS.get(mark, "utf-8")) != "utf-8":
+        try:  # incrementally: what is cut off in the middle of a character ends before it
+            text = codecs.getincrementaldecoder(encoding)().decode(text).encode()
+        except UnicodeError as error:
+            raise RunFileError(f"the run file is not {encoding.upper()} text, as its first bytes promise") from error
+    return text
+
+
+_GZIP = b"\x1f\x8b"
+_PART = 1 << 14  # bytes that zlib is given at once: it copies those that it does not use
+
+
+def _inflated(data: bytes) -> bytes:
+    """Return the text of all members of a gzip, as far as it goes; what follows the last member is ignored."""
+    parts, left, at = [], MAX_BYTES + 1, 0
+    while left and data.startswith(_GZIP, at):
+        member = zlib.decompressobj(wbits=31)
+        while left and at < len(data) and not member.eof:
+            part = data[at : at + _PART]
+            try:
+                parts.append(member.decompress(part, left))
+            except zlib.error as error:
+                raise RunFileError(f"the run file's compression is damaged ({error})") from error
+            at += len(part) - len(member.unused_data) - len(member.unconsumed_tail)
+            left -= len(parts[-1])
+    return b"".join(parts)

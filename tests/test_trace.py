@@ -1,5 +1,6 @@
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -159,7 +160,7 @@ def test_a_file_cut_anywhere_opens_up_to_its_last_whole_line_and_says_so(network
     run.finish("finished")
     whole = text_of(run)
     part = whole[: int(len(whole) * keep)]
-    lines = part.count(b"\n")
+    lines = part.count(b"\n") + (whole[len(part) : len(part) + 1] == b"\n")  # all of a line but its end is all of it
     if lines == 0:
         with pytest.raises(RunFileError, match="no whole first line"):
             Trace.parse(part)
@@ -296,6 +297,36 @@ def test_a_small_file_cannot_ask_for_more_memory_than_a_run_has(trace, monkeypat
     monkeypatch.setattr("dlm_core.trace.MAX_BELIEFS", 6 * cells - 1)
     with pytest.raises(RunFileError, match=r"^line 7 .* positions times steps times top_k are at most"):
         Trace.parse(text_of(trace))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_a_number_that_json_has_not_is_left_out_of_a_step_and_never_written(network, number):
+    canvas = Canvas.from_prompt([1], 3, MASK)
+    (step,) = sample(network(), canvas, make_policy("llada", steps=1), seed=3)
+    trace = record(network(), canvas, steps=1)
+    trace.steps.clear()
+    trace.append(replace(step, info={"gap": number, "quota": 3}))
+    assert trace.steps[0].info == {"quota": 3.0}
+    assert json.loads(trace.lines[-1], parse_constant=pytest.fail)["info"] == {"quota": 3.0}
+    about = {"model": trace.header["model"], "canvas": [1], "fixed": [True], "windows": [(0, 1)], "seed": 0, "top_k": 5}
+    with pytest.raises(ValueError, match="JSON"):
+        Trace.begin(**about, prompt="", policy={"name": "x", "eps": number}, versions={}, piece=str)
+
+
+def test_half_characters_are_never_written(network):
+    canvas = Canvas.from_prompt([1], 3, MASK)
+    about = {"canvas": canvas.ids, "fixed": canvas.fixed, "windows": [(0, 4)], "seed": 0, "top_k": 5, "versions": {}}
+    model = {"name": "caf\udce9", "vocab_size": VOCAB, "mask": MASK, "stop": []}
+    said = [{"role": "system", "content": "\ud83d\udc4d"}]
+    trace = Trace.begin(
+        **about, model=model, prompt="\ud83d", policy={"name": "x"}, piece=lambda token: "\udc4d", conversation=said
+    )
+    trace.finish("error", "the model failed: \udcff")
+    read = Trace.parse(trace.packed())
+    assert (read.header, read.pieces, read.totals) == (trace.header, trace.pieces, trace.totals)
+    assert (read.header["prompt"], read.header["model"]["name"]) == ("�", "caf�")
+    assert read.header["conversation"][0]["content"] == "👍"
+    assert read.totals["message"] == "the model failed: �"
 
 
 def test_markup_in_tokens_is_text_like_any_other(trace):

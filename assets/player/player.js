@@ -43,22 +43,37 @@ function unpack(header, record, place, tracks) {
   const entropy = scaled(take(Uint16Array, n), 1000, NONE16);
   const topIds = ids(take(Id, n * k));
   const topProbs = scaled(take(Uint8Array, n * k), 254, NONE8).map((root) => root * root);
-  return { row, measured: n, predicted, confidence, entropy, topIds, topProbs };
+  return { row, measured: n, predicted, confidence, entropy, topIds, topProbs, packed: at };
 }
 
 // The text of tokens by id; bytes where a token is only part of a character.
 function readPieces(pieces, texts) {
   for (const [id, text] of Object.entries(texts)) {
-    pieces.set(Number(id), typeof text === "string" ? text : Uint8Array.from(text.hex.match(/../g) || [], (h) => parseInt(h, 16)));
+    pieces.set(Number(id), piece(text));
   }
 }
 
+const piece = (text) => (typeof text === "string" ? text : Uint8Array.from(text.hex.match(/[0-9a-f]{2}/gi) || [], (h) => parseInt(h, 16)));
+
+// A line as an object.  Whole numbers that a JavaScript number would round, such as a seed of 63 bits, are texts of their
+// digits, so that they leave the page as they came.
+const TEXTS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const isRounded = (token) => /^-?[1-9]\d{15,}$/.test(token) && !Number.isSafeInteger(Number(token));
+
+function parseLine(line) {
+  if (!/\d{16}/.test(line)) return JSON.parse(line);
+  return JSON.parse(line.replace(TEXTS_AND_NUMBERS, (token) => (isRounded(token) ? `"${token}"` : token)));
+}
+
 function addLine(run, line) {
-  const record = JSON.parse(line);
+  addRecord(run, parseLine(line), line);
+}
+
+function addRecord(run, record, line) {
   run.lines.push(line);
   readPieces(run.pieces, record.pieces || {});
   if (!run.header) openRun(run, record);
-  else if (record.end) run.totals = record;
+  else if ("end" in record) run.totals = record;
   else addStep(run, record);
 }
 
@@ -116,7 +131,7 @@ function addStep(run, record) {
   const longer = (array, value) => (array.length === tracks ? array.slice() : array.constructor.from({ length: tracks }, (_, i) => (i < array.length ? array[i] : value)));
   const step = {
     index: record.step, window: record.window, forwards: record.forwards, seconds: record.seconds, info: record.info || {},
-    write: record.write.map(here), blank: (record.blank || []).map(here), splice: (record.splice || []).map(here), asked: before.place, place, ...beliefs,
+    write: (record.write || []).map(here), blank: (record.blank || []).map(here), splice: (record.splice || []).map(here), asked: before.place, place, ...beliefs,
     ids: longer(before.ids, -1), commit: longer(before.commit, -1), sure: longer(before.sure, NaN), again: longer(before.again, 0),
   };
   for (const i of place) if (step.ids[i] < 0) step.ids[i] = mask;

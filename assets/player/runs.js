@@ -2,56 +2,7 @@
 // { name, numbers } with numbers computed from the run; text of runs goes in by textContent.
 "use strict";
 
-const RUN_BYTES = 64 * 2 ** 20, RUN_POSITIONS = 8192, COMPARED = 4; // a hostile file must not take the page down
-
-async function gunzip(bytes) {
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-  const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")).getReader(), parts = [];
-  let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read().catch(() => { throw new Error(phrase("runs.compression")); });
-    if (done) break;
-    parts.push(value);
-    size += value.length;
-    if (size > RUN_BYTES) throw new Error(phrase("runs.too_large", { most: RUN_BYTES >> 20 }));
-  }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
-}
-
-// Whether a run-file line is within the bounds that the player relies on; throws a phrase if it is not.
-function checkLine(run, record) {
-  const whole = (value, below) => Number.isInteger(value) && value >= 0 && value < below;
-  if (!run.header) {
-    if (record.unmask !== 1) throw new Error(phrase("runs.schema"));
-    const { canvas, model, fixed, windows, top_k, policy, prompt, seed } = record, length = canvas.length;
-    const ranges = [...fixed, ...windows].every(([lo, hi]) => whole(lo, hi) && whole(hi, length + 1));
-    const named = typeof policy.name === "string" && typeof model.name === "string" && typeof prompt === "string" && Number.isInteger(seed) && Array.isArray(model.stop);
-    if (!whole(length - 1, RUN_POSITIONS) || !canvas.every((id) => whole(id, model.vocab_size)) || !ranges || !whole(top_k, 101) || !named) throw new Error(phrase("runs.header"));
-  } else if (!record.end) {
-    const before = stateAfter(run, run.steps.length).place.length;
-    const pairs = [...record.write, ...(record.blank || [])].every(([position, id]) => whole(position, before) && whole(id, run.header.model.vocab_size));
-    const grown = (record.splice || []).reduce((sum, [position, count]) => (whole(position, before) && whole(count, RUN_POSITIONS) ? sum + count - 1 : NaN), before);
-    if (record.step !== run.steps.length || !pairs || !(grown <= RUN_POSITIONS) || !whole(record.forwards, 2 ** 53) || !Number.isFinite(record.seconds)) throw new Error(); // readRun names the line
-  }
-}
-
-// A run file's bytes as a run; an Error of one phrase says what is wrong.  A cut-off file opens up to its last whole line.
-async function readRun(bytes) {
-  const lines = new TextDecoder().decode(await gunzip(bytes)).split("\n"), run = emptyRun();
-  lines.pop();
-  if (!lines.length) throw new Error(phrase("runs.no_line"));
-  lines.forEach((line, n) => {
-    try {
-      checkLine(run, JSON.parse(line));
-      addLine(run, line);
-    } catch (error) {
-      // what is not a sentence of ours is the browser stumbling over a header of another shape
-      const reason = error instanceof SyntaxError ? phrase("runs.not_json") : error.constructor === Error ? error.message : phrase("runs.header");
-      throw new Error(n ? phrase("runs.damaged", { line: n + 1 }) : reason);
-    }
-  });
-  return run;
-}
+const COMPARED = 4;
 
 function mountRuns(host, options) {
   putWords(host);
@@ -124,7 +75,7 @@ function mountRuns(host, options) {
   async function open(bytes, hand) {
     say("");
     try {
-      const run = await readRun(await bytes());
+      const run = readRun(await bytes());
       hand(run.lines);
       return run;
     } catch (error) {
@@ -158,7 +109,11 @@ function mountRuns(host, options) {
   async function take(files) {
     const some = Array.from(files).slice(0, COMPARED), only = some.length === 1;
     for (const one of some) {
-      const run = await open(async () => new Uint8Array(await one.arrayBuffer()), only ? options.promote : () => {});
+      const bytes = async () => {
+        if (one.size > LIMITS.bytes) throw tooLarge();
+        return new Uint8Array(await one.arrayBuffer());
+      };
+      const run = await open(bytes, only ? options.promote : () => {});
       if (!run) return;
       await keepRun(run).catch(() => {});
     }

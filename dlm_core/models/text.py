@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from dlm_core.conversation import ASSISTANT, SYSTEM, USER, Message
 from dlm_core.trace import Piece
+from dlm_core.unicode import well_formed
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # how tokenizers of the SentencePiece kind write a lone byte
 
@@ -45,7 +46,7 @@ class Text:
     def encode(self, prompt: str, said: Sequence[Message] = ()) -> list[int]:
         """Token ids of a prompt, and of what was `said` before it; "[MASK]" in it is six characters, not a mask."""
         if self.template is not None:
-            return self._chat([*said, {"role": USER, "content": prompt}])
+            return self._chat(well_formed([*said, {"role": USER, "content": prompt}]))
         if said:
             raise ValueError("this model continues text and does not chat: give it a text, not a conversation")
         return [*self.opening, *self.plain(prompt)]
@@ -61,7 +62,7 @@ class Text:
 
     def plain(self, text: str) -> list[int]:
         """Token ids of a text as it stands, in which nothing is a control token."""
-        ids = self._guarded(text, add_special_tokens=False, split_special_tokens=True).input_ids
+        ids = self._guarded(well_formed(text), add_special_tokens=False, split_special_tokens=True).input_ids
         if self._control.isdisjoint(ids):
             return ids
         spelled: list[int] = []  # a vocabulary may hold a control token like any word: then its letters stand for it

@@ -23,6 +23,7 @@ from dlm_core.trace import Trace
 from dlm_core.ui import code, compare, denoise, edit, link, models, noise, race, runs, session, words
 from dlm_core.ui.early import Early
 from dlm_core.ui.player import branches
+from dlm_core.unicode import well_formed
 from dlm_core.words import english, script
 
 MASTHEAD = f"""<header id="masthead"><h1 data-word="page.title"></h1><p data-word="page.tagline"></p>
@@ -154,7 +155,7 @@ def _growing(
         )
         lines = engine.run(request)
     except ValueError as error:
-        raise gr.Error(f"{error}.") from error
+        raise gr.Error(well_formed(f"{error}.")) from error
     trace: Trace | None = None
     for line in lines:
         if is_notice(line):

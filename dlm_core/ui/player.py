@@ -45,7 +45,7 @@ def envelope(kind: str, **about: Any) -> str:
 
 def record(**about: Any) -> str:
     """A line between run-file lines that tells the page what to do with them; its first key says which kind it is."""
-    return json.dumps(about, ensure_ascii=False).replace("<", "\\u003c") + "\n"
+    return replay.line(about)
 
 
 def player(value: str, elem_id: str) -> gr.HTML:
@@ -79,7 +79,8 @@ def runs(cards: Sequence[Mapping[str, Any]], folder: Path, elem_id: str) -> gr.H
         f" bytes: async (card) => new Uint8Array(await (await fetch({file})).arrayBuffer()),"
         " compare: (runs) => { trigger('apply', { runs }); document.getElementById('tab-compare-button')?.click(); }"
     )
-    return _component("", elem_id, "runs", _scripts("player.js", "store.js", "runs.js"), "mountRuns", options)
+    setup = "\n".join([_scripts("player.js", "store.js"), replay.reader(), _scripts("runs.js")])
+    return _component("", elem_id, "runs", setup, "mountRuns", options)
 
 
 def _promote() -> str:

@@ -182,7 +182,7 @@ def test_a_wrong_setting_is_one_sentence_and_the_run_stays(visitor, values, sent
     ("data", "sentence"),
     [
         (b"hello", "it has no whole first line"),
-        (b"\xff\xfe\n", "line 1 of the run file is not UTF-8 text"),
+        (b"\xff\xff\n", "line 1 of the run file is not UTF-8 text"),
         (b"{}\n", "not an Unmask run file"),
         (b"\x1f\x8bjunkjunk", "compression is damaged"),
         (b'{"unmask": 99}\n', "schema 99"),

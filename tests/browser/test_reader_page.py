@@ -1,0 +1,76 @@
+"""The page's reader of run files, held to the list that Python's reader is held to."""
+
+import base64
+import gzip
+import re
+
+import pytest
+from run_files import Opens, Refused, differing, files, member, text_of
+
+from dlm_core.replay import PLAYER, reader
+from dlm_core.trace import Trace
+from dlm_core.words import script
+
+READ = """async (packed) => {
+  const file = bytesOf(packed);
+  try {
+    const run = readRun(file);
+    return { steps: run.steps.length, whole: Boolean(run.totals), lines: run.lines, seed: String(run.header.seed) };
+  } catch (error) { return { error: error.message }; }
+}"""
+
+
+@pytest.fixture(scope="module")
+def read(browser):
+    context = browser.new_context()
+    page = context.new_page()
+    player = (PLAYER / "player.js").read_text(encoding="utf-8")
+    for content in (script(), player, reader().replace("const LIMITS", "var LIMITS")):
+        page.add_script_tag(content=content)
+    yield lambda data: page.evaluate(READ, base64.b64encode(data).decode())
+    context.close()
+
+
+def test_the_page_opens_and_refuses_what_python_does(read, trace):
+    def made(data):
+        told = read(data)
+        if "error" not in told:
+            return Opens(told["steps"], told["whole"]), ""
+        first = any(words in told["error"] for words in ("first line is not JSON", "its header", "schema"))
+        line = re.search(r"line (\d+) is damaged", told["error"])
+        return Refused(int(line[1]) if line else 1 if first else None), told["error"]
+
+    assert differing(trace, made) == {}
+
+
+def test_the_page_keeps_the_very_lines_that_python_keeps(read, trace):
+    for name, (data, must) in files(trace).items():
+        if isinstance(must, Opens):
+            ours, theirs = Trace.parse(data), read(data)
+            assert theirs["lines"] == ours.lines, name
+            assert theirs["seed"] == str(ours.header["seed"]), name
+
+
+def test_large_files_of_every_level_of_compression_are_read_as_they_were_written(read, bundled):
+    from dlm_core.engine import LocalEngine, Request
+
+    run = LocalEngine(bundled).run(Request("Once", length=96, params={"steps": 96, "temperature": 0.9}))
+    text = "".join(run).encode()
+    for level in range(10):
+        assert read(gzip.compress(text, level))["lines"] == text.decode().splitlines()
+
+
+def test_the_limit_of_the_text_is_pythons(read, trace, browser):
+    text = text_of(trace)
+    half = len(text) // 2
+    context = browser.new_context()
+    page = context.new_page()
+    limited = reader().replace('"bytes": 268435456', f'"bytes": {len(text)}')
+    for content in (script(), (PLAYER / "player.js").read_text(encoding="utf-8"), limited):
+        page.add_script_tag(content=content)
+    for form in (text, gzip.compress(text), member(text[:half]) + member(text[half:])):
+        assert page.evaluate(READ, base64.b64encode(form).decode())["whole"]
+    longer = text + b"\n"
+    for form in (longer, gzip.compress(longer), member(longer[:half]) + member(longer[half:])):
+        assert "which is the limit" in page.evaluate(READ, base64.b64encode(form).decode())["error"]
+    context.close()
