@@ -178,7 +178,9 @@ class MaskedEncoder(_Network):
     """A masked language model under its own head, whatever that is made of."""
 
     def __post_init__(self) -> None:
-        self.model.base_model.register_forward_hook(_only_asked)
+        base = self.model.base_model
+        if _only_asked not in base._forward_hooks.values():  # denoisers may share a model
+            base.register_forward_hook(_only_asked)
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
         token = _ASKED.set(positions)

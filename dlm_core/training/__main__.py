@@ -1,5 +1,10 @@
-"""Train from the command line: `python -m dlm_core.training --corpus FOLDER`."""
+"""Train from the command line: `python -m dlm_core.training [story] --corpus FOLDER`, or `... sudoku`."""
 
-from dlm_core.training.train import main
+import sys
 
-main()
+from dlm_core.training import sudoku, train
+
+TASKS = {"story": train.main, "sudoku": sudoku.main}
+
+task = sys.argv.pop(1) if sys.argv[1:2] and sys.argv[1] in TASKS else "story"
+TASKS[task]()
