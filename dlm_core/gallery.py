@@ -46,10 +46,10 @@ class Recipe:
 
 
 RECIPES = {
-    OPENING: Recipe("p2", {"num_steps": 64, "tau": 0.7}, seed=3),
+    OPENING: Recipe("p2", {"num_steps": 64, "tau": 0.7}, seed=9),
     "order": Recipe("llada", {"steps": 64, "temperature": 0.0}, length=64),
-    "bursts": Recipe("threshold", {"threshold": 0.35, "temperature": 0.0}),
-    "remasking": Recipe("p2", {"num_steps": 40, "tau": 0.6}, length=64, seed=2),
+    "bursts": Recipe("threshold", {"threshold": 0.5, "temperature": 0.0}),
+    "remasking": Recipe("p2", {"num_steps": 40, "tau": 0.6}, length=64, seed=8),
     "infilling": Recipe(
         "llada", {"steps": 32, "temperature": 0.4}, length=32,
         ending=" Then they all went home, and they were very happy.",
