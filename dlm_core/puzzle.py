@@ -3,11 +3,17 @@
 For the loop, a policy, a run file and the player a puzzle is a canvas like any other.
 """
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 from dlm_core.canvas import Canvas
-from dlm_core.models import LoadedModel
+from dlm_core.engine import LocalEngine, Request
+from dlm_core.limits import Limits
+from dlm_core.models import LoadedModel, load_model
 from dlm_core.sudoku import CELLS
+from dlm_core.trace import Trace
 
 
 def puzzle_canvas(model: LoadedModel, cells: Sequence[int]) -> Canvas:
@@ -29,3 +35,28 @@ def _digits(model: LoadedModel) -> list[int]:
     if missing := [digit for digit in "123456789" if digit not in known]:
         raise ValueError(f'the model {model.name} has no token "{missing[0]}": choose one that was taught Sudoku')
     return [known[digit] for digit in "123456789"]
+
+
+class Solver(NamedTuple):
+    """A model that was taught Sudoku, and the engine that runs it."""
+
+    model: LoadedModel
+    engine: LocalEngine
+
+    def run(
+        self, cells: Sequence[int], policy: str, params: Mapping[str, Any], seed: int, stop: threading.Event
+    ) -> Iterator[str]:  # fmt: skip
+        """Return the run-file lines of one puzzle under a policy; a wrong setting is a ValueError here."""
+        canvas = puzzle_canvas(self.model, cells)
+        return self.engine.run(Request(policy=policy, seed=seed, params=params, canvas=canvas), stop)
+
+    def board(self, trace: Trace) -> list[int]:
+        """Return the board that a run ended with; 0 where a mask stands."""
+        return board_of(self.model, trace.canvas(len(trace.steps)))
+
+
+@cache
+def solver(name: str, limits: Limits) -> Solver:
+    """Load a model by its name once, and keep it: those that ship are of a few megabytes."""
+    model = load_model(name)
+    return Solver(model, LocalEngine(model, limits))

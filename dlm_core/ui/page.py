@@ -20,7 +20,7 @@ from dlm_core.line import is_notice
 from dlm_core.policies import parameters
 from dlm_core.replay import LANGUAGES, PLAYER, css
 from dlm_core.trace import Trace
-from dlm_core.ui import code, compare, denoise, edit, link, models, noise, race, runs, session, words
+from dlm_core.ui import code, compare, denoise, edit, link, models, noise, puzzle, race, runs, session, words
 from dlm_core.ui.early import Early
 from dlm_core.ui.player import branches
 from dlm_core.unicode import well_formed
@@ -81,6 +81,8 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
                 raced = race.build(library, menu.using)
             with gr.Tab(words.TABS["tab-noise"], elem_id="tab-noise") as tab:
                 noised = noise.build(library, tab, first.player, stops, menu.using)
+            with gr.Tab(words.TABS["tab-puzzle"], elem_id="tab-puzzle"):
+                puzzle.build(library.limits)
             with gr.Tab(words.TABS["tab-runs"], elem_id="tab-runs"):
                 runs.build(library, compared)
         followers = [first.follower, edited, compared.follower, raced, noised]

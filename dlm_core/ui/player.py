@@ -113,6 +113,16 @@ def editor(value: str, elem_id: str) -> gr.HTML:
     return _component(value, elem_id, "edit", _scripts("player.js", "branches.js", "edit.js"), "mountEdit", options)
 
 
+def board(value: str, elem_id: str, about: Mapping[str, Any]) -> gr.HTML:
+    """A Sudoku and the boards on which it is solved; `value` is as of `comparison`, or `envelope("puzzle", cells=...)`.
+
+    `apply` asks for something to be done, which its `action` names: "make", "check" or "solve"; `stop` ends a run.
+    """
+    asks = "ask: (asked) => trigger('apply', asked), stop: () => trigger('stop', {})"
+    options = f"...{json.dumps(dict(about))}, {_promote()}, {asks}"
+    return _component(value, elem_id, "puzzle", _scripts("player.js", "puzzle.js"), "mountPuzzle", options)
+
+
 def branches(elem_id: str) -> gr.HTML:
     """The tree of runs that continue others.
 

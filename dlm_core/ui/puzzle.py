@@ -1,0 +1,130 @@
+"""The Puzzle tab: one Sudoku, solved by the same loop under up to five rules, board by board, on one clock.
+
+The models are the small ones that ship; each is loaded when it is first asked for.  What is typed is checked here, so
+the page holds no rule of Sudoku but which cells contradict each other.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from dlm_core.limits import Limits
+from dlm_core.puzzle import solver
+from dlm_core.sudoku import CELLS, LEVELS, parse, puzzle, solve
+from dlm_core.ui import compare, denoise, words
+from dlm_core.ui.player import board, envelope, record
+
+DEPTHS = {"sudoku": "puzzle.depths.shallow", "sudoku-deep": "puzzle.depths.deep"}  # the same weights
+# hard: most confident first solves it, and neither reading order nor random order does
+FIRST = "010700300050004009090025607480003700060010290100000030001400000000000010002030060"
+
+
+class Rule(NamedTuple):
+    """A way to fill the board: a policy with its parameters, and the model if it is not the one of the chosen depth."""
+
+    policy: str
+    params: dict[str, Any]
+    model: str | None = None
+
+
+def rules(blanks: int) -> dict[str, Rule]:
+    """Every board of the tab by its name, for a puzzle with so many blanks."""
+    return {
+        "random": Rule("llada", {"steps": blanks, "remasking": "random"}),
+        "reading": Rule("left_to_right", {"steps": blanks}),
+        "confidence": Rule("llada", {"steps": blanks}),
+        "threshold": Rule("threshold", {"threshold": 0.99}),
+        "autoregressive": Rule("threshold", {}, "sudoku-autoregressive"),
+    }
+
+
+RULES = tuple(rules(1))
+
+
+def solved(
+    limits: Limits, text: str, names: Sequence[str], depth: str, seed: Any, stop: threading.Event
+) -> Iterator[str]:  # fmt: skip
+    """Yield the growing value of the tab: a pane for each rule, its run, and whether the board came out right.
+
+    `text` is the puzzle in any form that people paste; one that is none, or has not exactly one solution, becomes a
+    sentence and leaves the boards on screen alone.
+    """
+    return accumulate(_pieces(limits, text, names, depth, seed, stop))
+
+
+def _pieces(
+    limits: Limits, text: str, names: Sequence[str], depth: str, seed: Any, stop: threading.Event
+) -> Iterator[str]:  # fmt: skip
+    try:
+        cells = parse(text)
+        solution = solve(cells)
+        if depth not in DEPTHS:
+            raise ValueError(f"the depth must be one of {', '.join(DEPTHS)}, got {str(depth)[:40]!r}")
+        known = rules(cells.count(0))
+        if not names or (unknown := sorted(set(names) - known.keys())):
+            raise ValueError(f"choose at least one of {', '.join(known)}" + (f", got {unknown[0]!r}" if names else ""))
+        runs = []
+        for name in names:
+            rule = known[name]
+            by = solver(rule.model or depth, limits)
+            runs.append((name, by, by.run(cells, rule.policy, rule.params, seed, stop)))
+    except ValueError as error:
+        yield envelope("error", message=f"{error}.")
+        return
+    yield envelope("live", cells="".join(map(str, cells)))
+    for number, (name, by, lines) in enumerate(runs):
+        trace = yield from compare.pane(number, words.said(f"puzzle.rules.{name}"), lines)
+        right = by.board(trace) == solution
+        yield record(summary={"right": right, "forwards": trace.steps[-1].forwards if trace.steps else 0}, of=number)
+        if stop.is_set():
+            break
+    yield record(done=True)
+
+
+def shown(text: str) -> str:
+    """The tab's value for a puzzle that was pasted or checked: the board, or what is wrong with it."""
+    try:
+        cells = parse(text)
+        solve(cells)
+    except ValueError as error:
+        return envelope("error", message=f"{error}.")
+    return envelope("puzzle", cells="".join(map(str, cells)), notice=words.said("puzzle.good"))
+
+
+def made(level: str, seed: Any) -> str:
+    """The tab's value for a new puzzle of a level; the same seed gives the same puzzle."""
+    try:
+        cells = puzzle(int(seed), level)
+    except (TypeError, ValueError) as error:
+        return envelope("error", message=f"{error}.")
+    return envelope("puzzle", cells="".join(map(str, cells)))
+
+
+def build(limits: Limits) -> None:
+    """Lay the tab out inside the current Blocks and wire it."""
+    stops = denoise.Stops()
+    options = {"first": FIRST, "levels": list(LEVELS), "rules": list(RULES), "depths": DEPTHS, "cells": CELLS}
+    screen = board(envelope("puzzle", cells=FIRST), "puzzle", options)
+
+    def on_ask(visitor: gr.Request, event: gr.EventData) -> Iterator[Any]:
+        asked: dict[str, Any] = dict(event._data or {})
+        text, seed = str(asked.get("text", "")), asked.get("seed")
+        if asked.get("action") == "make":
+            yield made(str(asked.get("level")), seed)
+        elif asked.get("action") == "check":
+            yield shown(text)
+        else:
+            names, depth = list(asked.get("rules") or []), str(asked.get("depth"))
+            yield from compare.newest(
+                stops, visitor.session_hash, lambda signal: solved(limits, text, names, depth, seed, signal)
+            )
+
+    def on_stop(visitor: gr.Request) -> None:
+        stops.stop(visitor.session_hash)
+
+    event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    screen.apply(on_ask, None, screen, trigger_mode="multiple", **event)
+    screen.stop(on_stop, None, None, queue=False, **event)
