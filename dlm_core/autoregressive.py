@@ -16,6 +16,7 @@ from dlm_core.beliefs import believe, draw
 from dlm_core.canvas import Canvas
 from dlm_core.policies.parameter import described
 from dlm_core.policies.settings import Temperature
+from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.step import Step
 
 
@@ -72,6 +73,7 @@ def _steps(
             top_probs=at(beliefs.top_probs[0].numpy(), np.nan, (top_k,)),
             written=at(True, False), blanked=np.zeros(len(canvas), dtype=bool),
             copies=np.ones(len(canvas), dtype=np.int64), forwards=index + 1, seconds=seconds,
+            reason=at(int(Reason.NEXT), NO_REASON),
         )  # fmt: skip
         if int(token) in stop:
             return

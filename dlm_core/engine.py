@@ -30,6 +30,7 @@ from dlm_core.limits import Limits
 from dlm_core.line import Line
 from dlm_core.models import LoadedModel
 from dlm_core.policies import POLICIES, Parameter, make_policy, parameters
+from dlm_core.policies.others import RANKINGS, others
 from dlm_core.policies.parameter import answering, described, named, read, shown
 from dlm_core.sampler import sample
 from dlm_core.step import Step
@@ -351,7 +352,7 @@ class LocalEngine:
             model=self.model.describe(), prompt=request.prompt, canvas=agreed.canvas.ids, fixed=agreed.canvas.fixed,
             policy=agreed.settings, windows=agreed.windows, seed=agreed.seed, top_k=TOP_K,
             versions={name: version(name) for name in ("torch", "transformers")}, piece=self.model.piece,
-            branch=request.branch, cache=request.cache, conversation=self._said(request),
+            branch=request.branch, cache=request.cache, conversation=self._said(request), others=RANKINGS,
         )  # fmt: skip
 
     def _said(self, request: Request) -> Sequence[Message] | None:
@@ -376,7 +377,7 @@ class LocalEngine:
                 while not stop.is_set() and not why and (step := next(steps, None)):
                     # looked at once there is one step more: a run that ends by itself at a limit has finished
                     if not (why := self._exceeded(len(trace.steps), time.monotonic() - begun)):
-                        yield trace.append(step) + "\n"
+                        yield trace.append(step, others(step, self.model.mask_token_id)) + "\n"
         except Exception as error:  # whatever a model can raise, the run so far is kept and the page lives on
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             yield trace.finish("error", f"the model failed at step {len(trace.steps)}: {reason}") + "\n"

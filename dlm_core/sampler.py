@@ -7,6 +7,7 @@ happened.  It knows nothing of tokenizers, files or pictures.
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,7 @@ from dlm_core.beliefs import believe
 from dlm_core.canvas import Canvas
 from dlm_core.denoiser import Denoiser, focus
 from dlm_core.policies.policy import Policy, Update, View
+from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.step import Step
 
 
@@ -76,7 +78,7 @@ def _steps(policy: Policy, view: View, top_k: int) -> Iterator[Step]:
             view.positions = reach.start + policy.asks(view)[reach].nonzero()[:, 0]
             view.logits = view.ask(view.ids[None], view.positions)[0]
             view.beliefs = believe(view.logits, top_k)
-            update = policy(view)
+            update = _allowed(policy(view), view.free[view.positions])
             before, window = view.ids, view.window
             copies = _apply(update, view)
             view.step += 1
@@ -91,8 +93,21 @@ def _masked(ids: Tensor, free: Tensor, denoiser: Denoiser) -> Tensor:
     return torch.zeros_like(free) if denoiser.mask_token_id is None else free & (ids == denoiser.mask_token_id)
 
 
+def _allowed(update: Update, free: Tensor) -> Update:
+    """The update without what it would do to rows that are not `free (n,)`: the user fixed them."""
+    if free.all():
+        return update
+    return replace(
+        update,
+        write=update.write & free,
+        blank=None if update.blank is None else update.blank & free,
+        copies=None if update.copies is None else torch.where(free, update.copies, 1),
+        reason=None if update.reason is None else torch.where(free, update.reason, Reason.FIXED),
+    )
+
+
 def _apply(update: Update, view: View) -> Tensor:
-    """Change the canvas as the update says, except where the user fixed it.
+    """Change the canvas as the update says.
 
     Returns how many positions `(length,)` stand in each one's place now; what the view knows by position moves along.
     """
@@ -100,10 +115,8 @@ def _apply(update: Update, view: View) -> Tensor:
     ids[view.positions[update.write]] = update.tokens[update.write]
     if update.blank is not None:
         ids[view.positions[update.blank]] = view.mask_token_id if update.noise is None else update.noise[update.blank]
-    ids = torch.where(view.free, ids, view.ids)
     if update.copies is not None:
         copies[view.positions] = update.copies
-        copies = torch.where(view.free, copies, 1)
         ids = torch.where(copies > 1, view.mask_token_id, ids).repeat_interleave(copies)
         view.free = view.free.repeat_interleave(copies)
         edges = [0, *copies.cumsum(0).tolist()]
@@ -140,4 +153,7 @@ def _record(
         forwards=view.forwards,
         seconds=seconds,
         info=dict(update.info),
+        score=None if update.score is None else spread(update.score.double(), np.nan),
+        ranking=update.ranking,
+        reason=None if update.reason is None else spread(update.reason, NO_REASON),
     )

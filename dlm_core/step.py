@@ -29,8 +29,16 @@ class Step:
     forwards: int  # network calls so far
     seconds: float  # spent in the model and the policy so far, without waiting for whoever watches
     info: Mapping[str, float] = field(default_factory=dict)  # the rule's numbers in force, such as its quota
+    score: ndarray = None  # (length,) what the rule ranked by, higher is sooner; NaN where it ranked nothing
+    ranking: str = ""  # what the score is: the name of a `Ranking`
+    reason: ndarray = (
+        None  # (length,) why the position was written, left or taken back: a `Reason`; -1 where none is known
+    )
 
     def __post_init__(self) -> None:
+        for name, missing in (("score", np.nan), ("reason", -1)):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(len(self.before), missing))
         for name in self.__slots__:
             value = getattr(self, name)
             if isinstance(value, ndarray):

@@ -23,10 +23,11 @@ import numpy as np
 from numpy import ndarray
 
 from dlm_core.conversation import Message, answered, checked
+from dlm_core.reasons import NO_REASON, Ranking, Reason
 from dlm_core.step import Step
 from dlm_core.unicode import well_formed
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no reasons and no scores, and is read all the same
 MAX_BYTES = 256 * 2**20  # of one file, and of its text: a gzip bomb must not take the page down
 MAX_LENGTH = 8192  # positions
 MAX_BELIEFS = 2**25  # top tokens of all positions and steps, measured or not: half a gigabyte once they are read
@@ -43,7 +44,9 @@ class RunFileError(ValueError):
 # Columns, each over the measured positions in ascending order, little-endian, base64:
 #   predicted  id         confidence  u2, 65534ths      entropy  u2, thousandths of a nat
 #   top ids    k ids      top probabilities  k x u1, the square of 254ths
-# ids are u2 where the vocabulary allows, else u4.  The largest value of every type says "not measured".
+#   reason     u1, place in the header's list   score  u2, 65534ths of the way from the step's least to its most
+# ids are u2 where the vocabulary allows, else u4.  The largest value of every type says "not measured".  A score that
+# is one of the other columns has none of its own: the line then says which positions were ranked.
 
 
 def _id_type(vocab_size: int) -> str:
@@ -69,8 +72,41 @@ def _bits(flags: ndarray) -> str:
     return base64.b64encode(np.packbits(flags, bitorder="little").tobytes()).decode()
 
 
-def _packed(step: Step, where: ndarray, vocab_size: int) -> tuple[str, dict[str, ndarray]]:
-    """The beliefs of a step as the file has them, at the positions `where`, and what a reader will make of them."""
+def _flags(bits: str, length: int, what: str) -> ndarray:
+    """`length` flags of what `_bits` makes; ValueError where they are more or fewer."""
+    packed = np.frombuffer(base64.b64decode(bits, validate=True), np.uint8)
+    if len(packed) != -(-length // 8):
+        raise ValueError(f"the field {what!r} needs {-(-length // 8)} bytes, got {len(packed)}")
+    return np.unpackbits(packed, count=length, bitorder="little").astype(bool)
+
+
+def _as_measured(ranking: str, confidence: ndarray, entropy: ndarray) -> ndarray | None:
+    """The score that a ranking by a recorded belief is; None for one by anything else."""
+    return {Ranking.CONFIDENCE: confidence, Ranking.ENTROPY: -entropy}.get(ranking)
+
+
+def _scores(codes: ndarray, span: Sequence[float]) -> ndarray:
+    """Scores of codes that count the way from the least to the most."""
+    return span[0] + _values(codes, 65534) * (span[1] - span[0])
+
+
+def _packed_score(step: Step, beliefs: Mapping[str, ndarray]) -> tuple[dict[str, Any], ndarray | None, ndarray]:
+    """The score of a step: the fields of its line, the codes `(length,)` of a column, and what a reader makes of it."""
+    ranked = np.isfinite(step.score)
+    if not ranked.any():
+        return {}, None, np.full(len(ranked), np.nan)
+    score, ranking = np.where(ranked, step.score, np.nan), str(Ranking(step.ranking))
+    same = _as_measured(ranking, step.confidence, step.entropy)
+    if same is not None and np.array_equal(score[ranked], same[ranked]):
+        recorded = _as_measured(ranking, beliefs["confidence"], beliefs["entropy"])
+        return {"score": [ranking], "ranked": _bits(ranked)}, None, np.where(ranked, recorded, np.nan)
+    span = [float(f"{end:.6g}") for end in (np.nanmin(score), np.nanmax(score))]
+    codes = _codes((score - span[0]) / (span[1] - span[0] or 1), 65534, "<u2")
+    return {"score": [ranking, *span]}, codes, _scores(codes, span)
+
+
+def _packed(step: Step, where: ndarray, vocab_size: int) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """The beliefs of a step: the fields of its line, at the positions `where`, and what a reader will make of them."""
     ids = _id_type(vocab_size)
     confidence, entropy = _codes(step.confidence, 65534, "<u2"), _codes(step.entropy, 1000, "<u2")
     top_probs = _codes(np.sqrt(step.top_probs), 254, "u1")
@@ -80,27 +116,36 @@ def _packed(step: Step, where: ndarray, vocab_size: int) -> tuple[str, dict[str,
         _column(entropy[where], "<u2"),
         step.top_ids[where].astype(ids).tobytes(),
         _column(top_probs[where], "u1"),
+        step.reason[where].astype("u1").tobytes(),
     ]
-    return base64.b64encode(b"".join(columns)).decode(), {
+    beliefs = {
         "predicted": step.predicted,
         "confidence": _values(confidence, 65534),
         "entropy": _values(entropy, 1000),
         "top_ids": step.top_ids,
         "top_probs": _values(top_probs, 254) ** 2,
+        "reason": step.reason,
     }
+    fields, codes, score = _packed_score(step, beliefs)
+    if codes is not None:
+        columns.append(_column(codes[where], "<u2"))
+    ranking = fields.get("score", [""])[0]
+    beliefs |= {"score": score, "ranking": ranking}
+    return fields | {"beliefs": base64.b64encode(b"".join(columns)).decode()}, beliefs
 
 
-def _unpacked(packed: str, where: ndarray, length: int, top_k: int, vocab_size: int) -> dict[str, ndarray]:
+def _unpacked(record: Mapping[str, Any], where: ndarray, length: int, header: Mapping[str, Any]) -> dict[str, ndarray]:
     """The beliefs of a `Step` over `length` positions, of which those at `where` were measured."""
-    ids, n = _id_type(vocab_size), len(where)
-    data = base64.b64decode(packed, validate=True)
-    kinds = [np.dtype(kind) for kind in (ids, "<u2", "<u2", ids, "u1")]
-    shapes = [(n,), (n,), (n,), (n, top_k), (n, top_k)]
+    ids, n, top_k, reasons = _id_type(header["model"]["vocab_size"]), len(where), header["top_k"], _reasons(header)
+    ranking, *span = _ranking(record)
+    data = base64.b64decode(_need(record, "beliefs", str), validate=True)
+    kinds = [np.dtype(kind) for kind in (ids, "<u2", "<u2", ids, "u1", "u1", "<u2")]
+    shapes = [(n,), (n,), (n,), (n, top_k), (n, top_k), (n * (reasons is not None),), (n * bool(span),)]
     sizes = [kind.itemsize * prod(shape) for kind, shape in zip(kinds, shapes)]
     if len(data) != sum(sizes):
         raise ValueError(f"beliefs about {n} positions take {sum(sizes)} bytes, got {len(data)}")
     ends = list(accumulate(sizes))
-    predicted, confidence, entropy, top_ids, top_probs = (
+    predicted, confidence, entropy, top_ids, top_probs, reason, score = (
         np.frombuffer(data[end - size : end], kind).reshape(shape)
         for kind, shape, size, end in zip(kinds, shapes, sizes, ends)
     )
@@ -112,16 +157,26 @@ def _unpacked(packed: str, where: ndarray, length: int, top_k: int, vocab_size: 
 
     def spread(values: ndarray, missing: float) -> ndarray:
         array = np.full((length, *values.shape[1:]), missing, dtype=values.dtype)
-        array[where] = values
+        if len(values):  # a column may be missing
+            array[where] = values
         return array
 
-    return {
+    known = np.array([*(Reason[name.upper()] for name in reasons or ()), NO_REASON])
+    if (wrong := (reason >= len(known) - 1) & (reason != 255)).any():
+        raise ValueError(f"reason {reason[wrong][0]} is not among the {len(known) - 1} of the header")
+    beliefs = {
         "predicted": spread(identity(predicted), -1),
         "confidence": spread(_values(confidence, 65534), np.nan),
         "entropy": spread(_values(entropy, 1000), np.nan),
         "top_ids": spread(identity(top_ids), -1),
         "top_probs": spread(_values(top_probs, 254) ** 2, np.nan),
+        "reason": spread(known[np.where(reason == 255, -1, reason.astype(np.int64))], NO_REASON),
+        "score": spread(_scores(score, span) if span else np.empty(0), np.nan),
     }
+    if ranking and not span:
+        same = _as_measured(ranking, beliefs["confidence"], beliefs["entropy"])
+        beliefs["score"] = np.where(_flags(_need(record, "ranked", str), length, "ranked"), same, np.nan)
+    return beliefs | {"ranking": ranking}
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
@@ -194,6 +249,23 @@ def _pairs(record: Mapping[str, Any], key: str) -> ndarray:
     if len(pairs) > MAX_LENGTH:
         raise ValueError(f"the field {key!r} has at most {MAX_LENGTH} pairs, got {len(pairs)}")
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _reasons(header: Mapping[str, Any]) -> list[str] | None:
+    """The reasons that a file's codes stand for, in their order; None for a file of schema 1."""
+    return header["reasons"] if header["unmask"] == SCHEMA else None
+
+
+def _ranking(record: Mapping[str, Any]) -> tuple[str, *tuple[float, ...]]:
+    """What the rule ranked by in a step, with the least and the most where the score has a column of its own."""
+    ranking, *span = _need({"score": [""]} | record, "score", list)
+    if ranking not in (list(Ranking) if span else ["", Ranking.CONFIDENCE, Ranking.ENTROPY]):
+        raise ValueError(f"a rule cannot rank by {str(ranking)[:40]!r} here")
+    if span:
+        least, most = (float(_need({"score": end}, "score", (int, float))) for end in span)
+        if least > most:
+            raise ValueError(f"the least score must not be above the most, got {least} and {most}")
+    return ranking, *span
 
 
 def _check(pairs: ndarray, length: int, limit: int, sentence: str) -> None:
@@ -275,11 +347,13 @@ class Trace:
         branch: Mapping[str, Any] | None = None,
         cache: str | None = None,
         conversation: Sequence[Message] | None = None,
+        others: Mapping[str, str] | None = None,
     ) -> "Trace":
         """Open a run: `model` needs name, vocab_size, mask and stop; `policy` a name and its parameters.
 
         `branch` says which run this one continues, and from where; `cache` which one made the model's answers
-        approximate; `conversation` what was said before the prompt, where that was put to a model that chats.
+        approximate; `conversation` what was said before the prompt, where that was put to a model that chats; `others`
+        what each of the rules ranks by that every step is compared with.
         """
         header = {
             "unmask": SCHEMA,
@@ -291,11 +365,13 @@ class Trace:
             "windows": [list(map(int, window)) for window in windows],
             "seed": seed,
             "top_k": top_k,
+            "reasons": [reason.key for reason in Reason],
             "versions": dict(versions),
         }
         header |= {"branch": dict(branch)} if branch else {}
         header |= {"cache": {"kind": cache, "approximate": True}} if cache else {}
         header |= {} if conversation is None else {"conversation": [dict(message) for message in conversation]}
+        header |= {"others": dict(others)} if others else {}
         trace = cls(_record(_dumps(header).encode()))  # what is kept is what the file says
         trace._piece = piece
         trace._write(header, trace.header["canvas"])
@@ -309,11 +385,11 @@ class Trace:
         self.lines.append(line)
         return line
 
-    def append(self, step: Step) -> str:
-        """Record a step; returns its line."""
+    def append(self, step: Step, others: Sequence[int] = ()) -> str:
+        """Record a step; returns its line.  `others` says how many masks other rules would have written."""
         left, measured, vocab = step.left, step.measured, self.header["model"]["vocab_size"]
         where = np.flatnonzero(measured)
-        packed, beliefs = _packed(step, where, vocab)
+        fields, beliefs = _packed(step, where, vocab)
         changes = {
             "write": _listed(step.written, left),
             "blank": _listed(step.blanked, left),
@@ -332,7 +408,7 @@ class Trace:
         # what is kept is what the file says; a step that no reader would take is not written
         self._grow(facts | info, changes, beliefs)
         told = {kind: pairs.tolist() for kind, pairs in changes.items() if len(pairs) or kind == "write"}
-        told |= {"measured": _bits(measured), "beliefs": packed}
+        told |= {"measured": _bits(measured)} | fields | ({"others": list(others)} if others else {})
         seen = np.concatenate([step.after, step.predicted[where], step.top_ids[where].ravel()])
         return self._write(facts | told | info, seen)
 
@@ -393,8 +469,12 @@ class Trace:
             read = number
         if trace is None:
             raise RunFileError("this is not an Unmask run file: it has no whole first line")
+        notices = []
+        if _reasons(trace.header) is None:
+            notices.append(f"the file is of schema {trace.header['unmask']}, in which reasons were not recorded")
         if trace.totals is None:
-            trace.notice = f"the file was cut off: it opens up to its last whole line, line {read}"
+            notices.append(f"the file was cut off: it opens up to its last whole line, line {read}")
+        trace.notice = "; ".join(notices) or None
         return trace
 
     def feed(self, line: bytes, number: int | None = None) -> None:
@@ -419,15 +499,13 @@ class Trace:
                 _need(record, name, str)
             self.totals = dict(record)
             return
-        length, top_k = len(self.canvas(len(self.steps))), self.header["top_k"]
-        bits = np.frombuffer(base64.b64decode(_need(record, "measured", str), validate=True), np.uint8)
-        if len(bits) != -(-length // 8):
-            raise ValueError(f"the field 'measured' needs {-(-length // 8)} bytes, got {len(bits)}")
-        measured = np.unpackbits(bits, count=length, bitorder="little").astype(bool)
-        where, packed = np.flatnonzero(measured), _need(record, "beliefs", str)
-        beliefs = _unpacked(packed, where, length, top_k, self.header["model"]["vocab_size"])
+        length = len(self.canvas(len(self.steps)))
+        where = np.flatnonzero(_flags(_need(record, "measured", str), length, "measured"))
+        beliefs = _unpacked(record, where, length, self.header)
         ((lo, hi),) = _pairs({"window": [record.get("window")]}, "window").tolist()
         told = _need({"info": {}} | record, "info", dict)
+        if not all(type(count) is int for count in _need({"others": []} | record, "others", list)):
+            raise ValueError("the field 'others' must be a list of whole numbers")
         facts = {
             "step": _need(record, "step", int),
             "window": [lo, hi],
@@ -598,8 +676,13 @@ class Trace:
 def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
     if "unmask" not in record:
         raise ValueError("this is not an Unmask run file (no field 'unmask')")
-    if record["unmask"] != SCHEMA:
-        raise ValueError(f"it has schema {record['unmask']!r}, and this version reads schema {SCHEMA}")
+    if record["unmask"] not in (1, SCHEMA):
+        raise ValueError(f"it has schema {record['unmask']!r}, and this version reads schemas 1 and {SCHEMA}")
+    if record["unmask"] == SCHEMA:
+        known = {reason.key for reason in Reason}
+        if unknown := [name for name in _need(record, "reasons", list) if name not in known]:
+            raise ValueError(f"the reason {str(unknown[0])[:40]!r} is not known to this version")
+    _need({"others": {}} | record, "others", dict)
     model = _need(record, "model", dict)
     vocab = _need(model, "vocab_size", int)
     _need(model, "name", str)

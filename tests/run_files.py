@@ -157,7 +157,7 @@ def _faults(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Refused]]]:
         yield f"the other half in a name of line {number}", (put(number, '{"\\udc4d": 1}'), Refused(number))
         yield f"nesting without end in line {number}", (put(number, "[" * 100_000 + "]" * 100_000), Refused(number))
     header = {
-        "unmask": (None, 99, "1"), "canvas": (None, [], [vocab], [-1], [1] * (MAX_LENGTH + 1), ["1"], {}),
+        "unmask": (None, 3, 99, "1"), "canvas": (None, [], [vocab], [-1], [1] * (MAX_LENGTH + 1), ["1"], {}),
         "fixed": (None, [[0, 99]], [[2, 1]], [[0, 1.5]], [1], "ab"), "windows": (None, [[0, 4]] * 10_000),
         "top_k": (0, 101, "5", True), "prompt": (None, 5), "policy": (None, {}, {"name": 5}, [1]),
         "seed": (None, "5", 1.5, True, 2**63), "cache": ({}, 5, {"kind": 1}),
@@ -170,6 +170,7 @@ def _faults(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Refused]]]:
             {"name": "m", "vocab_size": vocab, "mask": mask, "stop": [], "revision": 5},
             {"name": "m", "vocab_size": vocab, "mask": mask, "stop": [], "ending": "x"},
         ),
+        "reasons": (None, ["luck"], "quota", [5], [["quota"]], {"quota": 1}), "others": (5, ["surest"]),
         "pieces": ({"1": 5}, {"x": "a"}, {"1": {"hex": "zz"}}, {"1": {"hex": 5}}, {"1": {}}, [1], {"1": "x" * 5000}),
     }  # fmt: skip
     step = {
@@ -178,7 +179,11 @@ def _faults(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Refused]]]:
         "beliefs": (None, "AAAA", "AAA", 5, "!", "/" * 72), "info": ([1], {"quota": "<img src=x>"}, {"quota": True}, 5),
         "write": ("ab", [[1]], [[99, 1]], [[1, vocab]], [[-1, 1]], [[5, 1]] * 10_000, [[True, True]], [[1.5, 1]]),
         "blank": ([[99, 1]], 5), "splice": ([[99, 2]], [[5, MAX_LENGTH + 1]], [[5, MAX_LENGTH]], [[5, 1.5]], [[5, -1]]),
-        "pieces": header["pieces"],
+        "score": (
+            5, [], ["luck", 0, 1], ["margin"], ["entropy"], ["confidence", 0, 1], ["confidence", 1], ["margin", 1, 0],
+            ["confidence", "0", 1], ["confidence", True, 1], [["confidence"]], [None],
+        ),
+        "ranked": (None, "AA==", "!!", 5), "others": (5, [1.5], ["1"]), "pieces": header["pieces"],
     }  # fmt: skip
     totals = {"end": ("well", 5, ""), "message": ({"<b>": 1}, 5), "text": (5, [])}
     for number, fields in ((1, header), (3, step), (last, totals)):

@@ -7,7 +7,8 @@ from dlm_core.canvas import Canvas
 from dlm_core.denoiser import TableDenoiser
 from dlm_core.policies import POLICIES, make_policy, parameters
 from dlm_core.policies.planned import StableOrQuota
-from dlm_core.policies.policy import View, even_split
+from dlm_core.policies.policy import View, even_split, having
+from dlm_core.reasons import Effect
 from dlm_core.sampler import sample
 
 
@@ -123,7 +124,8 @@ def test_klass_writes_the_rows_whose_every_recent_change_was_small_by_its_defini
             changes, before = torch.cat([changes[:, 1:], change[:, None]], 1), now
             sure = now.amax(1)
             order = view.in_window().nonzero()[:, 0]
-            chosen, info = rule(view, sure[view.positions], order)
+            reasons, info = rule(view, sure[view.positions], order)
+            chosen = order[having(reasons, Effect.WRITE)]
             wanted = (changes < 0.02).all(1) & (sure > 0.4) & (torch.arange(length) < view.window[1]) & view.masked
             wanted &= view.step >= history - 1 and view.step < steps // 2 - 1
             passed += info["passed"]

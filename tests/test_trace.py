@@ -1,3 +1,4 @@
+import base64
 import gzip
 import json
 from dataclasses import replace
@@ -6,15 +7,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stand_ins import MASK, STOP, VOCAB, record
+from stand_ins import MASK, STOP, VOCAB, as_schema_1, record
 
 from dlm_core.canvas import Canvas
 from dlm_core.policies import make_policy
+from dlm_core.reasons import why
 from dlm_core.sampler import sample
 from dlm_core.trace import MAX_LENGTH, RunFileError, Trace
 
 ARRAYS = (
     "before", "after", "predicted", "confidence", "entropy", "top_ids", "top_probs", "written", "blanked", "copies",
+    "score", "reason",
 )  # fmt: skip
 
 
@@ -36,6 +39,7 @@ def test_a_saved_run_loads_as_the_very_same_run(request, kind, tmp_path):
         for name in ARRAYS:
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name), name)
         assert (a.index, a.window, a.forwards, a.seconds, a.info) == (b.index, b.window, b.forwards, b.seconds, b.info)
+        assert a.ranking == b.ranking
 
 
 def test_the_same_run_gives_the_same_bytes(trace, tmp_path):
@@ -55,6 +59,60 @@ def test_what_is_kept_differs_from_what_was_measured_by_less_than_a_quantum(netw
         np.testing.assert_allclose(kept.confidence, measured.confidence, atol=1e-5)
         np.testing.assert_allclose(kept.entropy, measured.entropy, atol=6e-4)
         np.testing.assert_allclose(kept.top_probs, measured.top_probs, atol=5e-3)
+        np.testing.assert_array_equal(kept.score, kept.confidence)
+        np.testing.assert_array_equal(kept.reason, measured.reason)
+        assert kept.ranking == measured.ranking == "confidence"
+
+
+@pytest.mark.parametrize(
+    ("policy", "params"),
+    [
+        ("dream", {"steps": 4, "alg": "topk_margin"}),
+        ("pc_sampler", {"steps": 4}),
+        ("eb", {}),
+        ("wino", {"threshold": 0}),
+    ],
+)
+def test_scores_are_kept_within_a_quantum_of_their_range(network, policy, params):
+    canvas = Canvas.from_prompt([1, 2], 14, MASK)
+    for kept, measured in zip(
+        record(network(), canvas, policy, [(2, 9), (9, 16)], **params).steps,
+        sample(network(), canvas, make_policy(policy, **params), windows=[(2, 9), (9, 16)], seed=3),
+    ):
+        own = np.ptp(measured.score[~np.isnan(measured.score)]) / 65534
+        quantum = max(own, {"confidence": 1 / 65534, "-entropy": 1e-3}.get(kept.ranking, 0))
+        np.testing.assert_allclose(kept.score, measured.score, rtol=0, atol=quantum)
+        np.testing.assert_array_equal(kept.reason, measured.reason)
+
+
+def test_a_file_of_schema_1_opens_as_the_same_run_and_says_that_it_has_no_reasons(trace):
+    old = as_schema_1(trace)
+    assert old.notice == "the file is of schema 1, in which reasons were not recorded"
+    for a, b in zip(old.steps, trace.steps):
+        for name in ARRAYS[:-2]:
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name), name)
+        assert (a.reason == -1).all()
+        assert np.isnan(a.score).all()
+        assert why(a, 7) == "The reason was not recorded."
+
+
+def test_other_tools_read_reasons_by_their_names(trace):
+    header, line = json.loads(trace.lines[0]), json.loads(trace.lines[1])
+    step, columns = trace.steps[0], base64.b64decode(line["beliefs"])
+    rows = int(step.measured.sum())
+    codes = columns[rows * (6 + 3 * header["top_k"]) :][:rows]
+    names = [header["reasons"][code] for code in codes]
+    assert names == ["quota" if wrote else "beyond_quota" for wrote in step.written[step.measured]]
+    assert line["score"] == ["confidence"]
+    assert line["ranked"] == line["measured"]
+
+
+def test_a_score_that_is_the_same_everywhere_or_nowhere_is_kept(network, trace):
+    for score in (np.where(trace.steps[0].measured, 0.25, np.nan), np.full(16, np.nan), np.full(16, -np.inf)):
+        copy = record(network(), Canvas.from_prompt([1, 2, 3, 4], 12, MASK), steps=6)
+        copy.append(replace(trace.steps[0], index=6, before=trace.steps[-1].after, score=score))
+        kept = Trace.parse(text_of(copy)).steps[6].score
+        np.testing.assert_array_equal(kept, np.where(np.isfinite(score), score, np.nan))
 
 
 def test_not_measured_is_never_zero(trace):
@@ -192,7 +250,18 @@ def broken(trace, number, **changes):
 @pytest.mark.parametrize(
     ("number", "changes", "sentence"),
     [
-        (1, {"unmask": 2}, "line 1 .* schema 2, and this version reads schema 1"),
+        (1, {"unmask": 3}, "line 1 .* schema 3, and this version reads schemas 1 and 2"),
+        (1, {"reasons": None}, "'reasons' is missing"),
+        (1, {"reasons": ["luck"]}, "the reason 'luck' is not known to this version"),
+        (1, {"reasons": ["quota"]}, "line 2 .* is not among the 1 of the header"),
+        (3, {"score": ["luck", 0, 1]}, "line 3 .* cannot rank by 'luck' here"),
+        (3, {"score": ["margin"]}, "line 3 .* cannot rank by 'margin' here"),
+        (3, {"score": ["confidence", 0, 1]}, "line 3 .* bytes"),
+        (3, {"ranked": None}, "line 3 .* 'ranked' is missing"),
+        (3, {"ranked": "AA=="}, "line 3 .* 'ranked' needs 2 bytes"),
+        (3, {"score": ["confidence", 1, 0]}, "line 3 .* least score must not be above the most"),
+        (3, {"score": ["confidence", "a", 0]}, "line 3 .* wrong type"),
+        (3, {"score": ["confidence", 1]}, "line 3 .* damaged"),
         (1, {"unmask": None}, "not an Unmask run file"),
         (1, {"canvas": [VOCAB]}, "token ids below"),
         (1, {"canvas": []}, "1 to 8192 positions"),

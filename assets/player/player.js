@@ -37,13 +37,18 @@ function unpack(header, record, place, tracks) {
   };
   const Id = wide ? Uint32Array : Uint16Array, none = wide ? NONE32 : NONE16;
   const ids = (codes) => Int32Array.from(codes, (code) => (code === none ? -1 : code));
-  const scaled = (codes, scale, missing) => Float32Array.from(codes, (code) => (code === missing ? NaN : code / scale));
+  const scaled = (codes, scale, missing, Kind = Float64Array) => Kind.from(codes, (code) => (code === missing ? NaN : code / scale));
   const predicted = ids(take(Id, n));
   const confidence = scaled(take(Uint16Array, n), 65534, NONE16);
   const entropy = scaled(take(Uint16Array, n), 1000, NONE16);
   const topIds = ids(take(Id, n * k));
-  const topProbs = scaled(take(Uint8Array, n * k), 254, NONE8).map((root) => root * root);
-  return { row, measured: n, predicted, confidence, entropy, topIds, topProbs, packed: at };
+  const topProbs = scaled(take(Uint8Array, n * k), 254, NONE8, Float32Array).map((root) => root * root);
+  const reason = header.unmask > 1 ? take(Uint8Array, n) : new Uint8Array(n).fill(NONE8); // schema 1 recorded none
+  const [ranking, least, most] = record.score || [""], ranked = bytesOf(record.ranked || "");
+  let score = new Float64Array(n).fill(NaN);
+  if (most !== undefined) score = Float64Array.from(take(Uint16Array, n), (code) => (code === NONE16 ? NaN : least + (code / 65534) * (most - least)));
+  else if (ranking) for (let i = 0; i < length; i++) if (ranked[i >> 3] >> (i & 7) & 1) score[row[place[i]]] = ranking === "confidence" ? confidence[row[place[i]]] : -entropy[row[place[i]]];
+  return { row, measured: n, predicted, confidence, entropy, topIds, topProbs, reason, ranking, score, packed: at };
 }
 
 // The text of tokens by id; bytes where a token is only part of a character.
@@ -130,7 +135,7 @@ function addStep(run, record) {
   const beliefs = unpack(run.header, record, before.place, tracks);
   const longer = (array, value) => (array.length === tracks ? array.slice() : array.constructor.from({ length: tracks }, (_, i) => (i < array.length ? array[i] : value)));
   const step = {
-    index: record.step, window: record.window, forwards: record.forwards, seconds: record.seconds, info: record.info || {},
+    index: record.step, window: record.window, forwards: record.forwards, seconds: record.seconds, info: record.info || {}, others: record.others || [],
     write: (record.write || []).map(here), blank: (record.blank || []).map(here), splice: (record.splice || []).map(here), asked: before.place, place, ...beliefs,
     ids: longer(before.ids, -1), commit: longer(before.commit, -1), sure: longer(before.sure, NaN), again: longer(before.again, 0),
   };
@@ -240,91 +245,76 @@ function spell(pieces) {
   return out;
 }
 
-const two = (x) => (Math.round(x * 100) / 100).toString();
+const parts = (x, of) => (Math.floor(x * of + 0.5) / of).toString();
 
-// One sentence: why position i is what it is after `at` steps.  Every number in it was measured.
+// Two decimals; four for what is small, or would read like a different number that stands beside it.
+function decimals(x, beside = {}) {
+  const alike = Object.values(beside).some((other) => other !== x && parts(other, 100) === parts(x, 100));
+  return parts(x, Math.abs(x) >= 0.1 && !alike ? 100 : 10000);
+}
+
+// One sentence: why position i is what it is after `at` steps.  What became of it is read off the run; why, and every
+// number, is what the rule itself recorded.
 function why(run, at, i) {
   const step = run.steps[at - 1];
   if (run.fixed[i]) return phrase("why.fixed");
   if (!step) return phrase("why.nothing");
-  const k = step.row[i], now = stateAfter(run, at), spliced = step.splice.find(([j]) => j === i);
-  if (spliced) return spliced[1] ? phrase("why.room", { count: spliced[1] }) : phrase("why.closed");
   if (!step.asked.includes(i)) return present(run, at, i) ? phrase("why.opened") : phrase("why.absent");
-  if (k >= 0 && atWork(run, at, i)) return phrase("why.whole", { verdict: verdict(run, at, i), standing: standing(run, step, i), rule: rule(run, step, i), runner: runnerUp(run, step, k) });
-  if (k >= 0 || touched(step, i)) return verdict(run, at, i);
-  if (now.commit[i] < 0) return phrase("why.unmeasured");
-  return Number.isNaN(now.sure[i]) ? phrase("why.kept_since", { step: now.commit[i] + 1 }) : phrase("why.kept_since_sure", { step: now.commit[i] + 1, confidence: two(now.sure[i]) });
+  const k = step.row[i], { commit, sure } = stateAfter(run, at);
+  if (k >= 0) return phrase("why.whole", { verdict: verdict(run, at, i), reason: reason(run, step, k), runner: runnerUp(run, step, k) });
+  if ([...step.write, ...step.blank].some(([j]) => j === i)) return verdict(run, at, i);
+  if (commit[i] < 0) return phrase("why.unmeasured");
+  return Number.isNaN(sure[i]) ? phrase("why.kept_since", { step: commit[i] + 1 }) : phrase("why.kept_since_sure", { step: commit[i] + 1, confidence: decimals(sure[i]) });
 }
 
 function verdict(run, at, i) {
   const step = run.steps[at - 1], now = stateAfter(run, at), stood = stateAfter(run, at - 1).ids[i], mask = run.header.model.mask;
-  if (step.blank.some(([j]) => j === i)) return mask === null ? phrase("why.renoised") : phrase("why.blanked", { word: wordOf(run, stood) });
-  if (step.write.some(([j]) => j === i)) return stood === mask || stood === now.ids[i] || now.again[i] === 0 ? phrase("why.written") : phrase("why.rewritten", { word: wordOf(run, stood) });
-  if (!atWork(run, at, i)) return now.ids[i] === mask ? phrase("why.mask_outside") : phrase("why.outside");
-  return now.ids[i] === mask ? phrase("why.mask") : now.commit[i] < 0 ? phrase("why.noise") : phrase("why.kept", { step: now.commit[i] + 1 });
+  const among = (pairs) => pairs.find(([j]) => j === i), spliced = among(step.splice);
+  if (spliced) return spliced[1] ? phrase("why.room", { count: spliced[1] }) : phrase("why.closed");
+  if (among(step.blank)) return mask === null ? phrase("why.renoised") : phrase("why.blanked", { word: wordOf(run, stood) });
+  if (among(step.write)) return stood === mask || stood === now.ids[i] || now.again[i] === 0 ? phrase("why.written") : phrase("why.rewritten", { word: wordOf(run, stood) });
+  if (now.ids[i] === mask) return phrase("why.mask");
+  if (now.commit[i] < 0) return mask === null ? phrase("why.noise") : phrase("why.given");
+  return phrase("why.kept", { step: now.commit[i] + 1 });
 }
 
-// Whether the rule could have touched position i: it stands in the window, or was touched.
-function atWork(run, at, i) {
-  const step = run.steps[at - 1], position = step.asked.indexOf(i);
-  return (position >= step.window[0] && position < step.window[1]) || touched(step, i);
-}
-
-function touched(step, i) {
-  return [...step.write, ...step.blank].some(([j]) => j === i);
-}
-
-function standing(run, step, i) {
-  const k = step.row[i], byEntropy = "gamma" in step.info, score = byEntropy ? step.entropy : step.confidence, inside = [];
-  for (const j of step.asked.slice(step.window[0], step.window[1])) if (step.row[j] >= 0) inside.push(score[step.row[j]]);
-  const rank = inside.filter((other) => (byEntropy ? other < score[k] : other > score[k])).length + 1;
-  const what = byEntropy ? phrase("why.entropy", { value: two(step.entropy[k]) }) : phrase("why.confidence", { value: two(step.confidence[k]) });
-  const { name, remasking } = run.header.policy;
-  if (name === "left_to_right" || name === "autoregressive") return phrase("why.reading_order", { score: what });
-  return remasking === "random" ? phrase("why.chance", { score: what }) : phrase("why.rank", { score: what, rank, all: inside.length });
-}
-
-// The numbers in force; the first rule whose numbers the policy told speaks.
-function rule(run, step, i) {
-  const info = step.info, floor = info.floor > info.passed ? phrase("why.floor", { floor: info.floor }) : "";
-  if ("threshold_back" in info && step.blank.some(([j]) => j === i)) return phrase("why.unsupported", { threshold: two(info.threshold_back) });
-  if ("quota" in info) return phrase("why.quota", { quota: info.quota });
-  if ("threshold" in info) return phrase("why.threshold", { threshold: two(info.threshold), passed: info.passed, floor });
-  if ("gamma" in info) return phrase("why.bound", { passed: info.passed, gamma: two(info.gamma), floor });
-  if ("back" in info) return (info.eta ?? 1) === 1 ? phrase("why.back", { count: info.back }) : phrase("why.back_weighed", { count: info.back, eta: two(info.eta) });
-  if ("keep" in info) return phrase("why.keep", { keep: info.keep });
-  if ("edits" in info) return phrase("why.edits", { edits: info.edits });
-  if ("t" in info) return info.t > 0 ? phrase("why.by_chance", { t: two(info.t) }) : phrase("why.last");
-  const numbers = Object.entries(info).map(([name, value]) => `${name} ${two(value)}`).join(", ");
-  return numbers ? phrase("why.numbers", { numbers }) : phrase("why.no_numbers");
+// The phrase of the reason that was recorded for a row, with the rule's numbers and the row's own.
+function reason(run, step, k) {
+  const key = `reasons.${run.header.reasons?.[step.reason[k]]}`, noun = `scores.${step.ranking.replace("-", "")}`, mine = step.score[k];
+  if (!(key in WORDS.en) || !(Number.isNaN(mine) || noun in WORDS.en)) return phrase("why.unrecorded");
+  const numbers = Object.fromEntries(Object.entries(step.info).map(([name, value]) => [name, decimals(value)]));
+  if (Number.isNaN(mine)) return phrase(key, numbers);
+  const ahead = step.score.filter((other) => other > mine).length, level = step.score.filter((other) => other === mine).length;
+  numbers.value = decimals(step.ranking.startsWith("-") ? -mine : mine, step.info);
+  numbers.rank = level === 1 ? ahead + 1 : `${ahead + 1}–${ahead + level}`; // what is recorded alike shares ranks
+  numbers.all = step.score.filter((other) => !Number.isNaN(other)).length;
+  return phrase(key, { ...numbers, score: phrase(noun, numbers) });
 }
 
 function runnerUp(run, step, k) {
   const size = run.header.top_k;
   for (let r = 0; r < size; r++) {
     const id = step.topIds[k * size + r];
-    if (id >= 0 && id !== step.predicted[k]) return phrase("why.runner_up", { word: wordOf(run, step.predicted[k]), other: wordOf(run, id), probability: two(step.topProbs[k * size + r]) });
+    if (id >= 0 && id !== step.predicted[k]) return phrase("why.runner_up", { word: wordOf(run, step.predicted[k]), other: wordOf(run, id), probability: decimals(step.topProbs[k * size + r]) });
   }
   return "";
 }
 
-// What other rules would have written in this step, on the same recorded beliefs and proposals: the rules of
-// dlm_core/policies/planned.py, which a test holds them to.  [] where the step had no mask to write.
+// What other rules would have written in this step, of which the run file says how many, and by what they rank; [] where
+// it says nothing.  The best are meant, of equal ones the leftmost.
 function others(run, at) {
-  const step = run.steps[at - 1], before = stateAfter(run, at - 1), mask = run.header.model.mask, rows = [];
-  for (const i of step.asked.slice(step.window[0], step.window[1])) {
-    if (step.row[i] >= 0 && before.ids[i] === mask) rows.push({ i, sure: step.confidence[step.row[i]], entropy: step.entropy[step.row[i]] });
-  }
-  if (!rows.length) return [];
-  const surest = rows.slice().sort((a, b) => b.sure - a.sure), calmest = rows.slice().sort((a, b) => a.entropy - b.entropy);
-  const count = Math.max(1, step.write.length), passed = surest.filter(({ sure }) => sure >= 0.9).length;
-  let bound = 0, sum = 0;
-  for (const { entropy } of calmest) { if (sum > 0.1) break; sum += entropy; bound++; } // the largest is the newest, so the others' sum decides
-  const name = (rule, chosen) => ({ rule, writes: new Set(chosen.map(({ i }) => i)) });
-  return [
-    name(phrase("inspector.rule_surest", { count }), surest.slice(0, count)), name(phrase("inspector.rule_above", { bound: 0.9 }), surest.slice(0, Math.max(1, passed))),
-    name(phrase("inspector.rule_entropy", { bound: 0.1 }), calmest.slice(0, Math.max(1, bound))), name(phrase("inspector.rule_leftmost", { count }), rows.slice(0, count)),
-  ];
+  const step = run.steps[at - 1], before = stateAfter(run, at - 1), [lo, hi] = step.window;
+  const rows = step.asked.slice(lo, hi).filter((i) => step.row[i] >= 0 && before.ids[i] === run.header.model.mask);
+  const score = { confidence: (i) => step.confidence[step.row[i]], "-entropy": (i) => -step.entropy[step.row[i]], "-position": () => 0 };
+  const told = Object.entries(run.header.others || {}).map(([rule, ranking], n) => ({ key: `inspector.rule_${rule}`, by: score[ranking], count: step.others[n] }));
+  return told.filter(({ key, by, count }) => key in WORDS.en && by && count).map(({ key, by, count }) => ({
+    rule: phrase(key, { count }), writes: new Set(rows.slice().sort((a, b) => by(b) - by(a)).slice(0, count)),
+  }));
+}
+
+function inWindow(step, i) {
+  const position = step.asked.indexOf(i);
+  return position >= step.window[0] && position < step.window[1];
 }
 
 // The step whose beliefs about position i are the latest after `at` steps; -1 if there are none.
@@ -741,7 +731,7 @@ function mountPlayer(host, options) {
     if (s >= 0 && s === at - 1) reasons.push(phrase("inspector.entropy", { value: run.steps[s].entropy[run.steps[s].row[i]].toFixed(2) }));
     nodes.push(text("p", reasons.join(" "), "why"));
     const rules = s >= 0 && s === at - 1 ? others(run, at) : [];
-    if (rules.length && stateAfter(run, s).ids[i] === run.header.model.mask && atWork(run, at, i)) nodes.push(text("h3", phrase("inspector.others")), ...rules.map((other) => otherRule(other, i)));
+    if (rules.length && stateAfter(run, s).ids[i] === run.header.model.mask && inWindow(run.steps[s], i)) nodes.push(text("h3", phrase("inspector.others")), ...rules.map((other) => otherRule(other, i)));
     if (s >= 0) nodes.push(text("h3", phrase("inspector.confidence_so_far")), sparkline(i));
     box.replaceChildren(...nodes);
   }

@@ -249,6 +249,7 @@ const isObject = (value) => typeof value === "object" && value !== null && !Arra
 const isShort = (text, most) => text.length <= most || [...text].length <= most;
 const isPairs = (value) => Array.isArray(value) && value.length <= LIMITS.length && value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((n) => isWhole(n)));
 const isBase64 = (value) => isText(value) && value.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(value);
+const isBitsOf = (value, count) => isBase64(value) && bytesOf(value).length === Math.ceil(count / 8);
 const has = (record, name) => Object.hasOwn(record, name);
 
 // parseLine makes a text of the digits of a whole number that a JavaScript number would round.
@@ -271,18 +272,19 @@ function checkConversation(messages) {
 }
 
 function checkHeader(header) {
-  const { canvas, model, fixed, windows, top_k, policy, prompt, seed, cache, conversation } = header;
+  const { canvas, model, fixed, windows, top_k, policy, prompt, seed, cache, conversation, reasons, others = {} } = header;
   must(isObject(model), isText(model.name), isWhole(model.vocab_size), Array.isArray(model.stop), has(model, "mask"));
   const { vocab_size, stop, ending = [], revision = null, mask } = model;
   must(stop.every((id) => isWhole(id)), Array.isArray(ending) && ending.every((id) => isWhole(id)), revision === null || isText(revision), mask === null || isWhole(mask));
   must(Array.isArray(canvas), isWhole(canvas.length, 1, LIMITS.length + 1), canvas.every((id) => isWhole(id, 0, vocab_size)));
   must(isPairs(fixed), isPairs(windows), [...fixed, ...windows].every(([lo, hi]) => 0 <= lo && lo < hi && hi <= canvas.length));
   must(isWhole(top_k, 1, 101), isText(prompt), isObject(policy), isText(policy.name), isLong(seed), cache === undefined || (isObject(cache) && isText(cache.kind)));
+  must(header.unmask === 1 || (Array.isArray(reasons) && reasons.every((name) => LIMITS.reasons.includes(name))), isObject(others));
   if (conversation !== undefined) checkConversation(conversation);
 }
 
 function checkStep(run, record) {
-  const { vocab_size, mask } = run.header.model, { write = [], blank = [], splice = [], window, info = {}, measured, beliefs } = record;
+  const { vocab_size, mask } = run.header.model, { write = [], blank = [], splice = [], window, info = {}, measured, beliefs, score = [""], others = [] } = record;
   const before = stateAfter(run, run.steps.length).place.length;
   must(record.step === run.steps.length, isPairs([window]), 0 <= window[0] && window[0] <= window[1] && window[1] <= before);
   must(isWhole(record.forwards, 1), Number.isFinite(record.seconds) && record.seconds >= 0, isObject(info), Object.values(info).every(Number.isFinite));
@@ -291,12 +293,16 @@ function checkStep(run, record) {
   const counts = new Map(splice);
   must([...counts.values()].reduce((sum, count) => sum + count - 1, before) <= LIMITS.length);
   run.beliefs = (run.beliefs || 0) + before * run.header.top_k;
-  must(run.beliefs <= LIMITS.beliefs, isBase64(measured), bytesOf(measured).length === Math.ceil(before / 8), isBase64(beliefs));
+  must(run.beliefs <= LIMITS.beliefs, isBitsOf(measured, before), isBase64(beliefs));
+  must(Array.isArray(score), Array.isArray(others) && others.every((count) => isWhole(count)));
+  if (score.length === 1 && score[0] !== "") must(["confidence", "-entropy"].includes(score[0]), isBitsOf(record.ranked, before));
+  else must(score.length === 3 ? LIMITS.rankings.includes(score[0]) && score.slice(1).every(Number.isFinite) && score[1] <= score[2] : score[0] === "" && score.length === 1);
 }
 
 // The beliefs of the newest step, once they are unpacked.
 function checkBeliefs(run, record) {
   const step = run.steps[run.steps.length - 1], { vocab_size } = run.header.model;
+  must(step.reason.every((code) => code === NONE8 || code < run.header.reasons.length));
   must(bytesOf(record.beliefs).length === step.packed, [step.predicted, step.topIds].every((ids) => ids.every((id) => id < vocab_size)));
 }
 
@@ -308,7 +314,7 @@ function checkTotals({ end, message = "", text = "" }) {
 function takeRecord(run, record, line) {
   must(!run.totals);
   if (!run.header) {
-    if (record.unmask !== 1) throw new Error(phrase("runs.schema"));
+    if (record.unmask !== 1 && record.unmask !== LIMITS.schema) throw new Error(phrase("runs.schema"));
     checkHeader(record);
   } else if (has(record, "end")) checkTotals(record);
   else checkStep(run, record);

@@ -218,7 +218,7 @@ def sdar(
     The release cannot be greedy; here temperature 0 is.  Where a block has fewer masks than its quota, the release's
     static strategy overwrites tokens that stand already, prompt included; here only masks are written.
     """
-    above = {"low_confidence_static": 1.0, "low_confidence_dynamic": confidence_threshold, "sequential": 1.0}
+    above = {"low_confidence_static": None, "low_confidence_dynamic": confidence_threshold, "sequential": None}
     least = above[remasking_strategy]
     score = Leftmost() if remasking_strategy == "sequential" else ProposalConfidence()
     return Planned(

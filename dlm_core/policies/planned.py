@@ -7,7 +7,7 @@ table in `dlm_core.policies`).  Scores are higher where a row should be written 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 from dlm_core.beliefs import believe, divergence, draw, inverse, uniforms
 from dlm_core.policies.draws import categorical, gumbel_race, keep_top_k, keep_top_p
 from dlm_core.policies.parameter import Checked
-from dlm_core.policies.policy import Update, View, Writes, even_split
+from dlm_core.policies.policy import Update, View, Writes, even_split, having, only, ranked
 from dlm_core.policies.settings import (
     AnswerStart,
     AtLeast,
@@ -42,6 +42,7 @@ from dlm_core.policies.settings import (
     TopK,
     TopP,
 )
+from dlm_core.reasons import Effect, Ranking, Reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,9 @@ class Propose(Protocol):
 
 
 class Score(Protocol):
-    """A row's claim to be written now, `(n,)` float64."""
+    """A row's claim to be written now, `(n,)` float64, and what that number is."""
+
+    ranking: ClassVar[Ranking]
 
     def __call__(self, view: View, proposal: Proposal) -> Tensor: ...
 
@@ -71,7 +74,8 @@ class Score(Protocol):
 class Select(Protocol):
     """Which of the rows at work to write; owns how many steps a window takes.
 
-    `order (m,)` are the rows at work, best first.  Returns the chosen rows and the numbers that decided.
+    `order (m,)` are the rows at work, best first.  Returns the reason for each of them, `(m,)` in that order, and the
+    numbers that decided.  A row is chosen if its reason is one to write.
     """
 
     def begin(self, view: View) -> None: ...
@@ -171,6 +175,8 @@ class Boosted(Checked):
 class Confidence:
     """Probability of the proposed token in the clean softmax: temperature never enters it (LLaDA)."""
 
+    ranking: ClassVar[Ranking] = Ranking.CONFIDENCE
+
     def __call__(self, view: View, proposal: Proposal) -> Tensor:
         return view.beliefs.probability(proposal.tokens)
 
@@ -178,6 +184,8 @@ class Confidence:
 @dataclass(frozen=True)
 class ProposalConfidence:
     """Probability of the proposed token in the distribution it was drawn from (Dream, LLaDA2, SDAR)."""
+
+    ranking: ClassVar[Ranking] = Ranking.PROPOSAL_CONFIDENCE
 
     def __call__(self, view: View, proposal: Proposal) -> Tensor:
         if proposal.probability is not None:
@@ -191,6 +199,8 @@ class ProposalConfidence:
 class ProposalMargin:
     """Probability of the best token less that of the second (Dream's topk_margin)."""
 
+    ranking: ClassVar[Ranking] = Ranking.MARGIN
+
     def __call__(self, view: View, proposal: Proposal) -> Tensor:
         probabilities = believe(proposal.logits, 2).top_probs if proposal.logits is not None else view.beliefs.top_probs
         return probabilities[:, 0] - probabilities[:, 1]
@@ -200,6 +210,8 @@ class ProposalMargin:
 class ProposalNegativeEntropy:
     """Rows whose proposal distribution is narrowest come first (Dream's entropy)."""
 
+    ranking: ClassVar[Ranking] = Ranking.PROPOSAL_ENTROPY
+
     def __call__(self, view: View, proposal: Proposal) -> Tensor:
         return -(believe(proposal.logits, 1).entropy if proposal.logits is not None else view.beliefs.entropy)
 
@@ -208,6 +220,8 @@ class ProposalNegativeEntropy:
 class NegativeEntropy:
     """Rows whose clean distribution is narrowest come first."""
 
+    ranking: ClassVar[Ranking] = Ranking.ENTROPY
+
     def __call__(self, view: View, proposal: Proposal) -> Tensor:
         return -view.beliefs.entropy
 
@@ -215,6 +229,8 @@ class NegativeEntropy:
 @dataclass(frozen=True)
 class Random(Checked):
     """Any order is as good as any other; float32 numbers, as LLaDA draws them."""
+
+    ranking: ClassVar[Ranking] = Ranking.RANDOM
 
     draws: Draws = "positions"
 
@@ -228,6 +244,8 @@ class Random(Checked):
 class Leftmost:
     """Reading order."""
 
+    ranking: ClassVar[Ranking] = Ranking.POSITION
+
     def __call__(self, view: View, proposal: Proposal) -> Tensor:
         return -view.positions.double()
 
@@ -238,6 +256,8 @@ class Informative(Checked):
 
     f is a token's frequency in a corpus (None: all tokens alike) and i counts from the window's start.
     """
+
+    ranking: ClassVar[Ranking] = Ranking.INFORMATIVENESS
 
     lambd: LeftPull = 1.0
     alpha: RarityCap = 1.0
@@ -271,7 +291,7 @@ class Quota(Checked):
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         quota = view.state["quota"][view.step]
-        return order[:quota], {"quota": quota}
+        return ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": quota}
 
 
 @dataclass(frozen=True)
@@ -324,10 +344,12 @@ class TimeQuota(Checked):
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         count = int(torch.tensor(self.rate(view)) * len(order))
         if not self.alg_temp or not count:
-            return order[:count], {"quota": count}
+            return ranked(len(order), (count, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": count}
         exponential = torch.empty(len(view.ids)).exponential_(generator=view.generator)[view.positions[order]]
         race = scores[order] / self.alg_temp - exponential.double().log()
-        return order[race.argsort(descending=True)[:count]], {"quota": count}
+        reasons = torch.full_like(order, Reason.NOT_DRAWN_WEIGHED)
+        reasons[race.argsort(descending=True)[:count]] = Reason.WEIGHED_DRAW
+        return reasons, {"quota": count, "alg_temp": self.alg_temp}
 
 
 @dataclass(frozen=True)
@@ -335,9 +357,10 @@ class Chance(TimeQuota):
     """Each mask opens by itself with probability 1 - s/t, all of them in the last step (Dream's origin)."""
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        rate, rows = self.rate(view), order.sort().values
-        opened = torch.rand(len(rows), generator=view.generator) < rate
-        return rows[opened], {"t": float(view.state["times"][view.step])}
+        rate = self.rate(view)
+        opened = torch.rand(len(order), generator=view.generator) < rate
+        reasons = torch.where(opened, Reason.LAST_STEP if rate == 1 else Reason.CHANCE, Reason.CHANCE_LEFT)
+        return reasons, {"t": float(view.state["times"][view.step])}
 
 
 @dataclass(frozen=True)
@@ -362,11 +385,6 @@ class _UntilEmpty(Checked):
         share = view.state["share"]
         return 1 if share is None else max(1, -(-rows // max(1, share - view.step)))
 
-    def first(self, view: View, order: Tensor, passed: int, **info: float) -> tuple[Tensor, Mapping[str, float]]:
-        """The best rows, as many as passed but no fewer than the floor."""
-        floor = self.floor(view, len(order))
-        return order[: max(passed, floor)], info | {"passed": passed, "floor": floor}
-
 
 @dataclass(frozen=True)
 class Threshold(_UntilEmpty):
@@ -375,7 +393,9 @@ class Threshold(_UntilEmpty):
     threshold: Probability = 0.9
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        return self.first(view, order, int((scores[order] >= self.threshold).sum()), threshold=self.threshold)
+        passed, floor = int((scores[order] >= self.threshold).sum()), self.floor(view, len(order))
+        reasons = ranked(len(order), (passed, Reason.THRESHOLD), (floor, Reason.FORCED), rest=Reason.BELOW_THRESHOLD)
+        return reasons, {"threshold": self.threshold, "passed": passed, "floor": floor}
 
 
 @dataclass(frozen=True)
@@ -384,7 +404,9 @@ class ThresholdOrAlmostBest(Threshold):
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         least = min(self.threshold, float(scores[order[0]]) - 1e-5)
-        return self.first(view, order, int((scores[order] >= least).sum()), threshold=self.threshold)
+        reasons, info = super().__call__(view, scores, order)
+        reasons[(scores[order] >= least) & (reasons == Reason.BELOW_THRESHOLD)] = Reason.ALMOST_BEST
+        return reasons, info
 
 
 @dataclass(frozen=True)
@@ -398,12 +420,14 @@ class Factor(_UntilEmpty):
     last_passes: bool = False
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        need = 1 - self.factor / torch.arange(2, len(order) + 2, dtype=torch.float64)
-        need[0] = 0.0
-        passed = int((scores[order] >= need).long().cumprod(0).sum())
+        sure = scores[order] >= 1 - self.factor / torch.arange(2, len(order) + 2, dtype=torch.float64)
+        passed, floor = 1 + int(sure[1:].long().cumprod(0).sum()), self.floor(view, len(order))
+        reasons = ranked(len(order), (passed, Reason.FACTOR), (floor, Reason.FORCED_FACTOR), rest=Reason.BELOW_FACTOR)
         if self.last_passes and passed >= len(order) - 1:
-            passed = len(order)
-        return self.first(view, order, passed, factor=self.factor)
+            reasons[passed:] = Reason.LAST_ONE
+        if not sure[0]:
+            reasons[0] = Reason.FORCED_FACTOR
+        return reasons, {"factor": self.factor, "passed": int((reasons == Reason.FACTOR).sum()), "floor": floor}
 
 
 @dataclass(frozen=True)
@@ -418,7 +442,9 @@ class EntropyBound(_UntilEmpty):
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         entropy = -scores[order]
         passed = int((entropy.cumsum(0) - entropy.cummax(0).values <= self.gamma).sum())
-        return self.first(view, order, passed, gamma=self.gamma)
+        floor = self.floor(view, len(order))
+        reasons = ranked(len(order), (passed, Reason.BOUND), (floor, Reason.FORCED_BOUND), rest=Reason.OVER_BOUND)
+        return reasons, {"gamma": self.gamma, "passed": passed, "floor": floor}
 
 
 @dataclass(frozen=True)
@@ -426,9 +452,10 @@ class ThresholdOrQuota(_UntilEmpty):
     """All rows above the threshold if they are at least the step's quota, else the best quota (LLaDA2, SDAR).
 
     The quota splits the window's length, not its masks, over `per_block` steps; a given `quota` stays the same.
+    Without a threshold the quota alone decides.
     """
 
-    threshold: Probability = 0.95
+    threshold: Probability | None = 0.95
     per_block: Steps = 32
     quota: AtLeast | None = None
 
@@ -440,8 +467,11 @@ class ThresholdOrQuota(_UntilEmpty):
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         quotas = view.state["quota"]
         quota = max(1, quotas[min(view.step, len(quotas) - 1)])
+        if self.threshold is None:
+            return ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": quota}
         passed = int((scores[order] > self.threshold).sum())
-        return order[: max(passed, quota)], {"threshold": self.threshold, "passed": passed, "floor": quota}
+        reasons = ranked(len(order), (passed, Reason.THRESHOLD), (quota, Reason.FORCED), rest=Reason.BELOW_THRESHOLD)
+        return reasons, {"threshold": self.threshold, "passed": passed, "floor": quota}
 
 
 @dataclass(frozen=True)
@@ -472,7 +502,15 @@ class StableOrQuota(Quota):
             wanted = view.positions[ready]
             rows, rows_before = torch.searchsorted(at, wanted), torch.searchsorted(asked, wanted)
             ready = ready[divergence(now, before, rows, rows_before, 1e-12) < self.kl_threshold]
-        return ready if len(ready) else order[:quota], {"passed": len(ready), "quota": quota}
+        if len(ready):
+            reasons = torch.where(scores[order] > self.conf_threshold, Reason.CHANGING, Reason.UNSURE)
+            reasons[torch.isin(order, ready)] = Reason.STABLE
+        else:
+            reasons = ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA)
+            if last:
+                reasons[:] = Reason.LAST_STEP
+        limits = {name: getattr(self, name) for name in ("conf_threshold", "kl_threshold", "kl_history_length")}
+        return reasons, {"passed": len(ready), "quota": quota} | limits
 
 
 @dataclass(frozen=True)
@@ -485,15 +523,22 @@ class RunwiseBest(_UntilEmpty):
     low_threshold: RareProbability = 0.4
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        rows = order.sort().values
+        rows, back = order.sort()
         starts = torch.ones(len(rows), dtype=torch.bool)
         starts[1:] = view.positions[rows][1:] - view.positions[rows][:-1] > 1
         run = starts.cumsum(0)
-        chosen = (scores[rows] > self.threshold) | (rows == order[0])
+        why = torch.full_like(rows, Reason.BELOW_THRESHOLD)
+        why[rows == order[0]] = Reason.FORCED
         for number in run.unique():
             best = scores[rows].masked_fill(run != number, float("-inf")).argmax()
-            chosen[best] |= scores[rows][best] > self.low_threshold
-        return rows[chosen], {"threshold": self.threshold, "passed": int(chosen.sum()), "floor": 1}
+            if scores[rows][best] > self.low_threshold:
+                why[best] = Reason.RUN_BEST
+        why[scores[rows] > self.threshold] = Reason.THRESHOLD
+        reasons = torch.empty_like(why)
+        reasons[back] = why
+        passed = int((why == Reason.THRESHOLD).sum())
+        limits = {"threshold": self.threshold, "low_threshold": self.low_threshold}
+        return reasons, limits | {"passed": passed, "floor": 1}
 
 
 @dataclass(frozen=True)
@@ -522,12 +567,16 @@ class Dilated(Checked):
         return not view.state["combs"] or view.masks_in_window() == 0
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        combs, rows = view.state["combs"], order[:0]
-        while not len(rows):
-            rows = order[torch.isin(view.positions[order], combs.pop(0))]
-        least = self.confidence_threshold if len(combs) > 1 else 0.0
-        chosen = rows[scores[rows] >= least]
-        return chosen, {"threshold": least, "passed": len(chosen), "floor": 0}
+        combs, on = view.state["combs"], torch.zeros_like(order, dtype=torch.bool)
+        while not on.any():
+            on = torch.isin(view.positions[order], combs.pop(0))
+        if len(combs) < 2:
+            takes_all = Reason.FINEST_COMB if combs else Reason.LAST_STEP
+            return torch.where(on, takes_all, Reason.OFF_COMB), {}
+        sure = scores[order] >= self.confidence_threshold
+        reasons = torch.where(sure, Reason.COMB, Reason.BELOW_THRESHOLD)
+        reasons[~on] = Reason.OFF_COMB
+        return reasons, {"threshold": self.confidence_threshold, "passed": int((on & sure).sum())}
 
 
 @dataclass(frozen=True)
@@ -560,19 +609,20 @@ class Pipeline(_UntilEmpty):
         while min(done[: view.state["blocks"]]) == 1:  # a block that came filled has nothing to write
             view.state["blocks"] += 1
         block = torch.div(view.positions - view.window[0], self.block_size, rounding_mode="floor")
-        order = order[block[order] < view.state["blocks"]]
-        chosen, forced = -scores[order] <= self.threshold, order[:0]
-        chosen[:1] = True
+        low, opened = -scores[order] <= self.threshold, block[order] < view.state["blocks"]
+        reasons = torch.where(low, Reason.LOW_ENTROPY, Reason.HIGH_ENTROPY)
+        reasons[~opened] = Reason.CLOSED_BLOCK
+        lowest = opened.nonzero()[0, 0]
+        if not low[lowest]:
+            reasons[lowest] = Reason.FORCED_ENTROPY
         for number in range(view.state["blocks"]):
             active = number == 0 or done[number - 1] >= self.decoded_token_threshold
             rows = block[order] == number
             if active and rows.any():
-                if not (chosen & rows).any():
-                    forced = order[rows][:1]
-                    chosen |= order == forced
+                if (reasons[rows] == Reason.HIGH_ENTROPY).all():
+                    reasons[rows.nonzero()[0, 0]] = Reason.FORCED_BLOCK
                 break
-        view.state["forced"] = forced
-        return order[chosen], {"gamma": self.threshold, "passed": int(chosen.sum()), "floor": 1}
+        return reasons, {"threshold": self.threshold, "block_size": self.block_size}
 
 
 # --- the policies -----------------------------------------------------------------------------------------------------
@@ -603,10 +653,10 @@ class Planned(Writes):
         scores = self.score(view, proposal)
         rows = (view.in_window(left_open=self.left_open) & view.open_masks).nonzero()[:, 0]
         order = rows[scores[rows].argsort(descending=True, stable=True)]  # ties go to the leftmost
-        chosen, info = self.select(view, scores, order)
-        write = torch.zeros_like(view.positions, dtype=torch.bool)
-        write[chosen] = True
-        return Update(proposal.tokens, write, info=info)
+        reason = torch.where(view.open_masks, Reason.OUTSIDE, Reason.STANDS)
+        reason[order], info = self.select(view, scores, order)
+        score = only(scores, rows)
+        return Update.because(proposal.tokens, reason, info=info, score=score, ranking=self.score.ranking)
 
 
 @dataclass(frozen=True)
@@ -617,9 +667,8 @@ class Pipelined(Planned):
 
     def __call__(self, view: View) -> Update:
         update = super().__call__(view)
-        tokens, forced = update.tokens.clone(), view.state["forced"]
-        tokens[forced] = view.beliefs.top_ids[forced, 0]
-        return replace(update, tokens=tokens)
+        forced = update.reason == Reason.FORCED_BLOCK
+        return replace(update, tokens=torch.where(forced, view.beliefs.top_ids[:, 0], update.tokens))
 
 
 @dataclass(frozen=True)
@@ -630,8 +679,9 @@ class ChanceFirst(Planned):
 
     def __call__(self, view: View) -> Update:
         rows = (view.in_window() & view.open_masks).nonzero()[:, 0]
-        chosen, info = self.select(view, torch.zeros(len(view.positions)), rows)
-        tokens = view.beliefs.top_ids[:, 0].clone()
+        reason = torch.full_like(view.positions, Reason.OUTSIDE)
+        reason[rows], info = self.select(view, torch.zeros(len(view.positions)), rows)
+        tokens, chosen = view.beliefs.top_ids[:, 0].clone(), having(reason, Effect.WRITE).nonzero()[:, 0]
         if self.propose.temperature and len(chosen):
             logits = self.propose.distribution(view)[chosen]
             if self.propose.draws == "canvas":
@@ -639,9 +689,7 @@ class ChanceFirst(Planned):
                 tokens[chosen] = categorical(logits.float().softmax(1), every, len(chosen), view.generator)
             else:
                 tokens[chosen] = draw(logits, 1.0, view.generator)
-        write = torch.zeros_like(view.positions, dtype=torch.bool)
-        write[chosen] = True
-        return Update(tokens, write, info=info)
+        return Update.because(tokens, reason, info=info)
 
 
 @dataclass(frozen=True)
@@ -685,5 +733,6 @@ class Prophet(Writes):
         need = self.early_exit_thresholds["early" if progress < 0.33 else "mid" if progress < 0.67 else "late"]
         info = dict(update.info) | {"gap": gap, "exit": need}
         if gap < need:
-            return Update(update.tokens, update.write, info=info)
-        return Update(update.tokens, view.open_masks, info=info, done=True)
+            return replace(update, info=info)
+        reason = torch.where(view.open_masks, Reason.EARLY_EXIT, Reason.STANDS)
+        return Update.because(update.tokens, reason, info=info, score=update.score, ranking=update.ranking, done=True)

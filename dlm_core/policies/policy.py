@@ -14,6 +14,7 @@ from torch import Tensor
 from dlm_core.beliefs import Beliefs
 from dlm_core.denoiser import Denoiser, SelfConditioned
 from dlm_core.policies.parameter import Checked
+from dlm_core.reasons import Effect, Reason
 
 
 @dataclass
@@ -85,7 +86,10 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """A policy's answer, in the rows of the view: what to write, blank or splice, and the numbers that decided."""
+    """A policy's answer, in the rows of the view: what to write, blank or splice, and what decided.
+
+    Every row has a reason whose effect is what is done to it; the reason's phrase may name numbers of `info`.
+    """
 
     tokens: Tensor  # (n,) proposed token of every row, written or not
     write: Tensor  # (n,) bool
@@ -94,6 +98,38 @@ class Update:
     copies: Tensor | None = None  # (n,) splice: positions to stand in the row's place; 0 removes it, several are masks
     info: Mapping[str, float] = field(default_factory=dict)
     done: bool = False  # end the whole run now
+    reason: Tensor | None = None  # (n,) a `Reason` for every row; None: nobody knows
+    score: Tensor | None = None  # (n,) what the rule ranked by, higher is sooner; NaN for a row it did not rank
+    ranking: str = ""  # what the score is: a `Ranking`
+
+    @classmethod
+    def because(cls, tokens: Tensor, reason: Tensor, **more: Any) -> "Update":
+        """Write and blank the rows whose `reason (n,)` says so; `more` are the other fields."""
+        blank = having(reason, Effect.BACK)
+        return cls(tokens, having(reason, Effect.WRITE), blank if blank.any() else None, reason=reason, **more)
+
+
+_CODES = {effect: torch.tensor([reason for reason in Reason if reason.effect is effect]) for effect in Effect}
+
+
+def having(reasons: Tensor, effect: Effect) -> Tensor:
+    """Which of `reasons` have that effect."""
+    return torch.isin(reasons, _CODES[effect])
+
+
+def ranked(rows: int, *cuts: tuple[int, Reason], rest: Reason) -> Tensor:
+    """Reasons `(rows,)` by rank: each of `cuts` is for so many of the best that none before it is for."""
+    reasons = torch.full((rows,), rest)
+    for count, reason in reversed(cuts):
+        reasons[:count] = reason
+    return reasons
+
+
+def only(scores: Tensor, rows: Tensor) -> Tensor:
+    """`scores (n,)` where a row, or a flag of `rows`, says that it was ranked; NaN elsewhere."""
+    kept = torch.full_like(scores, float("nan"), dtype=torch.float64)
+    kept[rows] = scores[rows].double()
+    return kept
 
 
 class Policy(Protocol):

@@ -6,14 +6,14 @@ tokens to the mask; uniform ones to any token, so there every position may chang
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from dlm_core.beliefs import believe, draw, inverse, nucleus_edge, uniforms
 from dlm_core.policies.draws import nucleus
-from dlm_core.policies.policy import Revises, Update, View, Writes
+from dlm_core.policies.policy import Revises, Update, View, Writes, only, ranked
 from dlm_core.policies.settings import (
     ClockMargin,
     Draws,
@@ -32,6 +32,7 @@ from dlm_core.policies.settings import (
     TokensAStep,
     UniformShare,
 )
+from dlm_core.reasons import Ranking, Reason
 
 FINAL_TIME = 1e-5
 
@@ -83,14 +84,15 @@ class MDLM(Writes):
         steps, tokens, opened = view.state["times"], likeliest, torch.zeros_like(inside)
         if view.state["time"] == steps:
             view.state["time"] += 1
-            return Update(likeliest, inside, info={"t": 0.0})
+            return Update.because(likeliest, torch.where(inside, Reason.LAST_STEP, Reason.OUTSIDE), info={"t": 0.0})
         times = torch.linspace(1, FINAL_TIME, steps + 1)
         while view.state["time"] < steps and not opened.any():
             t = times[view.state["time"]]
             tokens, opened = self._draw(view, t, t - (1 - FINAL_TIME) / steps)
             opened &= inside
             view.state["time"] += 1
-        return Update(torch.where(opened, tokens, likeliest), opened, info={"t": float(t)})
+        reason = torch.where(opened, Reason.CHANCE, torch.where(inside, Reason.CHANCE_LEFT, Reason.OUTSIDE))
+        return Update.because(torch.where(opened, tokens, likeliest), reason, info={"t": float(t)})
 
     def _token(self, view: View) -> Tensor:
         """The distribution `(n, vocab)` of the token that a row opens with, in float32."""
@@ -165,7 +167,8 @@ class ReMDM(Revises):
         likeliest = view.beliefs.top_ids[:, 0]
         if view.state["time"] == steps:
             view.state["time"] += 1
-            return Update(likeliest, inside & masks, info={"t": 0.0})
+            reason = torch.where(masks, Reason.LAST_STEP, Reason.STANDS)
+            return Update.because(likeliest, torch.where(inside, reason, Reason.OUTSIDE), info={"t": 0.0})
         if self.draws == "canvas":
             p = nucleus(clean_log_probabilities(view).exp(), self.nucleus_p)
             turn = partial(self._race, view, p)
@@ -181,9 +184,21 @@ class ReMDM(Revises):
             view.state["time"] += 1
         write = inside & masks & (winner != view.mask_token_id)
         blank = inside & ~masks & (winner == view.mask_token_id)
+        reason, ranking = self._why(view, write, blank)
         view.state["written_with"][view.positions[write]] = -chance(winner, write).double()
         view.state["written_with"][view.positions[blank]] = float("-inf")
-        return Update(torch.where(write, winner, likeliest), write, blank, info={"t": float(t)})
+        return Update.because(torch.where(write, winner, likeliest), reason, info={"t": float(t)}, **ranking)
+
+    def _why(self, view: View, write: Tensor, blank: Tensor) -> tuple[Tensor, dict[str, Any]]:
+        """The reason of every row, and with "conf" what the rows that stood were written with."""
+        reason = torch.where(write, Reason.CHANCE, torch.where(blank, Reason.CHANCE_BACK, Reason.CHANCE_LEFT))
+        ranking, stood = {}, view.in_window() & ~view.open_masks
+        if self.sampler == "remdm-conf":
+            written = view.state["written_with"][view.positions]
+            ranking = {"score": only(written, stood & written.isfinite()), "ranking": Ranking.WRITTEN_CONFIDENCE}
+            weighed = torch.where(blank, Reason.WEIGHED_BACK, Reason.WEIGHED_LEFT)
+            reason = torch.where(stood, torch.where(written.isfinite(), weighed, Reason.GIVEN), reason)
+        return torch.where(view.in_window(), reason, Reason.OUTSIDE), ranking
 
     def _chances(self, view: View, t: float, s: float, dtype: torch.dtype) -> tuple[float, float, float | Tensor]:
         """alpha_t, alpha_s and sigma at the times t > s; with "conf" sigma is `(n,)` and worked out in `dtype`."""
@@ -248,9 +263,9 @@ class FirstHitting(Writes):
         if self.draws == "positions":
             logits = view.logits[chosen]
             tokens[chosen] = draw(logits, 1.0, view.generator, nucleus_edge(logits, self.nucleus_p)[0])
-        write = torch.zeros_like(view.open_masks)
-        write[chosen] = True
-        return Update(tokens, write, info={"quota": 1})
+        reason = torch.where(view.in_window(), Reason.NOT_DRAWN, Reason.OUTSIDE)
+        reason[chosen] = Reason.DRAW
+        return Update.because(tokens, reason, info={"quota": 1})
 
 
 class _EverywhereOnce(Revises):
@@ -280,10 +295,11 @@ class _EverywhereOnce(Revises):
 
     def update(self, view: View, tokens: Tensor, t: float) -> Update:
         """Write every row of the window that changes; what becomes the mask is blanked."""
-        inside = view.in_window() & (tokens != view.current)
-        blank = inside & (tokens == view.mask_token_id) if view.mask_token_id is not None else None
-        write = inside if blank is None else inside & ~blank
-        return Update(tokens, write, blank, info={"t": t})
+        change = torch.full_like(tokens, Reason.POSTERIOR if t else Reason.LAST_STEP)
+        if view.mask_token_id is not None:
+            change[tokens == view.mask_token_id] = Reason.POSTERIOR_BACK
+        reason = torch.where(tokens == view.current, Reason.POSTERIOR_LEFT if t else Reason.AGREES, change)
+        return Update.because(tokens, torch.where(view.in_window(), reason, Reason.OUTSIDE), info={"t": t})
 
 
 @dataclass(frozen=True)
@@ -416,15 +432,18 @@ class GIDDSelfCorrection(Revises):
             logits[:, view.mask_token_id] = -1e6
         tempered = believe(logits, 1)
         tokens = draw(logits, 1.0, view.generator)
-        score = tempered.probability(tokens).masked_fill(~inside | (tokens == view.current), 0.0)
-        order = score.argsort(descending=True, stable=True)[: self.tokens_per_step]
-        write = torch.zeros_like(inside)
-        write[order] = score[order] > 0
-        agrees = float((tempered.top_ids[:, 0] == view.current)[inside].float().mean())
+        differ, score = inside & (tokens != view.current), tempered.probability(tokens)
+        rows = (differ & (score > 0)).nonzero()[:, 0]
+        order = rows[score[rows].argsort(descending=True, stable=True)]
+        reason = torch.where(inside, Reason.AGREES, Reason.OUTSIDE)
+        reason[order] = ranked(len(order), (self.tokens_per_step, Reason.QUOTA), rest=Reason.BEYOND_QUOTA)
+        agrees = int((tempered.top_ids[:, 0] == view.current)[inside].sum()) / max(1, int(inside.sum()))
         if agrees > state["best"]:
             state.update(best=agrees, best_step=view.step)
-        state["settled"] = not write.any() or view.step - state["best_step"] >= self.patience
-        return Update(tokens, write, info={"agrees": agrees, "quota": self.tokens_per_step})
+        state["settled"] = not len(order) or view.step - state["best_step"] >= self.patience
+        info = {"agrees": agrees, "quota": self.tokens_per_step}
+        score = only(score, order)
+        return Update.because(tokens, reason, info=info, score=score, ranking=Ranking.PROPOSAL_CONFIDENCE)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dlm_core.policies.policy import Revises, Update, View
+from dlm_core.policies.policy import Revises, Update, View, only, ranked
+from dlm_core.policies.revising import edited
 from dlm_core.policies.settings import (
     Draws,
     EndTemperature,
@@ -20,6 +21,7 @@ from dlm_core.policies.settings import (
     StepsByAnotherName,
     Temperature,
 )
+from dlm_core.reasons import Ranking, Reason
 
 
 class _Renoises(Revises):
@@ -86,20 +88,25 @@ class EntropyRenoise(_Renoises):
         rows = inside.nonzero()[:, 0]
         order = rows[entropy[rows].argsort(stable=True)]
         passed = entropy[order].cumsum(0) - entropy[order] <= self.entropy_bound
-        accept = torch.zeros_like(inside)
-        accept[order[passed]] = True
+        reason = torch.full_like(view.positions, Reason.OUTSIDE)
+        reason[order] = torch.where(passed, Reason.BOUND, Reason.BOUND_BACK)
         noise = torch.randint(vocab, tokens.shape, generator=view.generator)
-        info = {"gamma": self.entropy_bound, "passed": int(accept.sum()), "floor": 0}
+        info = {"gamma": self.entropy_bound, "passed": int(passed.sum())}
+        ranking = {"score": only(-entropy, rows), "ranking": Ranking.PROPOSAL_ENTROPY}
         if self.stability_threshold is not None:
             draft, drafts = logits.argmax(1), view.state["drafts"]
             recent = drafts[len(drafts) - self.stability_threshold :] if self.stability_threshold else []
             stable = len(drafts) >= self.stability_threshold and all(torch.equal(d, draft) for d in recent)
             drafts.append(draft)
-            done = stable and float(entropy[rows].mean()) < self.confidence_threshold
+            mean = float(entropy[rows].mean())
+            done = stable and mean < self.confidence_threshold
             if done or left == 1:
                 view.state["steps"] = view.step + 1
-                return Update(draft, inside, info=info)
-        return Update(tokens, accept, inside & ~accept, noise, info=info)
+                reason[rows] = Reason.SETTLED if done else Reason.LAST_STEP
+                limits = {name: getattr(self, name) for name in ("stability_threshold", "confidence_threshold")}
+                info |= limits | ({"mean_entropy": mean} if done else {})
+                return Update.because(draft, reason, info=info, **ranking)
+        return Update.because(tokens, reason, noise=noise, info=info, **ranking)
 
 
 @dataclass(frozen=True)
@@ -132,15 +139,20 @@ class StickyRenoise(_Renoises):
         need = -(-(view.step + 1) * size // steps) - int((inside & committed).sum())
         rows = (inside & ~committed).nonzero()[:, 0]
         order = rows[score[rows].argsort(descending=True, stable=True)]
-        passed = int((score[order] > self.threshold).sum())
-        chosen = order[: max(need, passed, 0)]
-        write = torch.zeros_like(inside)
-        write[chosen] = True
+        passed, floor = int((score[order] > self.threshold).sum()), max(need, 0)
+        cuts = (passed, Reason.THRESHOLD), (floor, Reason.FORCED)
+        reason, judged = torch.full_like(view.positions, Reason.COMMITTED), rows
+        info = {"threshold": self.threshold, "passed": passed, "floor": floor}
         if self.editing_threshold is not None:
-            write |= inside & committed & (tokens != view.current) & (score > self.editing_threshold)
-        view.state["committed"][view.positions[chosen]] = True
+            reason, judged = edited(tokens, score, self.editing_threshold, view), inside
+            info["editing_threshold"] = self.editing_threshold
+        reason[~inside] = Reason.OUTSIDE
+        reason[order] = ranked(len(order), *cuts, rest=Reason.BELOW_THRESHOLD_BACK)
+        view.state["committed"][view.positions[order[: max(passed, floor)]]] = True
         noise = torch.randint(logits.shape[1], tokens.shape, generator=view.generator)
-        return Update(tokens, write, inside & ~committed & ~write, noise, info={"quota": len(chosen)})
+        return Update.because(
+            tokens, reason, noise=noise, info=info, score=only(score, judged), ranking=Ranking.PROPOSAL_CONFIDENCE
+        )
 
 
 @dataclass(frozen=True)
@@ -168,4 +180,6 @@ class DiscreteDDIM(_Renoises):
         )
         route = torch.multinomial(routes / routes.sum(1, keepdim=True), 1, generator=view.generator)[:, 0]
         noise = torch.randint(vocab, clean.shape, generator=view.generator)
-        return Update(clean, inside & (route == 0), inside & (route == 2), noise, info={"t": 1 - a_t})
+        routes = torch.tensor([Reason.POSTERIOR, Reason.POSTERIOR_LEFT, Reason.POSTERIOR_BACK])
+        reason = torch.where(inside, routes[route], Reason.OUTSIDE)
+        return Update.because(clean, reason, noise=noise, info={"t": 1 - a_t})

@@ -8,7 +8,7 @@ from torch import Tensor
 from dlm_core.beliefs import believe, perturbed
 from dlm_core.policies.draws import gumbel_race
 from dlm_core.policies.planned import Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota
-from dlm_core.policies.policy import Revises, Update, View
+from dlm_core.policies.policy import Revises, Update, View, only, ranked
 from dlm_core.policies.settings import (
     Draws,
     Eagerness,
@@ -21,6 +21,7 @@ from dlm_core.policies.settings import (
     Temperature,
     TemperatureByAnotherName,
 )
+from dlm_core.reasons import Ranking, Reason
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,27 @@ class DraftAndEdit(Revises):
         scores = ProposalConfidence()(view, proposal)
         inside, masks = view.in_window(), view.open_masks
         rows = (inside & masks).nonzero()[:, 0]
-        write, info = torch.zeros_like(masks), {}
+        reason, info = torch.full_like(view.positions, Reason.STANDS), {}
+        if self.editing_threshold is not None:
+            reason = edited(proposal.tokens, scores, self.editing_threshold, view)
+            info["editing_threshold"] = self.editing_threshold
+        reason[~inside] = Reason.OUTSIDE
         if len(rows):
-            chosen, info = self.select(view, scores, rows[scores[rows].argsort(descending=True, stable=True)])
-            write[chosen] = True
+            order = rows[scores[rows].argsort(descending=True, stable=True)]
+            reason[order], drafting = self.select(view, scores, order)
+            info |= drafting
         else:
             view.state["post"] += 1
-        edits = torch.zeros_like(masks)
-        if self.editing_threshold is not None:
-            edits = inside & ~masks & (scores > self.editing_threshold) & (proposal.tokens != view.current)
-        view.state["settled"] = not len(rows) and not edits.any()
-        return Update(proposal.tokens, write | edits, info=dict(info) | {"edits": int(edits.sum())})
+        info["edits"] = edits = int((reason == Reason.EDIT).sum())
+        view.state["settled"] = not len(rows) and not edits
+        score = only(scores, inside)
+        return Update.because(proposal.tokens, reason, info=info, score=score, ranking=Ranking.PROPOSAL_CONFIDENCE)
+
+
+def edited(tokens: Tensor, scores: Tensor, editing_threshold: float, view: View) -> Tensor:
+    """Why each row `(n,)` that holds a token is rewritten or not: where another one is surer than the threshold."""
+    reason = torch.where(scores > editing_threshold, Reason.EDIT, Reason.UNSURE_EDIT)
+    return torch.where(tokens == view.current, Reason.AGREES, reason)
 
 
 @dataclass(frozen=True)
@@ -106,8 +117,16 @@ class PathPlanning(Revises):
         score = torch.where(masks, score, score * self.eta).masked_fill(~inside, float("inf"))
         back = int(inside.sum().float() * (1 - (view.step + 1) / steps))  # in float32, as the release rounds it
         low = score < score.sort().values[back] if back else torch.zeros_like(inside)
-        blank = low & ~masks
-        return Update(tokens, inside & masks & ~low, blank, info={"back": back, "eta": self.eta})
+        ranking = Ranking.LOG_PROBABILITY if self.eta == 1 else Ranking.WEIGHED_LOG_PROBABILITY
+        info = {"keep": int((inside & ~low).sum()), "eta": self.eta}
+        return Update.because(tokens, kept(~low, view), info=info, score=only(score, inside), ranking=ranking)
+
+
+def kept(best: Tensor, view: View) -> Tensor:
+    """Why each row `(n,)` of a rule that keeps the `best (n,)` of the window and masks all others is as it is then."""
+    reason = torch.where(view.open_masks, Reason.BEST, Reason.KEPT_BEST)
+    reason = torch.where(best, reason, torch.where(view.open_masks, Reason.NOT_BEST, Reason.NOT_BEST_BACK))
+    return torch.where(view.in_window(), reason, Reason.OUTSIDE)
 
 
 @dataclass(frozen=True)
@@ -135,9 +154,8 @@ class KeepBest(Revises):
         score = view.logits.gather(1, tokens[:, None])[:, 0].float().masked_fill(~inside, float("-inf"))
         keep = torch.zeros_like(inside)
         keep[score.argsort(descending=True, stable=True)[: view.state["keep"][view.step]]] = True
-        return Update(
-            tokens, inside & masks & keep, inside & ~masks & ~keep, info={"keep": view.state["keep"][view.step]}
-        )
+        info = {"keep": view.state["keep"][view.step]}
+        return Update.because(tokens, kept(keep, view), info=info, score=only(score, inside), ranking=Ranking.LOGIT)
 
 
 @dataclass(frozen=True)
@@ -186,15 +204,23 @@ class WideThenBack(Revises):
         scores = view.beliefs.probability(tokens)
         order = rows[scores[rows].argsort(descending=True, stable=True)]
         most = max(5, min(20, int(0.7 * len(rows))))
-        count = max(1, min(int((scores[order] > self.threshold).sum()), most))
-        write, blank = torch.zeros_like(view.open_masks), torch.zeros_like(view.open_masks)
-        write[order[:count]] = True
+        passed = int((scores[order] > self.threshold).sum())
+        cuts = (min(passed, most), Reason.THRESHOLD), (1, Reason.FORCED), (passed, Reason.CAPPED)
+        count, most_back = max(1, min(passed, most)), view.state["last"] - 1
+        inside = view.in_window() & ~view.open_masks
+        reason = torch.full_like(view.positions, Reason.OUTSIDE)
+        reason[inside] = Reason.UNCHECKED
+        reason[order] = ranked(len(order), *cuts, rest=Reason.BELOW_THRESHOLD)
+        score = only(scores, rows)
         if count > 1:
             support = self._unsupported(view)
             weak = (support < self.threshold_back).nonzero()[:, 0]
-            if len(weak) >= view.state["last"]:
-                weak = weak[support[weak].argsort(stable=True)][: view.state["last"] - 1]
-            blank[weak] = True
+            reason[inside], reason[weak] = Reason.SUPPORTED, Reason.SPARED
+            if len(weak) > most_back:
+                weak = weak[support[weak].argsort(stable=True)][:most_back]
+            reason[weak] = Reason.UNSUPPORTED
+            score[inside] = support[inside]
         view.state["last"] = count
-        info = {"threshold": self.threshold, "passed": count, "floor": 1, "threshold_back": self.threshold_back}
-        return Update(tokens, write, blank, info=info)
+        info = {"threshold": self.threshold, "passed": passed, "floor": 1, "most": most}
+        info |= {"threshold_back": self.threshold_back, "most_back": most_back}
+        return Update.because(tokens, reason, info=info, score=score, ranking=Ranking.CONFIDENCE)

@@ -12,8 +12,9 @@ from torch import Tensor
 from dlm_core.beliefs import believe
 from dlm_core.policies.parameter import Checked
 from dlm_core.policies.planned import Planned
-from dlm_core.policies.policy import Update, View, Writes
+from dlm_core.policies.policy import Update, View, Writes, having, ranked
 from dlm_core.policies.settings import Steps
+from dlm_core.reasons import Effect, Reason
 
 _NEVER = -1e9  # the logit of an expansion that is not allowed, as DreamOn sets it
 
@@ -31,7 +32,7 @@ class BestOne(Checked):
         return view.step == self.steps or not view.masks_in_window()
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        return order[:1], {"quota": 1}
+        return ranked(len(order), (1, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": 1}
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,15 @@ class Elastic(Writes):
         if self.pad_eos_to_right:
             end |= view.open_masks & (end.cumsum(0) > 0)
         remove = end & self.delete_eos_token
+        reason = torch.where(end & ~update.write, Reason.BEHIND_END, update.reason)
+        reason[grow], reason[remove] = Reason.ROOM, Reason.CLOSED
         view.state["expansions"] += int(grow.sum())
         return replace(
             update,
             tokens=update.tokens if self.eos_id is None else torch.where(end, self.eos_id, update.tokens),
-            write=(update.write | end) & ~grow & ~remove,
+            write=having(reason, Effect.WRITE),
             copies=1 + grow.long() - remove.long(),
+            reason=reason,
             info={**update.info, "expansions_left": max(0, left - int(grow.sum()))},
         )
 
