@@ -11,9 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import version
-from math import isfinite
-from numbers import Real
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -39,6 +37,7 @@ from dlm_core.unicode import well_formed
 
 AUTOREGRESSIVE = "autoregressive"  # the name that asks for left to right with a KV cache in place of a policy
 TOP_K = 5
+MOST_SEED = 2**63 - 1
 _BATCH = 8  # canvases in one forward of hindsight
 
 
@@ -56,9 +55,9 @@ class Request:
 
     prompt: str = ""
     policy: str = "llada"
-    length: int = 96
-    block_length: int | None = None
-    seed: int = 0
+    length: Annotated[int, Parameter(least=1, unit="tokens")] = 96
+    block_length: Annotated[int | None, Parameter(least=1, unit="tokens", reach=(0, None), neutral=0)] = None
+    seed: Annotated[int, Parameter(least=0, most=MOST_SEED, reach=(0, None))] = 0
     params: Mapping[str, Any] = field(default_factory=dict)
     canvas: Canvas | None = None
     cells: Sequence[Cell] | None = None
@@ -66,7 +65,7 @@ class Request:
     windows: Sequence[tuple[int, int]] | None = None
     branch: Mapping[str, Any] | None = None
     model: str | None = None
-    cache: str | None = None
+    cache: Literal["prefix", "dual"] | None = None
     conversation: Sequence[Message] = ()
 
     def __post_init__(self) -> None:
@@ -105,8 +104,8 @@ def about(model: LoadedModel) -> About:
 
 def suited(masks: bool, usual: str) -> tuple[str, ...]:
     """The policies that suit a model with masks or without, whose authors decode with the `usual` one."""
-    few = {"dreamon"} - {usual}  # asks for tokens that few models have
-    return tuple(name for name in POLICIES if make_policy(name).for_masks == masks and name not in few)
+    made = {name: make_policy(name) for name in POLICIES}
+    return tuple(name for name, one in made.items() if one.for_masks == masks and (name == usual or not one.for_few))
 
 
 class Decoder(NamedTuple):
@@ -165,19 +164,15 @@ class Plan:
         return max([self.length, *told])
 
 
-def whole(name: str, value: Any, lo: int, hi: float) -> int:
+def whole(name: str, value: Any, lo: int, hi: int) -> int:
     """`value` as an int from lo to hi, or one sentence saying what it should have been."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not isfinite(value) or value != int(value):
-        raise ValueError(f"{name} must be a whole number, got {'nothing' if value is None else value}")
-    if not lo <= value <= hi:
-        raise ValueError(f"{name} must be between {lo} and {hi}, got {int(value)}")
-    return int(value)
+    return Parameter(name=name, kind="whole", least=lo, most=hi).read(value)
 
 
 def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Plan:
     """Check a request against a model and limits; every rule that it breaks is a ValueError of one sentence."""
     way = decoder(request.policy)
-    seed = whole("seed", request.seed, 0, 2**63 - 1)
+    seed = whole("seed", request.seed, 0, MOST_SEED)
     canvas = _canvas(model, request)
     free = np.flatnonzero(~canvas.fixed)
     if len(canvas) > model.context or not len(free):
@@ -305,7 +300,7 @@ class LocalEngine:
 
     def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
         """A sentence under noise at every level; what is wrong with it is a ValueError.  Waits for its turn."""
-        seed = whole("seed", seed, 0, 2**63 - 1)
+        seed = whole("seed", seed, 0, MOST_SEED)
         with self.line.turn():
             return self._lesson(text, kind, schedule, seed)
 

@@ -81,7 +81,10 @@ TABLE = {
         },
         {"torch", "transformers", "tqdm"},
     ),
-    "__main__": ({"conversation", "policies", "engine", "gallery", "models", "replay", "trace"}, {"transformers"}),
+    "__main__": (
+        {"conversation", "policies", "engine", "gallery", "models", "replay", "trace", "words"},
+        {"transformers"},
+    ),
     "replay": ({"conversation", "figures", "files", "reasons", "trace", "unicode", "words"}, {"plotly"}),
     "words": ({"files"}, set()),
     "ui": (

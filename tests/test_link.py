@@ -16,7 +16,8 @@ def engine(bundled):
 def test_a_link_fills_what_it_names_and_leaves_the_rest(engine):
     link = read({"prompt": "The cat", "policy": "threshold", "threshold": "0.5", "length": "32", "seed": "7"}, engine)
     assert (link.policy, link.complaints, link.run) == ("threshold", [], False)
-    assert link.values == {"prompt": "The cat", "threshold": 0.5, "length": 32, "seed": 7, "steps": 32}
+    assert link.values == {"prompt": "The cat", "threshold": 0.5, "length": 32, "seed": 7}, "steps may stay unset"
+    assert read({"length": "32"}, engine).values == {"length": 32, "steps": 32}, "at most one step a token"
 
 
 def test_only_an_explicit_run_runs_and_only_without_complaints(engine):
@@ -41,6 +42,11 @@ def test_only_an_explicit_run_runs_and_only_without_complaints(engine):
         ({"policy": "remdm", "exhaust": "true"}, "exhaust=true cannot be set on this page, so it stays False"),
         ({"revision": "0123"}, "made with the model 0123"),
         ({"model": "owner/other", "revision": "0123"}, "made with owner/other, which is not loaded here, so bundled"),
+        ({"policy": "threshold", "threshhold": "0.5"}, "There is no setting threshhold: did you mean threshold?"),
+        ({"temperature": "[1]"}, "temperature cannot be [1]"),
+        ({"steps": ""}, "steps cannot be "),
+        ({"steps": "2.5"}, "steps must be a whole number between 1 and 96, got 2.5"),
+        ({"steps": "1" + "0" * 400}, "steps must be between 1 and 96, got 1000"),
         ({"policy": "diffusion_gemma"}, "policy cannot be diffusion_gemma"),
         ({"cache": "exact"}, "cache cannot be exact"),
         ({"system": "be kind"}, "bundled has no use for system"),
@@ -59,6 +65,14 @@ def test_steps_and_temperature_mean_the_same_for_every_policy(engine):
     assert link.values == {"num_steps": 16, "tau": 0.4}
 
 
+def test_a_setting_that_is_named_twice_counts_once_and_the_link_says_so(engine):
+    link = read({"policy": "p2", "steps": "8", "num_steps": "9", "run": "1"}, engine)
+    assert link.values == {"num_steps": 8}
+    assert not link.run
+    (complaint,) = link.complaints
+    assert "num_steps and num_steps are the same setting" in spoken(complaint)
+
+
 def test_names_of_others_are_left_alone(engine):
     assert read({"__theme": "dark", "utm_source": "x", "fbclid": "1"}, engine) == read({}, engine)
 
@@ -70,7 +84,7 @@ def test_a_broken_model_is_the_one_complaint():
 def test_a_policy_and_its_own_parameters_arrive_together(engine):
     query = {"policy": "threshold", "threshold": "0.5", "run": "1"}
     run, _, _, _, policy, *controls = opening(query, "bundled", engine)
-    by_name = dict(zip((*PLAIN, *words.PARAMETERS), controls))
+    by_name = dict(zip((*PLAIN, *words.NAMES), controls))
     assert run
     assert policy["value"] == "threshold"
     assert by_name["threshold"]["value"] == 0.5

@@ -15,12 +15,14 @@ from dlm_core.conversation import begun
 from dlm_core.engine import About, LocalEngine, Request, suited
 from dlm_core.models import load_model
 from dlm_core.policies import make_policy, parameters
+from dlm_core.policies.parameter import answering
 from dlm_core.trace import Trace
 from dlm_core.ui import compare, words
 from dlm_core.ui.code import snippets
 from dlm_core.ui.denoise import (
     Stops,
     gone_on,
+    is_rare,
     opened,
     parameter,
     request_of,
@@ -28,15 +30,17 @@ from dlm_core.ui.denoise import (
     starting_value,
     stream,
 )
-from dlm_core.ui.page import _denoise_api, _write_api
+from dlm_core.ui.page import _denoise_api, _growing, _policies_api, _write_api
+from dlm_core.words import english
 
 
-@pytest.mark.parametrize("policy", sorted(set(words.POLICIES) & set(suited(True, "llada"))))
+@pytest.mark.parametrize("policy", sorted(suited(True, "llada")))
 def test_every_policy_of_the_menu_runs_with_what_the_page_offers(policy, bundled):
     about = LocalEngine(bundled).about()
-    controls = {name: starting_value(policy, name, about) for name in words.PARAMETERS}
-    plain = {"length": 16, "block_length": 8, "seed": 1, "steps": 8, "num_steps": 8}
-    request = request_of("The cat", policy, controls | plain, about)
+    controls = {name: starting_value(policy, name, about) for name in words.NAMES}
+    steps = {name: 8 for name in controls if "steps" in words.control(policy, name).parameter.names}
+    plain = {"length": 16, "block_length": 8, "seed": 1}
+    request = request_of("The cat", policy, controls | plain | steps, about)
     trace = Trace.parse("".join(LocalEngine(bundled).run(request)).encode())
     assert trace.totals["end"] == "finished", trace.totals
     assert set(trace.header["policy"]) == {"name", *parameters(policy)}
@@ -84,31 +88,94 @@ def test_programs_ask_in_a_conversation_and_with_a_cache_or_hear_why_not(bundled
         list(_denoise_api(LocalEngine(bundled))("x", "llada", 4, 8, system="be kind"))
 
 
-def test_a_policy_shows_its_parameters_and_hides_all_others():
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"params": {"threshhold": 0.1}}, r"no parameter 'threshhold' \(the nearest is 'threshold'\)"),
+        ({"params": {"gamma": 0.1}}, "policy threshold has no parameter 'gamma': it has threshold"),
+        ({"params": [1]}, r"the parameters of a policy must be a table of values by name, got \[1\]"),
+        ({"params": {"threshold": [1]}}, r"threshold must be a number between 0 and 1, got \[1\]"),
+        ({"steps": 8, "params": {"steps": 4}}, "steps is given twice"),
+        ({"steps": "many"}, "steps must be a whole number between 1 and 8, got 'many'"),
+        ({"temperature": "hot"}, "temperature must be a number of 0 or more, got 'hot'"),
+        ({"policy": [1]}, r"unknown policy \[1\]: choose one of"),
+        ({"policy": "thresholt"}, r"unknown policy 'thresholt' \(the nearest is 'threshold'\)"),
+        ({"policy": "p2", "steps": 4, "params": {"num_steps": 4}}, "num_steps and steps are the same parameter"),
+    ],
+)
+def test_what_a_program_gets_wrong_in_the_parameters_is_a_sentence(bundled, asked, sentence):
+    run = _denoise_api(LocalEngine(bundled))
+    with pytest.raises(gr.Error, match=sentence):
+        list(run("x", **{"policy": "threshold", "length": 8} | asked))
+
+
+def test_steps_and_temperature_that_a_program_leaves_out_are_the_policys_own_and_fit_the_length(bundled):
+    for policy, steps in (("llada", 8), ("p2", 8), ("threshold", None)):
+        took = next(iter(_growing(LocalEngine(bundled), "x", policy, 8, None, 0, {}))).header["policy"]
+        known = parameters(policy)
+        assert took[answering(known, "steps").name] == steps
+        assert took[answering(known, "temperature").name] == answering(known, "temperature").default
+
+
+def test_programs_can_list_the_policies_and_what_each_can_be_set_to(bundled):
+    listed = _policies_api(LocalEngine(bundled))()
+    assert set(listed) == set(suited(True, "llada"))
+    for policy, told in listed.items():
+        assert list(told["parameters"]) == list(parameters(policy))
+        assert all(one["description"] for one in told["parameters"].values())
+    assert listed["d3llm"]["parameters"]["threshold"]["unit"] == "nats"
+    json.dumps(listed)
+
+
+def test_a_policy_shows_its_parameters_as_it_describes_them_and_hides_all_others():
     for policy in words.POLICIES:
         first, more, *updates = show_parameters(policy, About())
         assert first["info"] == words.POLICIES[policy][1]
-        shown = {name for name, update in zip(words.PARAMETERS, updates) if update["visible"]}
-        assert shown == set(parameters(policy)) & set(words.PARAMETERS)
-        assert more["visible"] == bool(shown & set(words.RARE)), "a fold that is empty is not there"
+        shown = {name: update for name, update in zip(words.NAMES, updates) if update["visible"]}
+        assert set(shown) == {name for name, one in parameters(policy).items() if one.offered}
+        assert more["visible"] == any(is_rare(name) for name in shown), "a fold that is empty is not there"
+        for name, update in shown.items():
+            one = parameters(policy)[name]
+            assert update["label"].key == f"{one.key}.label"
+            if one.kind in ("whole", "number"):
+                assert (update["minimum"], update["maximum"]) == one.span
+            if one.kind == "choice":
+                assert [value for _, value in update["choices"]] == list(one.choices)
 
 
-def test_every_parameter_has_a_control_or_stands_among_those_of_the_command_line():
-    had = {name for policy in words.POLICIES for name in parameters(policy)}
-    assert had == {*words.PARAMETERS, *words.COMMAND_LINE}
-    assert not set(words.PARAMETERS) & set(words.COMMAND_LINE)
-    assert set(words.RARE) <= set(words.PARAMETERS)
+def test_one_control_serves_every_policy_that_has_a_parameter_of_its_name():
+    for name in words.NAMES:
+        kinds = {controls[name].parameter.kind for controls in words.CONTROLS.values() if name in controls}
+        assert kinds in ({"choice"}, {"flag"}) or kinds <= {"whole", "number"}, name
+
+
+def test_a_label_tells_the_unit_that_the_policy_means():
+    info = lambda policy, name: english(words.control(policy, name).info.key)  # noqa: E731
+    assert "nats" in info("d3llm", "threshold")
+    assert "nats" not in info("threshold", "threshold")
+    assert "entropy" in info("diffusion_gemma", "confidence_threshold")
+    assert words.control("remdm", "eta").parameter.span == (0, 1)
+    assert words.control("p2", "eta").parameter.span[1] > 1
+
+
+def test_steps_and_temperature_stay_as_a_visitor_left_them_when_another_policy_is_chosen():
+    left = dict.fromkeys(words.NAMES) | {"steps": 7, "temperature": 0.3, "num_steps": None}
+    updates = dict(zip(words.NAMES, show_parameters("mdlm", About(), left)[2:]))
+    assert "value" not in updates["steps"]
+    assert "value" not in updates["temperature"]
+    updates = dict(zip(words.NAMES, show_parameters("p2", About(), left)[2:]))
+    assert updates["num_steps"]["value"], "a control that is empty shows what the policy starts with"
 
 
 @pytest.mark.parametrize("policy", ["dream", "llada2"])
 def test_a_filter_that_is_not_set_shows_as_the_number_that_changes_nothing(policy, bundled):
-    engine, unset = LocalEngine(bundled), dict.fromkeys(words.UNSET)
-    about, own = engine.about(), {"steps": 6, "temperature": 0.9}
-    shown = {name: starting_value(policy, name, about) for name in words.UNSET if name in parameters(policy)}
-    assert shown == {name: words.UNSET[name] for name in shown}
+    engine, own = LocalEngine(bundled), {"steps": 6, "temperature": 0.9}
+    unset = {name: one.neutral for name, one in parameters(policy).items() if one.neutral is not None}
+    assert {"top_p", "top_k"} <= set(unset)
+    assert {name: starting_value(policy, name, engine.about()) for name in unset} == unset
     texts = [
         Trace.parse("".join(engine.run(Request("A", policy, 12, params=own | params))).encode()).text()
-        for params in (shown, {name: unset[name] for name in shown})
+        for params in (unset, dict.fromkeys(unset))
     ]
     assert texts[0] == texts[1]
 

@@ -20,7 +20,7 @@ from dlm_core.figures import (
     tradeoff_data,
 )  # fmt: skip
 from dlm_core.gallery import cards
-from dlm_core.policies import parameters
+from dlm_core.policies import POLICIES, parameters
 from dlm_core.ui import words
 from dlm_core.ui.denoise import starting_value
 from dlm_core.words import english, languages, script, within
@@ -68,7 +68,7 @@ def labels():
             for one in value:
                 look(one)
 
-    for name in ("POLICIES", "TABS", "SETTINGS", "PARAMETERS"):
+    for name in ("POLICIES", "TABS", "SETTINGS", "CONTROLS"):
         look(getattr(words, name))
     for module in MODULES:
         found |= set(re.findall(rf"[\"']({KEY})[\"']", module.read_text(encoding="utf-8"))) & set(languages()["en"])
@@ -88,8 +88,33 @@ def patterns():
     return [re.compile(r"[\w-]+".join(map(re.escape, one.split("\0")))) for one in told]
 
 
+def of_parameters():
+    """The keys of every parameter of every policy, with or without a control."""
+    found = set()
+    for one in (one for policy in POLICIES for one in parameters(policy).values()):
+        found |= {f"{one.key}.label", f"{one.key}.info"}
+        found |= {f"{one.key}.choices.{choice}" for choice in one.choices if one.kind == "choice"}
+    return found
+
+
+def test_every_policy_and_every_parameter_and_every_choice_has_words_in_every_language():
+    wanted = of_parameters() | {f"policies.{name}.{what}" for name in POLICIES for what in ("title", "about")}
+    for code, sentences in languages().items():
+        assert {key for key in wanted if not sentences.get(key)} == set(), code
+    assert set(within("policies")) == set(POLICIES), "no words of a policy that is not there"
+
+
+def test_parameters_that_share_words_are_the_same_kind_of_thing():
+    """A label that is right for one policy can be a lie for another: then the description has other words."""
+    meant = {}
+    for policy in POLICIES:
+        for one in parameters(policy).values():
+            what = (one.kind, one.unit, one.optional, one.least, one.above, one.most, one.below)
+            assert meant.setdefault(one.key, what) == what, (policy, one.name)
+
+
 def test_no_key_is_unused():
-    known, shown = patterns(), labels()
+    known, shown = patterns(), labels() | of_parameters()
     assert [key for key in languages()["en"] if key not in shown and not any(one.fullmatch(key) for one in known)] == []
 
 
@@ -158,7 +183,9 @@ def test_every_visible_word_of_a_figure_is_one_the_page_can_translate():
 def test_every_recorded_run_and_every_control_has_words():
     for card in cards():
         assert english(f"runs.recorded.{card['name']}.title")
-    assert all(control.kind for control in words.PARAMETERS.values())
+    for controls in words.CONTROLS.values():
+        for control in controls.values():
+            assert control.parameter.kind in ("whole", "number", "flag", "choice"), "there is no other control"
     with pytest.raises(KeyError):
         words.label("page.nothing")
     with pytest.raises(KeyError):
@@ -173,9 +200,9 @@ def test_a_policy_is_told_in_two_sentences_and_where_it_comes_from():
 
 
 def test_a_number_starts_where_its_control_says_that_it_makes_sense():
-    for policy in words.POLICIES:
-        for name in set(parameters(policy)) & set(words.PARAMETERS):
-            least, most = words.PARAMETERS[name].span
+    for policy, controls in words.CONTROLS.items():
+        for name, control in controls.items():
+            least, most = control.parameter.span
             value = starting_value(policy, name, About())
             if least is not None and value is not None:
                 assert least <= value <= (value if most is None else most), (policy, name, value)

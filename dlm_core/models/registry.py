@@ -138,7 +138,7 @@ FAMILIES = (
     ),
     Family(
         "bundled", "Qwen3ForCausalLM", "dual", ("Qwen3ForCausalLM", "qwen3"), shifted=True,
-        starts={"steps": 64, "num_steps": 64, "temperature": 0.7, "tau": 0.7, "seed": 2},
+        starts={"steps": 64, "temperature": 0.7, "seed": 2},
     ),
     Family(
         "ModernBERT chat", "AutoModelForMaskedLM", "masked", ("ModernBertForMaskedLM", "modernbert"),

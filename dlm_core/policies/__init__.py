@@ -58,12 +58,15 @@ from dlm_core.policies.settings import (
     ForPrograms,
     Frequencies,
     LargestChange,
+    LargestEntropy,
     LastTime,
     LeastRoom,
     LeftPull,
     MeanEntropy,
+    MostSteps,
     MostTokens,
     Nats,
+    OneTemperature,
     OrderTemperature,
     Probability,
     RankFactor,
@@ -78,8 +81,8 @@ from dlm_core.policies.settings import (
     Steps,
     StepsABlock,
     StepsABlockByAnotherName,
-    StepsByAnotherName,
     Temperature,
+    ThresholdIfAny,
     TokenId,
     TopK,
     TopP,
@@ -126,7 +129,7 @@ def dream(
 
 def threshold(
     threshold: Probability = 0.9,
-    steps: Steps | None = None,
+    steps: MostSteps = None,
     temperature: Temperature = 0.0,
     draws: Draws = "positions",
     left_open: ForPrograms = False,
@@ -139,7 +142,7 @@ def fast_dllm(
     steps: Steps = 128,
     temperature: Temperature = 0.0,
     remasking: Remasking = "low_confidence",
-    threshold: Probability | None = None,
+    threshold: ThresholdIfAny = None,
     draws: Draws = "positions",
     left_open: ForPrograms = False,
 ) -> Planned:
@@ -154,7 +157,7 @@ def fast_dllm(
 def fast_dllm_factor(
     factor: RankFactor = 1.0,
     temperature: Temperature = 0.0,
-    steps: Steps | None = None,
+    steps: MostSteps = None,
     draws: Draws = "positions",
     left_open: ForPrograms = False,
     last_passes: ForPrograms = False,
@@ -164,7 +167,7 @@ def fast_dllm_factor(
 
 
 def eb(
-    gamma: Nats = 0.1, steps: Steps | None = None, temperature: Temperature = 0.0, draws: Draws = "positions"
+    gamma: Nats = 0.1, steps: MostSteps = None, temperature: Temperature = 0.0, draws: Draws = "positions"
 ) -> Planned:
     """As many as an entropy bound allows, surest first; `steps` is the most it may take."""
     return Planned(Gumbel(temperature, draws), NegativeEntropy(), EntropyBound(steps, gamma))
@@ -272,7 +275,7 @@ def pc_sampler(
 
 
 def d3llm(
-    threshold: Nats = 0.5,
+    threshold: LargestEntropy = 0.5,
     block_size: BlockSize = 32,
     block_add_threshold: RareShare = 0.5,
     decoded_token_threshold: RareShare = 0.5,
@@ -330,7 +333,7 @@ def dus(
 
 
 def dreamon(
-    steps: Steps | None = None,
+    steps: MostSteps = None,
     expand_id: TokenId = None,
     eos_id: TokenId = None,
     min_gen_len: LeastRoom = 4,
@@ -370,33 +373,41 @@ def left_to_right(steps: Steps = 128, temperature: Temperature = 0.0, draws: Dra
 
 
 def diffusion_gemma(
-    max_denoising_steps: StepsByAnotherName = 48,
+    max_denoising_steps: StepsABlockByAnotherName = 48,
     entropy_bound: Nats = 0.1,
     t_min: EndTemperature = 0.4,
     t_max: EndTemperature = 0.8,
+    temperature: OneTemperature = None,
     stability_threshold: StableFor = 1,
     confidence_threshold: MeanEntropy = 0.005,
     draws: Draws = "positions",
 ) -> EntropyRenoise:
-    """Uniform noise: accept what an entropy bound allows, renoise all else, stop when settled (DiffusionGemma)."""
+    """Uniform noise: accept what an entropy bound allows, renoise all else, stop when settled (DiffusionGemma).
+
+    `temperature`, where it is given, is that of every step, in place of the way from `t_max` to `t_min`.
+    """
     return EntropyRenoise(
-        max_denoising_steps, entropy_bound, t_min, t_max, stability_threshold, confidence_threshold, draws
+        max_denoising_steps, entropy_bound, t_min, t_max, temperature, stability_threshold, confidence_threshold, draws
     )
 
 
 def diffusers_entropy_bound(
-    num_inference_steps: StepsByAnotherName = 32,
+    num_inference_steps: StepsABlockByAnotherName = 32,
     entropy_bound: Nats = 0.1,
     t_min: EndTemperature = 0.4,
     t_max: EndTemperature = 0.8,
+    temperature: OneTemperature = None,
     draws: Draws = "positions",
 ) -> EntropyRenoise:
-    """Uniform noise: accept what an entropy bound allows and renoise all else, for a number of steps (diffusers)."""
-    return EntropyRenoise(num_inference_steps, entropy_bound, t_min, t_max, None, 0.0, draws)
+    """Uniform noise: accept what an entropy bound allows and renoise all else, for a number of steps (diffusers).
+
+    `temperature`, where it is given, is that of every step, in place of the way from `t_max` to `t_min`.
+    """
+    return EntropyRenoise(num_inference_steps, entropy_bound, t_min, t_max, temperature, None, 0.0, draws)
 
 
 def diffusers_block_refinement(
-    num_inference_steps: StepsByAnotherName = 32,
+    num_inference_steps: StepsABlockByAnotherName = 32,
     threshold: Probability = 0.95,
     editing_threshold: Probability | None = None,
     temperature: Temperature = 0.0,

@@ -39,8 +39,10 @@ class Parameter:
     below: bool = False  # `most` itself is too large
     unit: Unit | None = None
     aliases: tuple[str, ...] = ()
+    words: str = ""  # below which key its words stand, if not its name: what means another thing has other words
     arrow: float | None = None  # what a press of an arrow adds; None is 1 for whole numbers
     reach: tuple[float | None, float | None] | None = None  # where the arrows stop, if that is not the range
+    finest: tuple[float, float] | None = None  # numbers nearer to 0 or larger are taken as these, as good as the same
     neutral: float | None = None  # the number that says the same as None, where there is one
     rare: bool = False  # few set it: a page folds it away
     offered: bool = True  # False: for programs alone
@@ -56,6 +58,11 @@ class Parameter:
         return (self.name, *self.aliases)
 
     @property
+    def key(self) -> str:
+        """Where its label and what it is stand among the words of every language."""
+        return f"parameters.{self.words or self.name}"
+
+    @property
     def span(self) -> tuple[float | None, float | None]:
         """From where to where arrows lead."""
         return (self.least, self.most) if self.reach is None else self.reach
@@ -63,8 +70,8 @@ class Parameter:
     @property
     def range(self) -> str:
         """The range in words; "" if every number will do."""
-        low = None if self.least is None else f"{self.least:g}"
-        high = None if self.most is None else f"{self.most:g}"
+        low = None if self.least is None else str(self.least)
+        high = None if self.most is None else str(self.most)
         if low and high and not self.above:
             return f"from {low} to below {high}" if self.below else f"between {low} and {high}"
         low = low and (f"above {low}" if self.above else f"{low} or more")
@@ -94,9 +101,9 @@ class Parameter:
         for number in numbers(read):
             if not self._inside(number):
                 raise ValueError(f"{self.name} must be {self.range}, got {shown(value)}")
-            if self.kind == "whole" and number > MOST:
+            if self.kind == "whole" and self.most is None and number > MOST:
                 raise ValueError(f"{self.name} must be at most {MOST}, got {shown(value)}")
-        return read
+        return min(max(read, self.finest[0]), self.finest[1]) if self.finest and read else read
 
     def _inside(self, number: float) -> bool:
         low = self.least is None or (number > self.least if self.above else number >= self.least)

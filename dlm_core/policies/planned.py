@@ -27,8 +27,10 @@ from dlm_core.policies.settings import (
     Finer,
     Frequencies,
     LargestChange,
+    LargestEntropy,
     LastTime,
     LeftPull,
+    MostSteps,
     Nats,
     OrderTemperature,
     Probability,
@@ -370,7 +372,7 @@ class _UntilEmpty(Checked):
     With `steps` the window also ends within its share of them: a step writes at least what is left over the steps left.
     """
 
-    steps: Steps | None = None
+    steps: MostSteps = None
 
     def begin(self, view: View) -> None:
         view.state["share"] = None if self.steps is None else view.share_of(self.steps)
@@ -588,7 +590,7 @@ class Pipeline(_UntilEmpty):
     `decoded_token_threshold`) and has masks would get none, its own lowest is written too, with its likeliest token.
     """
 
-    threshold: Nats = 0.5
+    threshold: LargestEntropy = 0.5
     block_size: BlockSize = 32
     block_add_threshold: RareShare = 0.5
     decoded_token_threshold: RareShare = 0.5

@@ -140,6 +140,7 @@ class Policy(Protocol):
 
     revises: ClassVar[bool]  # False: it writes each mask once and changes nothing else
     for_masks: ClassVar[bool]  # True: any model that fills masks will do; False: it wants one trained on other noise
+    for_few: ClassVar[bool]  # True: it wants what few models have, such as tokens or answers of its own kind
 
     def asks(self, view: View) -> Tensor: ...  # (length,) bool
 
@@ -155,6 +156,7 @@ class Writes(Checked):
 
     revises: ClassVar[bool] = False
     for_masks: ClassVar[bool] = True
+    for_few: ClassVar[bool] = False
 
     def asks(self, view: View) -> Tensor:
         return view.masked
@@ -165,6 +167,7 @@ class Revises(Checked):
 
     revises: ClassVar[bool] = True
     for_masks: ClassVar[bool] = True
+    for_few: ClassVar[bool] = False
 
     def asks(self, view: View) -> Tensor:
         return view.free

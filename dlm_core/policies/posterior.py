@@ -359,6 +359,8 @@ class GIDD(_EverywhereOnce):
     dropped.  `p_uniform` is a property of the model: the releases were trained with 0, 0.1 and 0.2.
     """
 
+    for_few: ClassVar[bool] = True
+
     num_denoising_steps: StepsByAnotherName = 1000
     p_uniform: UniformShare = 0.1
     min_p: LeastProbability = 0.0
@@ -413,6 +415,7 @@ class GIDDSelfCorrection(Revises):
     network that almost no noise is left (t = 0.01); a denoiser here is asked without a time.
     """
 
+    for_few: ClassVar[bool] = True
     for_masks: ClassVar[bool] = False
 
     steps: Steps = 128
@@ -454,6 +457,8 @@ class SEDD(_EverywhereOnce):
     forward denoises once more, without the mask.  `predictor` is that of the release's script for samples; while it
     trains, it takes "euler".
     """
+
+    for_few: ClassVar[bool] = True
 
     steps: Steps = 128
     graph: Literal["absorb", "uniform"] = "absorb"

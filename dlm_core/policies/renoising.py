@@ -12,13 +12,15 @@ from torch import Tensor
 from dlm_core.policies.policy import Revises, Update, View, only, ranked
 from dlm_core.policies.revising import edited
 from dlm_core.policies.settings import (
+    COLDEST,
     Draws,
     EndTemperature,
     MeanEntropy,
     Nats,
+    OneTemperature,
     Probability,
     StableFor,
-    StepsByAnotherName,
+    StepsABlockByAnotherName,
     Temperature,
 )
 from dlm_core.reasons import Ranking, Reason
@@ -54,16 +56,18 @@ def sampled(probabilities: Tensor, generator: torch.Generator) -> Tensor:
 class EntropyRenoise(_Renoises):
     """Accepts the surest positions and renoises all others, afresh in every step (DiffusionGemma, diffusers).
 
-    Step n counts down from N: the logits are divided by T = t_min + (t_max - t_min) n / N, a token is drawn
-    everywhere, and positions are accepted in order of entropy while the entropies before them add up to at most
-    `entropy_bound`.  With a `stability_threshold` the window ends when the likeliest text has stayed the same for so
-    many steps and the mean entropy is below `confidence_threshold`; the result is that text, not the last canvas.
+    Step n counts down from N: the logits are divided by T = t_min + (t_max - t_min) n / N, or by `temperature` where
+    that is given (at 0 by next to nothing, which leaves the likeliest token).  A token is drawn everywhere, and
+    positions are accepted in order of entropy while the entropies before them add up to at most `entropy_bound`.  With
+    a `stability_threshold` the window ends when the likeliest text has stayed the same for so many steps and the mean
+    entropy is below `confidence_threshold`; the result is that text, not the last canvas.
     """
 
-    num_inference_steps: StepsByAnotherName = 48
+    num_inference_steps: StepsABlockByAnotherName = 48
     entropy_bound: Nats = 0.1
     t_min: EndTemperature = 0.4
     t_max: EndTemperature = 0.8
+    temperature: OneTemperature = None
     stability_threshold: StableFor | None = 1
     confidence_threshold: MeanEntropy = 0.005
     draws: Draws = "positions"
@@ -80,11 +84,13 @@ class EntropyRenoise(_Renoises):
     def __call__(self, view: View) -> Update:
         steps, vocab, inside = view.state["steps"], view.logits.shape[1], view.in_window()
         left = steps - view.step
-        logits = view.logits / (self.t_min + (self.t_max - self.t_min) * left / steps)
+        heat = self.t_min + (self.t_max - self.t_min) * left / steps if self.temperature is None else self.temperature
+        logits = view.logits / (heat or COLDEST)
         view.tell(logits)
         probabilities = logits.float().softmax(1)
         tokens = sampled(probabilities, view.generator)
-        entropy = -(probabilities * logits.float().log_softmax(1)).sum(1)
+        log = logits.float().log_softmax(1).masked_fill(probabilities == 0, 0.0)  # of a banned token it is -inf
+        entropy = -(probabilities * log).sum(1)
         rows = inside.nonzero()[:, 0]
         order = rows[entropy[rows].argsort(stable=True)]
         passed = entropy[order].cumsum(0) - entropy[order] <= self.entropy_bound
@@ -117,7 +123,7 @@ class StickyRenoise(_Renoises):
     that is surer than `editing_threshold`; None edits nothing.
     """
 
-    num_inference_steps: StepsByAnotherName = 32
+    num_inference_steps: StepsABlockByAnotherName = 32
     threshold: Probability = 0.95
     editing_threshold: Probability | None = None
     temperature: Temperature = 0.0
@@ -163,7 +169,7 @@ class DiscreteDDIM(_Renoises):
     a_s (1 - v) / V + v a_s [x = y],  v (1 - a_s) / V  and  (1 - v) (1 - a_s) / V.
     """
 
-    num_inference_steps: StepsByAnotherName = 32
+    num_inference_steps: StepsABlockByAnotherName = 32
     temperature: Temperature = 0.0
     draws: Draws = "positions"
 

@@ -13,19 +13,23 @@ from dlm_core.policies.parameter import Parameter
 # how long
 _STEPS = Parameter(least=1, unit="steps")
 Steps = Annotated[int, _STEPS]
-StepsByAnotherName = Annotated[int, replace(_STEPS, aliases=("steps",))]
-StepsABlock = Annotated[int, replace(_STEPS, unit="steps a block")]
-StepsABlockByAnotherName = Annotated[int, replace(_STEPS, unit="steps a block", aliases=("steps",))]
+StepsByAnotherName = Annotated[int, replace(_STEPS, aliases=("steps",), words="steps")]
+MostSteps = Annotated[int | None, replace(_STEPS, words="most_steps")]
+_A_BLOCK = replace(_STEPS, unit="steps a block", words="steps_a_block")
+StepsABlock = Annotated[int, _A_BLOCK]
+StepsABlockByAnotherName = Annotated[int, replace(_A_BLOCK, aliases=("steps",))]
 RoundsOfEdits = Annotated[int, Parameter(least=0, unit="steps", rare=True)]
 SettledFor = Annotated[int, Parameter(least=1, unit="steps", rare=True)]
 StableFor = Annotated[int, Parameter(least=0, unit="steps", rare=True)]
 Patience = Annotated[int, Parameter(least=1, unit="steps")]
 
 # how bold, and from what a token is drawn
-_TEMPERATURE = Parameter(least=0, unit="temperature", arrow=0.1, reach=(0, 2))
+COLDEST, HOTTEST = 1e-30, 1e30  # logits divided by more or less than these are no numbers of float32 any more
+_TEMPERATURE = Parameter(least=0, unit="temperature", arrow=0.1, reach=(0, 2), finest=(COLDEST, HOTTEST))
 Temperature = Annotated[float, _TEMPERATURE]
-TemperatureByAnotherName = Annotated[float, replace(_TEMPERATURE, aliases=("temperature",))]
-TemperatureAbove0 = Annotated[float, replace(_TEMPERATURE, above=True, reach=(0.1, 2))]
+TemperatureByAnotherName = Annotated[float, replace(_TEMPERATURE, aliases=("temperature",), words="temperature")]
+TemperatureAbove0 = Annotated[float, replace(_TEMPERATURE, above=True, reach=(0.1, 2), words="temperature_above_0")]
+OneTemperature = Annotated[float | None, replace(_TEMPERATURE, words="one_temperature")]
 EndTemperature = Annotated[float, replace(_TEMPERATURE, above=True, arrow=0.05, reach=(0.05, 2), rare=True)]
 OrderTemperature = Annotated[float | None, replace(_TEMPERATURE, neutral=0, rare=True)]
 _NUCLEUS = Parameter(least=0, most=1, above=True, unit="probability", arrow=0.05, reach=(0.05, 1))
@@ -37,11 +41,13 @@ LeastProbability = Annotated[float, Parameter(least=0, most=1, unit="probability
 # what is sure enough
 _PROBABILITY = Parameter(least=0, most=1, unit="probability", arrow=0.05)
 Probability = Annotated[float, _PROBABILITY]
+ThresholdIfAny = Annotated[float | None, replace(_PROBABILITY, words="threshold_if_any")]
 RareProbability = Annotated[float, replace(_PROBABILITY, rare=True)]
 _NATS = Parameter(least=0, unit="nats", arrow=0.05, reach=(0, 10))
 Nats = Annotated[float, _NATS]
 LargestChange = Annotated[float, replace(_NATS, arrow=0.005, reach=(0, 1))]
-MeanEntropy = Annotated[float, replace(_NATS, arrow=0.005, reach=(0, 1))]
+LargestEntropy = Annotated[float, replace(_NATS, words="largest_entropy")]
+MeanEntropy = Annotated[float, replace(_NATS, arrow=0.005, reach=(0, 1), words="mean_entropy")]
 RankFactor = Annotated[float, Parameter(least=0, arrow=0.25, reach=(0, 10))]
 ExitGaps = Annotated[Mapping[str, float], Parameter(choices=("early", "mid", "late"), offered=False)]
 
@@ -68,7 +74,7 @@ MostTokens = Annotated[int, Parameter(least=1, unit="tokens", offered=False)]
 TokenId = Annotated[int | None, Parameter(least=0, unit="token id", offered=False)]
 
 # second thoughts, and the clock
-TakenBack = Annotated[float, Parameter(least=0, most=1, unit="probability", arrow=0.01)]
+TakenBack = Annotated[float, replace(_PROBABILITY, arrow=0.01, words="taken_back")]
 Eagerness = Annotated[float, Parameter(least=0, arrow=0.1, reach=(0, 2))]
 _TIME = Parameter(least=0, most=1, unit="time", arrow=0.05, rare=True)
 LoopTime = Annotated[float, _TIME]

@@ -5,6 +5,7 @@ Knows nothing of how positions move: it says how many stand in a row's place, an
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from dlm_core.beliefs import believe
 from dlm_core.policies.parameter import Checked
 from dlm_core.policies.planned import Planned
 from dlm_core.policies.policy import Update, View, Writes, having, ranked
-from dlm_core.policies.settings import Steps
+from dlm_core.policies.settings import MostSteps
 from dlm_core.reasons import Effect, Reason
 
 _NEVER = -1e9  # the logit of an expansion that is not allowed, as DreamOn sets it
@@ -23,7 +24,7 @@ _NEVER = -1e9  # the logit of an expansion that is not allowed, as DreamOn sets 
 class BestOne(Checked):
     """The best row of every step, until the window has no mask or `steps` are spent; None is no limit."""
 
-    steps: Steps | None = None
+    steps: MostSteps = None
 
     def begin(self, view: View) -> None:
         pass
@@ -43,6 +44,8 @@ class Elastic(Writes):
     by less than `growth` and is shorter than `max_tokens`.  A row that takes `eos_id` is removed if `delete_eos_token`,
     and with `pad_eos_to_right` every mask behind it takes `eos_id` too.
     """
+
+    for_few: ClassVar[bool] = True
 
     inner: Planned
     expand_id: int | None

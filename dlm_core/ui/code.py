@@ -16,8 +16,10 @@ from gradio_client import Client
 
 client = Client({url})
 settings = {settings}
-for step in client.submit(**settings, api_name="/denoise"):
+job = client.submit(**settings, api_name="/denoise")
+for step in job:
     print(step["index"], step["text"])
+job.result()  # raises what was wrong, if anything was
 """
 _CURL = """\
 ID=$(curl -s {url}/gradio_api/call/v2/denoise -H 'Content-Type: application/json' \\
@@ -75,7 +77,7 @@ def build(engine: Engine, controls: Sequence[gr.components.Component], using: gr
             for title, language in words.LANGUAGES.items():
                 with gr.Tab(title):
                     shown.append(gr.Code(language=language, show_label=False, elem_id=f"code-{language}", lines=4))
-    names = (*denoise.PLAIN, *words.PARAMETERS)
+    names = (*denoise.PLAIN, *words.NAMES)
     root = gr.Textbox(visible=False)  # never shown: only the browser knows the address that the page has there
 
     def on_look(url: str, model: str, prompt: str, policy: str, *values: Any) -> list[str]:

@@ -13,6 +13,7 @@ from dlm_core.engine import About, Request
 from dlm_core.library import Engine
 from dlm_core.line import is_notice
 from dlm_core.policies import parameters
+from dlm_core.policies.parameter import answering
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import denoise, words
 from dlm_core.ui.follower import Follower
@@ -184,7 +185,7 @@ def build(engine: Engine, using: gr.State) -> Tab:
 
     def on_compare(visitor: gr.Request, model: str, text: str, *values: Any) -> Iterator[Any]:
         policies, (n, t, size, blocks, number) = [name for name in values[:PANES] if name != NONE], values[PANES:]
-        settings = {"steps": n, "num_steps": n, "temperature": t, "tau": t}
+        settings = {"steps": n, "temperature": t}
 
         def values_of(signal: threading.Event) -> Iterator[str]:
             about = engine.about(model)
@@ -226,5 +227,6 @@ def offered(about: About) -> list[tuple[list[tuple[str, str]], str]]:
 
 def own(policy: str, settings: dict[str, Any], about: About) -> dict[str, Any]:
     """The page's starting values of a policy's parameters, with the shared settings over them."""
-    known = [name for name in words.PARAMETERS if name in parameters(policy)]
-    return {name: settings.get(name, denoise.starting_value(policy, name, about)) for name in known}
+    known = parameters(policy)
+    shared = {one.name: value for name, value in settings.items() if (one := answering(known, name))}
+    return {name: shared.get(name, denoise.starting_value(policy, name, about)) for name in words.CONTROLS[policy]}

@@ -14,7 +14,8 @@ from gradio.i18n import I18nData
 from dlm_core.conversation import SYSTEM, answered, begun, checked, read, written
 from dlm_core.engine import About, Request
 from dlm_core.library import Engine
-from dlm_core.policies import parameters
+from dlm_core.policies import Parameter, parameters
+from dlm_core.policies.parameter import named
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
 from dlm_core.ui.follower import Follower
@@ -24,8 +25,7 @@ from dlm_core.ui.player import envelope, player, talk
 SEND_EVERY = 0.05  # seconds; a faster model's lines travel together
 PLAIN = ("length", "block_length", "cache", "seed", "system", "conversation")  # settings beside a policy's own
 NO_CACHE = "none"
-STEPS = ("steps", "num_steps")
-KEPT = (*STEPS, "temperature", "tau")  # these stay as a visitor left them when another policy is chosen
+KEPT = ("steps", "temperature")  # what answers to these stays as a visitor left it when another policy is chosen
 
 
 class Stops:
@@ -175,11 +175,11 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
         usual = starting_policy(about)
         more = gr.Accordion(words.label("page.more"), open=False, visible=has_more(usual), elem_id="more")
         with more, gr.Row(elem_classes="settings"):
-            controls |= {name: parameter(usual, name, about) for name in words.RARE}
+            controls |= {name: parameter(usual, name, about) for name in words.NAMES if is_rare(name)}
         value = envelope("recorded") + "".join(line + "\n" for line in Trace.load(recorded).lines)
         screen = player(value, elem_id="player")
 
-    names = (*PLAIN, *words.PARAMETERS)
+    names = (*PLAIN, *words.NAMES)
     inputs = [prompt, controls["policy"], *(controls[name] for name in names)]
 
     def on_generate(visitor: gr.Request, model: str, text: str, policy: str, *values: Any) -> Iterator[list[Any]]:
@@ -218,11 +218,11 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
     stop.click(on_stop, None, None, queue=False, **event)
     upload.upload(opened, upload, screen, **event)
     reseed.click(None, None, controls["seed"], js="() => Math.floor(Math.random() * 1000000)", **event)
-    shown = [controls[name] for name in words.PARAMETERS]
+    shown = [controls[name] for name in words.NAMES]
     run = gr.State(False)
 
-    def on_policy(model: str, name: str) -> list[Any]:
-        return show_parameters(name, engine.about(model))
+    def on_policy(model: str, name: str, *values: Any) -> list[Any]:
+        return show_parameters(name, engine.about(model), dict(zip(words.NAMES, values)))
 
     def by_link(then: Callable[..., Any], link: Callable[[dict[str, str], str], list[Any]]) -> None:
         def on_open(visitor: gr.Request, model: str) -> list[Any]:
@@ -236,7 +236,7 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
 
     # input and not change: a link sets the policy and its parameters at once
     policy = controls["policy"]
-    policy.input(on_policy, [using, policy], [policy, more, *shown], queue=False, **event)
+    policy.input(on_policy, [using, policy, *shown], [policy, more, *shown], queue=False, **event)
     return Tab(screen, inputs, generate, by_link, Follower([panel, more, *inputs], become))
 
 
@@ -245,15 +245,12 @@ def become(about: About, prompt: str) -> list[Any]:
     policy = starting_policy(about)
     updates = {name: gr.update(value=starting_value(policy, name, about)) for name in ("length", "block_length")}
     updates["cache"] = gr.update(visible=has(about, "cache"))
-    for name in words.PARAMETERS:
-        known = name in parameters(policy)
-        updates[name] = gr.update(visible=known, **({"value": starting_value(policy, name, about)} if known else {}))
+    first, more, *shown = show_parameters(policy, about)
     own = prompt and prompt not in words.SAMPLES.values()
     text = gr.update(placeholder=hint(about), **({} if own else {"value": sample_prompt(about)}))
-    menu = gr.update(choices=policies(about), value=policy, info=words.POLICIES[policy][1])
+    menu = gr.update(choices=policies(about), value=policy, **{"info": first["info"]})
     panel = gr.update(visible=about.chats)
-    more = gr.update(visible=has_more(policy))
-    return [panel, more, text, menu, *(updates.get(name, gr.skip()) for name in (*PLAIN, *words.PARAMETERS))]
+    return [panel, more, text, menu, *(updates.get(name, gr.skip()) for name in PLAIN), *shown]
 
 
 def sample_prompt(about: About) -> str:
@@ -283,55 +280,77 @@ def starting_value(policy: str, name: str, about: About) -> Any:
         return {"length": about.length, "cache": NO_CACHE, "system": "", "conversation": ""}.get(
             name, about.starts.get(name, 0)
         )
-    known = parameters(policy)
-    default = about.starts.get(name, known[name].default if name in known else None)
-    value = about.settings.get(name, default) if policy == about.policy else default
+    one = words.control(policy, name).parameter
+    starts = {} if one.optional else about.starts  # what need not be set starts unset, as its authors have it
+    value = next((starts[key] for key in one.names if key in starts), one.default)
+    if policy == about.policy:
+        value = named(policy, parameters(policy), about.settings).get(name, value)
     if value is None:
-        return words.UNSET.get(name)
-    if isinstance(choices := words.PARAMETERS[name].kind, dict):
-        return value if value in choices else next(iter(choices))
-    return min(value, about.length) if name in STEPS else value
+        return one.neutral
+    return min(value, about.length) if "steps" in one.names else value
 
 
-def show_parameters(policy: str, about: About) -> list[dict[str, Any]]:
-    """Each policy shows the parameters it has and no others.
+def show_parameters(policy: str, about: About, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Each policy shows the parameters it has and no others, as it calls them and within its own ranges.
 
-    The first update is what it does, in its own words, the second whether some of them are folded away.
+    The first update is what it does, in its own words, the second whether some of them are folded away.  With the
+    `values` that a visitor left, those that mean the same for every policy stay.
     """
-    known = parameters(policy)
+    known = words.CONTROLS[policy]
     updates = [gr.update(info=words.POLICIES[policy][1]), gr.update(visible=has_more(policy))]
-    for name in words.PARAMETERS:
-        own = {"value": starting_value(policy, name, about)} if name in known and name not in KEPT else {}
-        updates.append(gr.update(visible=name in known, **own))
+    for name in words.NAMES:
+        left = (values or {}).get(name) if name in known and stays(known[name].parameter) else None
+        value = {"value": starting_value(policy, name, about)} if name in known and left is None else {}
+        updates.append(gr.update(visible=name in known, **(_looks(known[name]) if name in known else {}), **value))
     return updates
+
+
+def stays(one: Parameter) -> bool:
+    """Whether a parameter means the same for every policy, and has to be set."""
+    return not (one.optional or set(KEPT).isdisjoint(one.names))
 
 
 def has_more(policy: str) -> bool:
     """Whether a policy has parameters that few set."""
-    return not parameters(policy).keys().isdisjoint(words.RARE)
+    return any(is_rare(name) for name in words.CONTROLS[policy])
+
+
+def is_rare(name: str) -> bool:
+    """Whether a control stands folded away: where every policy that has it says that few set it."""
+    return all(controls[name].parameter.rare for controls in words.CONTROLS.values() if name in controls)
 
 
 def parameter(policy: str, name: str, about: About, prefix: str = "") -> gr.components.Component:
     """The control of a policy's parameter, hidden where the policy has none of that name."""
-    return _control(name, starting_value(policy, name, about), name in parameters(policy), prefix)
+    control, start = words.control(policy, name), starting_value(policy, name, about)
+    return _component(name, control, start, name in words.CONTROLS[policy], prefix)
 
 
 def plain(name: str, about: About, prefix: str = "") -> gr.components.Component:
     """The control of a setting that every policy has, hidden where the model has nothing to set."""
-    return _control(name, starting_value("", name, about), has(about, name), prefix)
+    return _component(name, words.SETTINGS[name], starting_value("", name, about), has(about, name), prefix)
 
 
-def _control(name: str, start: Any, visible: bool, prefix: str) -> gr.components.Component:
-    label, info, kind, (least, most) = words.CONTROLS[name]
-    looks: dict[str, Any] = {
-        "label": label, "info": info, "elem_id": prefix + name.replace("_", "-"), "visible": visible, "min_width": 120,
+def _component(name: str, control: words.Control, start: Any, visible: bool, prefix: str) -> gr.components.Component:
+    looks = _looks(control) | {
+        "elem_id": prefix + name.replace("_", "-"), "visible": visible, "min_width": 120, "value": start
     }  # fmt: skip
-    if isinstance(kind, dict):
-        choices = [(title, value) for value, title in kind.items()]
-        return gr.Dropdown(choices, value=start, filterable=False, **looks)
-    if kind is str:
-        return gr.Textbox(start, lines=1, max_lines=4, **looks)
-    return Within(start, step=kind, minimum=least, maximum=most, **looks)
+    if control.titles:
+        return gr.Dropdown(filterable=False, **looks)
+    if control.parameter is None:
+        return gr.Textbox(lines=1, max_lines=4, **looks)
+    return gr.Checkbox(**looks) if control.parameter.kind == "flag" else Within(**looks)
+
+
+def _looks(control: words.Control) -> dict[str, Any]:
+    """What of a component is its control's: the words, and what it may hold."""
+    looks: dict[str, Any] = {"label": control.label, "info": control.info}
+    if control.titles:
+        return looks | {"choices": [(title, value) for value, title in control.titles.items()]}
+    if control.parameter is None or control.parameter.kind == "flag":
+        return looks
+    least, most = control.parameter.span
+    return looks | {"step": control.parameter.arrow or 1, "minimum": least, "maximum": most}
 
 
 def _settings(about: About) -> dict[str, gr.components.Component]:
@@ -342,7 +361,8 @@ def _settings(about: About) -> dict[str, gr.components.Component]:
         filterable=False, min_width=120,
     )  # fmt: skip
     # in the order a visitor sees them: what to do, how long, how bold, from which seed
-    bold = [name for name in words.PARAMETERS if name in ("temperature", "tau")]
-    shown = {name: parameter(usual, name, about) for name in words.PARAMETERS if name not in (*bold, *words.RARE)}
+    common = [name for name in words.NAMES if not is_rare(name)]
+    bold = [name for name in common if words.control(usual, name).parameter.unit == "temperature"]
+    shown = {name: parameter(usual, name, about) for name in common if name not in bold}
     controls = {"policy": policy} | shown | {name: plain(name, about) for name in ("length", "block_length", "cache")}
     return controls | {name: parameter(usual, name, about) for name in bold} | {"seed": plain("seed", about)}

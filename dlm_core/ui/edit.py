@@ -6,8 +6,9 @@ from typing import Any
 import gradio as gr
 
 from dlm_core.edit import Cell, parse_pins
-from dlm_core.engine import About, Request, whole
+from dlm_core.engine import About, Request, decoder, whole
 from dlm_core.library import Engine
+from dlm_core.policies.parameter import answering
 from dlm_core.ui import compare, denoise, words
 from dlm_core.ui.follower import Follower
 from dlm_core.ui.player import editor, envelope
@@ -50,9 +51,10 @@ def request(
         policy, seed = str(own.get("name")), asked.get("seed")
     done = origin["step"] if own and origin else 0
     free = sum(not cell.fixed for cell in cells)
+    steps = answering(decoder(policy).parameters, "steps")
     left = {
         name: max(1, min(params[name] - done, free))
-        for name in ("steps", "num_steps")
+        for name in (steps.names if steps else ())
         if isinstance(params.get(name), int | float)
     }
     return Request(
@@ -124,7 +126,7 @@ def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops, 
     ) -> Iterator[Any]:
         signal = stops.start(visitor.session_hash)
         try:
-            settings = {"steps": n, "num_steps": n, "temperature": t, "tau": t}
+            settings = {"steps": n, "temperature": t}
             about, grows = engine.about(model), event._data.get("elastic") is True
             name, params = elastic(about, t) if grows else (name, compare.own(name, settings, about))
             asked = request(event._data, name, number, params, model)

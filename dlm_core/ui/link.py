@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from dlm_core.library import Engine
-from dlm_core.policies import parameters
+from dlm_core.policies import POLICIES, parameters
+from dlm_core.policies.parameter import answering
 from dlm_core.ui import denoise, words
 from dlm_core.ui.player import envelope
 
-_SAME = {"steps": "num_steps", "temperature": "tau"}  # what some policies call them
+MINE = {"prompt", "policy", "model", "revision", "run"}  # what a link may name beside settings
 MAX_LETTERS = {"prompt": 2000, "system": 2000, "conversation": 20_000}  # of a text; the rest is cut off
 
 
@@ -38,9 +41,9 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
 
     def refusal(more: Mapping[str, Any]) -> str | None:
         """Why the engine would not run what is accepted so far with `more` of it; None if it would."""
-        names = (*denoise.PLAIN, *words.PARAMETERS)
+        names = (*denoise.PLAIN, *words.CONTROLS[policy])
         settings = {name: denoise.starting_value(policy, name, about) for name in names} | values | more
-        settings |= _fewer_steps(settings, values | more)
+        settings |= _fewer_steps(policy, settings, values | more)
         try:
             engine.run(denoise.request_of(settings.get("prompt", ""), policy, settings, about, model))
         except ValueError as error:
@@ -48,16 +51,16 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
         return None
 
     wanted: dict[str, Any] = {}
-    for name in ("prompt", *denoise.PLAIN, *words.PARAMETERS):
-        given = query.get(name)
-        own = name if name in known or name not in _SAME else _SAME[name]
-        if given is None or (own in words.PARAMETERS and own not in known):
+    for name, given in query.items():
+        one = answering(known, name)
+        own = name if one is None else one.name
+        if own not in ("prompt", *denoise.PLAIN, *words.CONTROLS[policy]):
             continue
         if not denoise.has(about, name):
             complaints.append(words.said("link.no_use", name=name, model=about.name))
-            continue
-        value = given[: MAX_LETTERS[name]] if name in MAX_LETTERS else _typed(own, given)
-        if value is None:
+        elif own in wanted:
+            complaints.append(words.said("link.twice", name=name, own=own))
+        elif (value := given[: MAX_LETTERS[name]] if name in MAX_LETTERS else _typed(policy, own, given)) is None:
             complaints.append(words.said("link.wrong", name=name, value=given[:40]))
         else:
             wanted[own] = value
@@ -72,9 +75,8 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
             else:
                 values[name] = value
     if "length" in values:
-        start = {name: denoise.starting_value(policy, name, about) for name in denoise.STEPS}
-        fewer = _fewer_steps(start | values, values)
-        values |= {name: steps for name, steps in fewer.items() if name in known}
+        start = {name: denoise.starting_value(policy, name, about) for name in words.CONTROLS[policy]}
+        values |= _fewer_steps(policy, start | values, values)
     complaints += _out_of_reach(query, policy)
     if (theirs := query.get("model")) and theirs != about.name:
         complaints.append(words.said("link.no_model", theirs=theirs[:80], ours=about.name))
@@ -85,45 +87,54 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
 
 def opening(query: Mapping[str, str], model: str, engine: Engine) -> list[Any]:
     """What a link changes: whether to run, the player's value, the fold, the prompt, the policy, and every control."""
-    names = (*denoise.PLAIN, *words.PARAMETERS)
+    names = (*denoise.PLAIN, *words.NAMES)
     if not query:
         return [gr.skip() for _ in range(5 + len(names))]
     policy, values, complaints, run = read(query, engine, model)
     about, more, *shown = denoise.show_parameters(policy, engine.about(model))
-    updates = dict(zip(words.PARAMETERS, shown)) | {name: gr.update() for name in denoise.PLAIN}
+    updates = dict(zip(words.NAMES, shown)) | {name: gr.update() for name in denoise.PLAIN}
     told = envelope("notice", message=complaints) if complaints else gr.skip()
     prompt = gr.update(**({"value": values["prompt"]} if "prompt" in values else {}))
     filled = [updates[name] | ({"value": values[name]} if name in values else {}) for name in names]
     return [run, told, more, prompt, about | {"value": policy}, *filled]
 
 
-def _fewer_steps(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
+def _fewer_steps(policy: str, settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
     """The page starts with more steps than a short canvas can take: where a link names none, at most one a token."""
     most = max(1, settings["length"]) if isinstance(settings["length"], int) else 1
-    return {name: most for name in denoise.STEPS if name not in given and most < (settings[name] or 0)}
+    steps = answering(parameters(policy), "steps")
+    return {steps.name: most} if steps and steps.name not in given and most < (settings[steps.name] or 0) else {}
 
 
-def _typed(name: str, text: str) -> Any:
+def _typed(policy: str, name: str, text: str) -> Any:
     """A query's text as the value of a control; None if it is none."""
-    kind = words.CONTROLS[name].kind
-    if isinstance(kind, dict):
-        return text if text in kind else None
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return int(number) if isinstance(kind, int) and number.is_integer() else number
+    control = words.SETTINGS.get(name) or words.control(policy, name)
+    if control.titles:
+        return text if text in control.titles else None
+    if control.parameter.kind == "flag":
+        return {"true": True, "false": False}.get(text)
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return None
 
 
 def _out_of_reach(query: Mapping[str, str], policy: str) -> list[dict[str, Any]]:
-    """Sentences about parameters of some policy that this one lacks, or that the page does not offer."""
-    known, some = parameters(policy), {name for each in words.POLICIES for name in parameters(each)}
+    """Sentences about what no control can show: other policies' parameters, those for programs, and slips of the pen.
+
+    Names that are like none of any policy belong to somebody else, and are left alone.
+    """
+    known = parameters(policy)
+    some = {name for each in POLICIES for one in parameters(each).values() for name in one.names}
     told = []
-    for name in sorted(set(query) & some - set(_SAME)):
-        if name not in known:
+    for name in sorted(set(query) - set(denoise.PLAIN) - MINE):
+        one = answering(known, name)
+        if one is None and name in some:
             told.append(words.said("link.unknown", name=name, policy=policy))
-        elif name not in words.PARAMETERS and _plain(query[name]) != (default := known[name].default):
-            told.append(words.said("link.fixed", name=name, value=query[name][:40], default=str(default)))
+        elif one is None and (near := get_close_matches(name, some, 1, 0.8)):
+            told.append(words.said("link.near", name=name[:40], near=near[0]))
+        elif one and not one.offered and _plain(query[name]) != one.default:
+            told.append(words.said("link.fixed", name=name, value=query[name][:40], default=str(one.default)))
     return told
 
 

@@ -1,6 +1,6 @@
 """The whole page as a `gr.Blocks`, and what `launch()` needs to show it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,26 +91,30 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
         page.load(None, None, first.generate, js=READY_WITHOUT_LINK, api_visibility="private")
         gr.api(_denoise_api(library), api_name="denoise")
         gr.api(_write_api(library), api_name="write")
+        gr.api(_policies_api(library), api_name="policies")
     return page
 
 
 def _denoise_api(engine: Engine) -> Any:
     def denoise(
-        prompt: str = "", policy: str = "llada", steps: int = 32, length: int = 96, block_length: int | None = None,
-        temperature: float = 0.7, seed: int = 0, params: dict | None = None, model: str | None = None,
-        system: str | None = None, conversation: list[dict] | None = None, cache: str | None = None,
+        prompt: str = "", policy: str = "llada", steps: int | None = None, length: int = 96,
+        block_length: int | None = None, temperature: float | None = None, seed: int = 0,
+        params: dict | None = None, model: str | None = None, system: str | None = None,
+        conversation: list[dict] | None = None, cache: str | None = None,
     ) -> Iterator[dict]:  # fmt: skip
         """Denoise a prompt; yields one dict a step: index, forwards, seconds, text so far, and what was written.
 
-        `params` are parameters of the policy by their own names, and go before steps and temperature; `model` is one
-        of the page's menu that is loaded.  For a model that chats, `conversation` are the questions and answers before
-        the prompt, as messages of a role ("user", "assistant") and a content, and `system` stands before them; the
-        text is then the answer.  `cache` "prefix" or "dual" has the model approximate.
+        `steps` and `temperature` are understood by every policy; left out, they are as the model's authors have them,
+        else the policy's own, and steps are at most the length.  `params` are parameters of the policy by name, which
+        `/policies` lists with their ranges; `model` is one of the page's menu that is loaded.  For a model that chats,
+        `conversation` are the questions and answers before the prompt, as messages of a role ("user", "assistant") and
+        a content, and `system` stands before them; the text is then the answer.  `cache` "prefix" or "dual" has the
+        model approximate.
         """
-        params = {"steps": steps, "temperature": temperature} | (params or {})
         for trace in _growing(
-            engine, prompt, policy, length, block_length, seed, params, model, system, conversation, cache
-        ):
+            engine, prompt, policy, length, block_length, seed, _given(params, steps=steps, temperature=temperature),
+            model, system, conversation, cache,
+        ):  # fmt: skip
             if trace.steps and trace.totals is None:
                 yield step_dict(trace)
 
@@ -119,28 +123,60 @@ def _denoise_api(engine: Engine) -> Any:
 
 def _write_api(engine: Engine) -> Any:
     def write(
-        prompt: str = "", policy: str = "llada", steps: int = 32, length: int = 96, temperature: float = 0.7,
-        seed: int = 0,
+        prompt: str = "", policy: str = "llada", steps: int | None = None, length: int = 96,
+        temperature: float | None = None, seed: int = 0,
     ) -> tuple[str, str, gr.FileData]:  # fmt: skip
         """Let the diffusion language model write on from a prompt.
 
         Args:
             prompt: what the text begins with
             policy: which masks open when, such as "llada", "threshold" or "p2"
-            steps: forward passes; fewer is rougher
+            steps: forward passes; fewer is rougher, and left out it is the policy's own number, at most the length
             length: tokens to write
-            temperature: 0 takes the likeliest token, more is bolder
+            temperature: 0 takes the likeliest token, more is bolder; left out it is the policy's own
             seed: the same seed repeats the run
 
         Returns:
             The text, a one-line summary, and the run file that the page replays, which is there for an hour.
         """
-        *_, trace = _growing(engine, prompt, policy, length, None, seed, {"steps": steps, "temperature": temperature})
+        given = _given(None, steps=steps, temperature=temperature)
+        *_, trace = _growing(engine, prompt, policy, length, None, seed, given)
         # among Gradio's own files, which are deleted in time
         path = save_bytes_to_cache(trace.packed(), "run.run.jsonl.gz", get_upload_folder())
         return trace.text(), trace.summary(), gr.FileData(path=path)
 
     return write
+
+
+def _policies_api(engine: Engine) -> Any:
+    def policies() -> dict:
+        """List the policies that suit the model, and for each its title and its parameters as JSON Schemas."""
+        return {
+            name: {"title": english(f"policies.{name}.title"), "about": english(f"policies.{name}.about")}
+            | {"parameters": {one: schema(name, one) for one in parameters(name)}}
+            for name in engine.about().policies
+        }
+
+    return policies
+
+
+def schema(policy: str, name: str) -> dict[str, Any]:
+    """A parameter as a JSON Schema, with what it is in a sentence."""
+    one = parameters(policy)[name]
+    return {"description": english(f"{one.key}.info")} | one.schema()
+
+
+def _given(params: Any, **more: Any) -> Any:
+    """The parameters of a request: those of `more` that are set, beside what is given by name.
+
+    A name that is given twice, as itself or by another name, is refused with the rest, where they are checked.
+    """
+    more = {name: value for name, value in more.items() if value is not None}
+    if params is None or (isinstance(params, Mapping) and not more.keys() & params.keys()):
+        return {**(params or {}), **more}
+    if isinstance(params, Mapping):
+        raise gr.Error(f"{min(more.keys() & params.keys())} is given twice, as itself and in params: give one of them.")
+    return params
 
 
 def _growing(
@@ -150,10 +186,17 @@ def _growing(
 ) -> Iterator[Trace]:  # fmt: skip
     """The run as it grows, a line at a time; a wrong request is a sentence for the caller."""
     try:
-        known = {name: value for name, value in params.items() if name in parameters(policy)}
         said = begun(system, checked(conversation or []))
         request = Request(
-            prompt or "", policy, length, block_length or None, seed, known, model=model, cache=cache, conversation=said
+            prompt or "",
+            policy,
+            length,
+            block_length or None,
+            seed,
+            params,
+            model=model,
+            cache=cache,
+            conversation=said,
         )
         lines = engine.run(request)
     except ValueError as error:
