@@ -6,7 +6,7 @@ CORPUS ?= corpus
 
 OUT ?= site
 
-.PHONY: run test lint bench evaluate train runs site
+.PHONY: run test lint bench evaluate train runs site pictures
 
 run: $(VENV)/.run
 	$(BIN)/python app.py
@@ -29,6 +29,9 @@ train: $(VENV)/.run
 
 runs: $(VENV)/.run
 	$(BIN)/python -m dlm_core.gallery
+
+pictures: $(VENV)/.test
+	$(BIN)/python -m tests.pictures
 
 site: $(VENV)/.run
 	$(BIN)/python -m dlm_core site $(OUT)

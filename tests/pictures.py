@@ -1,0 +1,99 @@
+"""Record the pictures of the README from the page: `make pictures`.
+
+    python -m tests.pictures [FOLDER]
+
+The page is served as a visitor gets it, and plays the run that it opens with.  Each frame is a screenshot of the page
+after one step of that run; nothing is drawn here.
+"""
+
+import argparse
+import io
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Locator, sync_playwright
+
+from tests.browser import chromium
+from tests.browser.visitor import ROOT, Server, Visitor
+
+FOLDER = ROOT / "docs/images"
+WIDTH, HEIGHT, SCALE = 1000, 1100, 2  # of the window, in CSS pixels, and how many of the picture are one of them
+STEP, END = 140, 3000  # milliseconds that a step and the finished text stay
+COLOURS = 96
+MOST_BYTES = 3_000_000
+
+
+def picture(element: Locator) -> Image.Image:
+    return Image.open(io.BytesIO(element.screenshot())).convert("RGB")
+
+
+def go(visitor: Visitor, step: int) -> None:
+    """Have the player show the canvas after `step` steps, with no transition under way."""
+    scrubber = visitor.page.locator("#player [data-role=scrubber]")
+    scrubber.evaluate("(range, step) => { range.value = step; range.dispatchEvent(new Event('input')); }", step)
+    visitor.wait(f"!playing && step === {step}")
+    visitor.still()
+
+
+def film(visitor: Visitor, stage: Locator) -> list[Image.Image]:
+    frames = []
+    for step in range(visitor.state()["steps"] + 1):
+        go(visitor, step)
+        frames.append(picture(stage))
+    return frames
+
+
+def save_film(frames: list[Image.Image], path: Path) -> None:
+    """Write frames of one size as a GIF that begins again; all share one palette, so that still parts stay still."""
+    samples = frames[:: max(1, len(frames) // 6)] + frames[-1:]
+    strip = Image.new("RGB", (frames[0].width, frames[0].height * len(samples)))
+    for number, sample in enumerate(samples):
+        strip.paste(sample, (0, number * sample.height))
+    palette = strip.quantize(COLOURS, dither=Image.Dither.NONE)
+    first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations = [STEP] * len(rest) + [END]
+    first.save(path, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True, disposal=1)
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise ValueError(f"{path.name} has {size} bytes, at most {MOST_BYTES} are wanted: lower SCALE or COLOURS")
+
+
+def record(visitor: Visitor, folder: Path) -> None:
+    page = visitor.open()
+    page.locator("#player [data-action=pause]").click()
+    stage = page.locator("#player .stage")
+    steps = visitor.state()["steps"]
+    save_film(film(visitor, stage), folder / "run.gif")
+    go(visitor, steps // 2)
+    picture(stage).save(folder / "text.png", optimize=True)
+    go(visitor, steps)
+    page.wait_for_selector("#player #heatmap .plotly")
+    picture(page.locator("#player .columns > .card").first).save(folder / "heatmap.png", optimize=True)
+    go(visitor, steps // 2)
+    page.locator("#player [data-pos][data-state=committed]").last.click()
+    visitor.still()
+    picture(page.locator("#player .inspector")).save(folder / "inspector.png", optimize=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="pictures", description="record the pictures of the README from the page")
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    server = Server()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium.installed(), args=chromium.QUIET)
+            visitor = Visitor(
+                browser, server.url, viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE
+            )
+            record(visitor, folder)
+            browser.close()
+    finally:
+        server.close()
+    assert visitor.complaints == [], visitor.complaints
+    for file in sorted(folder.iterdir()):
+        print(f"{file.name}: {file.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
