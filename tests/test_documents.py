@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from visitor import Server
 
 from dlm_core.engine import AUTOREGRESSIVE
 from dlm_core.policies import POLICIES
+from tests.pictures import END, STEP, save_film
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,6 +62,16 @@ def test_the_readme_leads_to_every_document():
     assert set(links) == {file.name for file in (ROOT / "docs").glob("*.md")}
 
 
+def test_a_film_keeps_every_step_and_stays_at_the_end(tmp_path):
+    frames = [Image.new("RGB", (80, 40), "white") for _ in range(5)]
+    for step, frame in enumerate(frames):
+        frame.paste("teal", (0, 0, 16 * step, 40))
+    save_film(frames, tmp_path / "run.gif")
+    with Image.open(tmp_path / "run.gif") as film:
+        shown = [film.info["duration"] for step in range(film.n_frames) if film.seek(step) is None]
+    assert shown == [STEP] * 4 + [END]
+
+
 def test_the_readme_can_be_read_in_a_few_minutes():
     assert 500 < len(read(ROOT / "README.md").split()) < 900
 
@@ -83,6 +96,23 @@ def test_the_python_of_the_documents_runs_as_it_stands(code):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     assert "Once upon a time" in done.stdout.splitlines()[-1]
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.close()
+
+
+def test_the_programs_that_call_the_page_run_as_they_stand(server):
+    blocks = re.findall(r"^```(?:python)?\n(.*?)^```$", read(ROOT / "docs/api.md"), re.M | re.S)
+    python, curl = (next(block for block in blocks if word in block) for word in ("Client(", "curl -sN"))
+    for command in ([sys.executable, "-c", python], ["bash", "-c", curl]):
+        command[-1] = command[-1].replace("http://127.0.0.1:7860", server.url)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("Once upon a time") > 10, "a line a step"
 
 
 def test_every_policy_has_a_row():
