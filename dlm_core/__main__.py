@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from dlm_core.conversation import begun
 from dlm_core.policies import POLICIES, Parameter, make_policy, parameters
 from dlm_core.policies.parameter import named, nearest
+from dlm_core.unicode import utf8_output, well_formed
 from dlm_core.words import english
 
 PROGRAM = "python -m dlm_core"
@@ -215,11 +216,12 @@ def read(words: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    utf8_output()
     try:
         args = read(sys.argv[1:] if argv is None else argv)
         args.act(args)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {well_formed(str(error))}", file=sys.stderr)
         return 2
     return 0
 

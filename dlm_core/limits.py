@@ -34,7 +34,7 @@ class Limits:
         """The page's limits, from environment variables; a wrong value is a ValueError of one sentence."""
         return cls(
             **{
-                name: _number(variable, environment.get(variable), usual)
+                name: number(variable, environment.get(variable), usual, MOST)
                 for name, (variable, usual) in VARIABLES.items()
             }
         )
@@ -45,10 +45,11 @@ class Limits:
         return f"{self.queue} runs are in line: try again in a minute"
 
 
-def _number(variable: str, text: str | None, usual: int) -> int:
+def number(variable: str, text: str | None, usual: int, most: int) -> int:
+    """Return the whole number from 1 to `most` in a variable's text, `usual` where it is empty; else ValueError."""
     text = (text or "").strip()
     if not text:
         return usual
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= MOST):
-        raise ValueError(f"{variable} must be a whole number between 1 and {MOST}, got {text[:40]!r}")
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= most):
+        raise ValueError(f"{variable} must be a whole number between 1 and {most}, got {text[:40]!r}")
     return int(text)

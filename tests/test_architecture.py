@@ -40,6 +40,7 @@ TABLE = {
     "edit": ({"canvas", "models"}, {"numpy"}),
     "gallery": ({"files", "canvas", "comparison", "engine", "models", "trace"}, {"numpy"}),
     "limits": (set(), set()),
+    "listen": ({"limits"}, set()),
     "proxies": (set(), set()),
     "line": (set(), set()),
     "library": ({"engine", "lesson", "limits", "line", "models", "trace"}, {"numpy", "torch"}),
@@ -65,7 +66,10 @@ TABLE = {
         {"numpy", "torch"},
     ),
     "remote": ({"canvas", "conversation", "edit", "engine", "lesson", "line", "proxies", "trace"}, {"httpx", "numpy"}),
-    "serve": ({"serve", "engine", "limits", "line", "models", "remote", "trace"}, {"ray", "starlette"}),
+    "serve": (
+        {"serve", "engine", "limits", "line", "listen", "models", "remote", "trace", "unicode"},
+        {"ray", "starlette"},
+    ),
     "training": (
         {
             "training",
@@ -82,7 +86,7 @@ TABLE = {
         {"torch", "transformers", "tqdm"},
     ),
     "__main__": (
-        {"conversation", "policies", "engine", "gallery", "models", "replay", "trace", "words"},
+        {"conversation", "policies", "engine", "gallery", "models", "replay", "trace", "unicode", "words"},
         {"transformers"},
     ),
     "replay": ({"conversation", "figures", "files", "reasons", "trace", "unicode", "words"}, {"plotly"}),

@@ -1,3 +1,5 @@
+import io
+import os
 import subprocess
 import sys
 
@@ -6,6 +8,7 @@ import pytest
 from dlm_core.__main__ import main
 from dlm_core.policies import parameters
 from dlm_core.trace import Trace
+from dlm_core.unicode import utf8_output
 from dlm_core.words import english
 
 
@@ -167,3 +170,34 @@ def test_a_policy_for_other_noise_than_the_models_runs_and_says_that_it_is_not_m
     assert main(["A", "--policy", "duo", "--length", "4", "--steps", "2"]) == 0
     _, note = capsys.readouterr().err.splitlines()
     assert note == "note: duo is for models of other noise (random tokens), so the text says little of it"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1:strict", "gbk", "utf-16", "utf-8:strict"])
+def test_no_character_is_lost_whatever_the_encoding_of_an_output(encoding, monkeypatch):
+    text, (name, _, errors) = "日本 👍 é \ud83d", encoding.partition(":")
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, io.TextIOWrapper(io.BytesIO(), encoding=name, errors=errors or None))
+    utf8_output()
+    for stream in (sys.stdout, sys.stderr):
+        print(text, file=stream, flush=True)
+        assert stream.buffer.getvalue().decode() == "日本 👍 é \\ud83d\n".replace("\n", os.linesep)
+    monkeypatch.setattr(sys, "stdout", None)  # as where there is no console
+    utf8_output()
+
+
+def test_text_and_names_come_and_go_as_they_were_typed_where_the_locale_is_ascii(tmp_path):
+    out = tmp_path / "日本 #1 100%.run.jsonl.gz"
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "dlm_core", "日本 👍 é", "--length", "8", "--steps", "4", "--out", str(out)],
+        env=os.environ | locale, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode() == Trace.load(out).text() + "\n"
+    assert done.stdout.decode().startswith("日本 👍 é")
+    wrong = subprocess.run(
+        [sys.executable, "-m", "dlm_core", "export", "/nowhere/日本", "a.html"], env=os.environ | locale,
+        capture_output=True,
+    )  # fmt: skip
+    assert (wrong.returncode, wrong.stdout) == (2, b"")
+    assert wrong.stderr.decode().startswith("error: ")

@@ -92,8 +92,7 @@ def test_a_byte_that_is_no_utf_8_on_the_command_line_is_replaced_but_in_the_name
     assert done.returncode == 0, done.stderr
     assert os.listdir(bytes(tmp_path)) == [b"caf\xe9.run.jsonl.gz"]
     assert Trace.load(os.fsdecode(out)).header["prompt"] == "caf�"
-    for wrong in ((b"--model", b"/nowhere/caf\xe9"), (b"--set", b"a=\xe9"), (b"--policy", b"\xe9")):
-        done = command(b"x", *wrong)
-        assert done.returncode == 2
-        assert done.stderr.startswith(b"error: ")
-        assert b"Traceback" not in done.stderr
+    wrong = command(b"x", b"--policy", b"\xe9")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith(b"error: ")
+    assert b"Traceback" not in wrong.stderr

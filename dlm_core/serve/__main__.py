@@ -7,14 +7,15 @@ cluster and returns.
 import argparse
 import os
 import re
-import socket
 import sys
 import threading
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlm_core.limits import Limits
+from dlm_core.limits import Limits, number
+from dlm_core.listen import PORTS, refuse_taken
+from dlm_core.unicode import utf8_output
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -46,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--address", help='a running cluster, "auto" on one of its machines (default: start one here)')
     options.add_argument("--host", default="127.0.0.1", help="where pages find it (default: 127.0.0.1)")
-    options.add_argument("--port", type=int, default=8000, help="default: 8000")
+    options.add_argument("--port", type=port, default=8000, help="default: 8000")
     return options
 
 
@@ -60,6 +61,14 @@ def replicas(text: str) -> tuple[int, int]:
     if not 1 <= lo <= hi <= 1000:
         raise argparse.ArgumentTypeError(f"expected N or MIN:MAX with 1 <= MIN <= MAX <= 1000, got {text!r}")
     return lo, hi
+
+
+def port(text: str) -> int:
+    """A port from 1 to 65535."""
+    try:
+        return number("the port", text, 0, PORTS)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def share(text: str) -> float:
@@ -123,12 +132,7 @@ def deploy(args: argparse.Namespace, limits: Limits) -> None:
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ValueError(f"the cluster {args.address!r} cannot be joined: {str(error).splitlines()[0]}") from error
     else:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((args.host, args.port))
-            except OSError as error:
-                raise ValueError(f"nobody can listen on {args.host}:{args.port} ({error.strerror})") from error
+        refuse_taken(args.host, args.port, "--host and --port")
         ray.init(
             "local", runtime_env={"env_vars": allowed | {"PYTHONPATH": str(ROOT)}}, log_to_driver=False,
             include_dashboard=False, object_store_memory=STORE,
@@ -151,6 +155,7 @@ def deploy(args: argparse.Namespace, limits: Limits) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Deploy, and serve if the cluster is this process's own; returns the exit code."""
+    utf8_output()
     args = parser().parse_args(argv)
     try:
         deploy(args, Limits.of(os.environ))
