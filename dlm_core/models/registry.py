@@ -167,7 +167,9 @@ class Shipped:
 SHIPPED: Mapping[str, Shipped] = {
     "bundled": Shipped("model"),
     "sudoku": Shipped("sudoku"),
-    "sudoku-deep": Shipped("sudoku", {"loops": 8}),  # the same weights, each forward thinking longer
+    # the same weights, each forward thinking more briefly or longer
+    "sudoku-shallow": Shipped("sudoku", {"loops": 1}),
+    "sudoku-deep": Shipped("sudoku", {"loops": 8}),
     "sudoku-autoregressive": Shipped("sudoku/autoregressive"),
 }
 
