@@ -17,9 +17,11 @@ from dlm_core.sudoku import CELLS, LEVELS, parse, puzzle, solve
 from dlm_core.ui import compare, denoise, words
 from dlm_core.ui.player import board, envelope, record
 
-DEPTHS = {"sudoku": "puzzle.depths.shallow", "sudoku-deep": "puzzle.depths.deep"}  # the same weights
+DEPTHS = {  # the same weights
+    "sudoku": "puzzle.depths.usual", "sudoku-shallow": "puzzle.depths.shallow", "sudoku-deep": "puzzle.depths.deep"
+}  # fmt: skip
 # hard: most confident first solves it, and neither reading order nor random order does
-FIRST = "010700300050004009090025607480003700060010290100000030001400000000000010002030060"
+FIRST = "040090230010530007060400000000070000800200546000804000000050000109620004070300020"
 
 
 class Rule(NamedTuple):
