@@ -23,6 +23,7 @@ bench: $(VENV)/.test
 
 evaluate: $(VENV)/.evaluate
 	$(BIN)/python -m dlm_core.training.evaluate --corpus $(CORPUS) --write
+	$(BIN)/python -m dlm_core.training.evaluate_sudoku --write
 
 train: $(VENV)/.run
 	MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=17179869184 $(BIN)/python -m dlm_core.training --corpus $(CORPUS)
