@@ -80,6 +80,7 @@ TABLE = {
             "models",
             "noise",
             "policies",
+            "puzzle",
             "sampler",
             "sudoku",
         },
