@@ -7,7 +7,7 @@ Knows nothing of canvases or policies.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,16 @@ class Beliefs:
         """Clean softmax probability `(n,)` float64 of one token id per row."""
         chosen = self.logits.gather(1, ids[:, None])[:, 0].double().numpy()
         return torch.from_numpy(np.exp(chosen - self.highest.numpy()) / (1 + self.rest.numpy()))
+
+    def probability_without(self, ids: Tensor, without: Sequence[int]) -> Tensor:
+        """The same `(n,)` if the tokens `without` did not exist; 0 where one of them is asked for."""
+        highest, rest = self.highest[:, None], 1 + self.rest
+        others = torch.tensor(without)
+        weights = (self.logits[:, others].double() - highest).exp()
+        best = self.top_ids[:, :1] == others  # its weight is the 1 that is not in `rest`
+        rest = torch.where(best.any(1), self.rest, rest) - weights.masked_fill(best, 0.0).sum(1)
+        own = (self.logits.gather(1, ids[:, None]).double() - highest).exp()[:, 0]
+        return torch.where(torch.isin(ids, others), 0.0, own / rest.maximum(own))
 
 
 # --- rows and groups --------------------------------------------------------------------------------------------------

@@ -83,6 +83,27 @@ class _Composed:
 
 
 @dataclass(frozen=True, eq=False)
+class Advised(_Composed):
+    """A denoiser with a second opinion: any other one of the same vocabulary, asked about texts without masks.
+
+    Policies that take tokens back may let the `planner` judge them: another model, or the same weights read causally.
+    """
+
+    denoiser: Denoiser
+    planner: Denoiser
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        return self.denoiser(ids, positions)
+
+
+def planner(denoiser: Denoiser | None) -> Denoiser | None:
+    """The second opinion that a denoiser comes with, whatever is built around it; None if it has none."""
+    if isinstance(denoiser, Advised):
+        return denoiser.planner
+    return planner(denoiser.denoiser) if isinstance(denoiser, _Composed) else None
+
+
+@dataclass(frozen=True, eq=False)
 class Shifted(_Composed):
     """For networks that grew from autoregressive ones: the output at i - 1 speaks about position i.
 

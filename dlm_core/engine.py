@@ -212,7 +212,8 @@ def _settings(model: LoadedModel, request: Request, limits: Limits, length: int)
         known[steps.name] = replace(steps, most=most)
     theirs = model.settings if request.policy == model.policy else {}
     names = partial(named, request.policy, known)
-    params = read(request.policy, known, names(theirs) | names(request.params))
+    own = {name: ids for name, ids in model.token_ids.items() if name in known}
+    params = read(request.policy, known, own | names(theirs) | names(request.params))
     if steps and steps.default and steps.name not in params:
         params[steps.name] = min(length, limits.steps, steps.default)
     return params

@@ -94,6 +94,7 @@ class Reason(IntEnum):
     OVER_BOUND = Effect.STAY
     UNSURE = Effect.STAY  # of what must be sure and stable, not sure
     CHANGING = Effect.STAY  # of what must be sure and stable, sure alone
+    STABLE_WAITS = Effect.STAY  # both, but only one of them goes now
     OFF_COMB = Effect.STAY
     CAPPED = Effect.STAY  # passed the threshold, but a step writes no more
     UNSURE_EDIT = Effect.STAY  # another token is likelier, but not sure enough
@@ -125,6 +126,7 @@ class Ranking(StrEnum):
     """What a score is; higher is sooner, so a name with a minus says that the score is the negative of the quantity."""
 
     CONFIDENCE = "confidence"  # of the proposed token, in the clean softmax
+    CONFIDENCE_WITHOUT = "confidence_without"  # and among all tokens but those that end a text, or others
     PROPOSAL_CONFIDENCE = "proposal_confidence"  # and in the distribution it was drawn from
     MARGIN = "margin"  # of the two likeliest tokens
     ENTROPY = "-entropy"

@@ -86,9 +86,7 @@ FAMILIES: dict[str, Callable[[dict[str, Any]], Policy]] = {
     ),
     "bd3lm": lambda c: build("bd3lm", c, "nucleus_p", **STREAM),
     "gidd": lambda c: build("gidd", c, "num_denoising_steps", "p_uniform", "min_p", **STREAM),
-    "duo": lambda c: build("duo", c, "steps", "noise_removal", **STREAM, **(
-        {"kappas": tuple(c["derived"]["kappas"][: c["params"]["steps"]])} if "kappas" in c.get("derived", {}) else {}
-    )),
+    "duo": lambda c: build("duo", c, "steps", "noise_removal", **STREAM, **c["params"].get("psi", {})),
     "sedd": lambda c: build("sedd", c, "steps", "graph", "predictor", "noise", **STREAM),
     "diffusion_gemma": lambda c: build(
         "diffusion_gemma", c, "max_denoising_steps", "entropy_bound", "t_min", "t_max", "stability_threshold",

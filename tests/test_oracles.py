@@ -30,6 +30,10 @@ def first_canvas(vocab: int, seed: int) -> Canvas:
     return Canvas(ids.numpy(), np.zeros(LENGTH, dtype=bool))
 
 
+def masked() -> Canvas:
+    return Canvas(np.full(LENGTH, MASK), np.zeros(LENGTH, bool))
+
+
 # --- transformers -----------------------------------------------------------------------------------------------------
 
 
@@ -167,7 +171,7 @@ def discrete_ddim_greedy(seed, wrong):
 
 
 def block_refinement(seed, wrong):
-    params, canvas = {"threshold": 0.6, "temperature": 0.9}, Canvas(np.full(LENGTH, MASK), np.zeros(LENGTH, bool))
+    params, canvas = {"threshold": 0.6, "temperature": 0.9}, masked()
     theirs = scheduled(
         BlockRefinementScheduler(block_length=LENGTH, editing_threshold=0.5), canvas, seed, mask_token_id=MASK, **params
     )
@@ -181,6 +185,20 @@ def block_refinement_uniform(seed, wrong):
     return ours("diffusers_block_refinement", canvas, seed, uniform=True, **(params | wrong)), theirs
 
 
+def block_refinement_filtered(seed, wrong):
+    params, canvas = {"threshold": 0.6, "temperature": 1.3, "top_k": 6, "top_p": 0.8}, masked()
+    scheduler = BlockRefinementScheduler(block_length=LENGTH)
+    theirs = scheduled(scheduler, canvas, seed, mask_token_id=MASK, **params)
+    return ours("diffusers_block_refinement", canvas, seed, MASK, **(params | wrong)), theirs
+
+
+def block_refinement_uniform_filtered(seed, wrong):
+    params = {"threshold": 0.6, "temperature": 1.3, "top_k": 6, "top_p": 0.8, "editing_threshold": 0.4}
+    canvas = first_canvas(VOCAB, seed)
+    theirs = scheduled(BlockRefinementScheduler(block_length=LENGTH), canvas, seed, **params)
+    return ours("diffusers_block_refinement", canvas, seed, uniform=True, **(params | wrong)), theirs
+
+
 # each scheduler with the ways in which it is driven slightly wrong
 DIFFUSERS = {
     entropy_bound: [{"entropy_bound": 0.7}, {"t_min": 0.5}, {"t_max": 0.9}],
@@ -188,6 +206,8 @@ DIFFUSERS = {
     discrete_ddim_greedy: [{"temperature": 0.1}],
     block_refinement: [{"threshold": 0.4}, {"temperature": 1.0}, {"editing_threshold": 0.6}],
     block_refinement_uniform: [{"threshold": 0.4}, {"temperature": 1.0}],
+    block_refinement_filtered: [{"top_k": 4}, {"top_p": 0.6}],
+    block_refinement_uniform_filtered: [{"top_k": 4}, {"top_p": 0.6}, {"editing_threshold": 0.7}],
 }
 
 

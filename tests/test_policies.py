@@ -47,7 +47,6 @@ def test_an_unknown_parameter_is_told_which_there_are():
         ("llada", {"draws": "all"}, "draws must be"),
         ("threshold", {"threshold": 1.5}, "threshold must be between 0 and 1"),
         ("threshold", {"steps": -2}, "steps must be 1 or more"),
-        ("fast_dllm", {"threshold": 0.5, "remasking": "random"}, "low_confidence"),
         ("eb", {"gamma": -1}, "gamma must be 0 or more"),
         ("dus", {"base": 1}, "base must be 2 or more, got 1"),
         ("dus", {"confidence_threshold": 2}, "confidence_threshold must be between 0 and 1"),

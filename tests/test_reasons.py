@@ -36,6 +36,9 @@ class Row:
     def count(self, reason: Reason) -> int:
         return int((self.step.reason == reason).sum())
 
+    def settled(self) -> int:
+        return self.count(Reason.STABLE) + self.count(Reason.STABLE_WAITS)
+
     def within(self, most: float) -> bool:
         return self.ahead < most
 
@@ -93,8 +96,9 @@ AGREES: Mapping[Reason, Callable[[Row], bool]] = {
     Reason.BOUND_BACK: lambda r: r.lost() >= r.info["gamma"] - QUANTUM or r.level > 1,
     Reason.FORCED_BOUND: lambda r: r.within(r.info["floor"]) and r.beyond(r.info["passed"]),
     Reason.STABLE: lambda r: r.score > r.info["conf_threshold"],
-    Reason.UNSURE: lambda r: r.score <= r.info["conf_threshold"] and r.count(Reason.STABLE) == r.info["passed"] > 0,
-    Reason.CHANGING: lambda r: r.score > r.info["conf_threshold"] and r.count(Reason.STABLE) == r.info["passed"] > 0,
+    Reason.STABLE_WAITS: lambda r: r.score > r.info["conf_threshold"] and r.count(Reason.STABLE) == 1,
+    Reason.UNSURE: lambda r: r.score <= r.info["conf_threshold"] and r.settled() == r.info["passed"] > 0,
+    Reason.CHANGING: lambda r: r.score > r.info["conf_threshold"] and r.settled() == r.info["passed"] > 0,
     Reason.RUN_BEST: lambda r: r.info["low_threshold"] < r.score <= r.info["threshold"],
     Reason.COMB: lambda r: r.score >= r.info["threshold"],
     Reason.FINEST_COMB: lambda r: r.is_mask,

@@ -23,9 +23,16 @@ DRAWS = st.sampled_from(["positions", "canvas"])
 STEPS = st.integers(LENGTH // 2, LENGTH)
 # the parameters that matter for each policy of an absorbing process; what is not named keeps its default
 PLANNED = {
-    "llada": {"steps": STEPS, "temperature": TEMPERATURES, "remasking": st.sampled_from(["low_confidence", "random"])},
+    "llada": {
+        "steps": STEPS, "temperature": TEMPERATURES, "remasking": st.sampled_from(["low_confidence", "random"]),
+        "logits_eos_inf": st.booleans(), "confidence_eos_eot_inf": st.booleans(), "eos_id": st.just(STOP),
+        "stop_ids": st.just((STOP, 3)),
+    },
     "threshold": {"steps": STEPS, "temperature": TEMPERATURES, "threshold": st.floats(0, 1)},
-    "fast_dllm": {"steps": STEPS, "threshold": st.one_of(st.none(), st.floats(0, 1))},
+    "fast_dllm": {
+        "steps": STEPS, "threshold": st.one_of(st.none(), st.floats(0, 1)),
+        "remasking": st.sampled_from(["low_confidence", "random"]),
+    },
     "fast_dllm_factor": {"temperature": TEMPERATURES, "factor": st.floats(0, 3), "last_passes": st.booleans()},
     "eb": {"steps": STEPS, "temperature": TEMPERATURES, "gamma": st.floats(0, 5)},
     "mdlm": {"steps": STEPS, "temperature": TEMPERATURES},
@@ -40,18 +47,28 @@ PLANNED = {
         "denoising_steps": STEPS, "top_p": st.floats(0.5, 1),
         "remasking_strategy": st.sampled_from(["low_confidence_static", "low_confidence_dynamic", "sequential"]),
     },
-    "klass": {"steps": STEPS, "temperature": TEMPERATURES, "conf_threshold": st.floats(0, 1)},
+    "klass": {
+        "steps": STEPS, "temperature": TEMPERATURES, "conf_threshold": st.floats(0, 1), "kl_threshold": st.floats(0, 5),
+        "unmask_strategy": st.sampled_from(["all", "max_conf", "min_kl", "random"]),
+    },
     "pc_sampler": {"steps": STEPS, "temperature": TEMPERATURES, "lambd": st.floats(0, 2)},
     "dus": {"temperature": TEMPERATURES, "base": st.integers(2, 4), "confidence_threshold": st.floats(0, 1)},
     "d3llm": {"temperature": TEMPERATURES, "threshold": st.floats(0, 3), "block_size": st.integers(1, 6)},
     "dinfer": {"decoder": st.sampled_from(["threshold", "credit", "hierarchy"]), "threshold": st.floats(0, 1)},
-    "dllm_mdlm": {"steps": STEPS, "temperature": TEMPERATURES, "scheduler": st.sampled_from(["linear", "cosine"])},
+    "dllm_mdlm": {
+        "steps": STEPS, "temperature": TEMPERATURES, "scheduler": st.sampled_from(["linear", "cosine"]),
+        "stochastic_transfer": st.booleans(), "suppress_tokens": st.sampled_from([None, (1, 2)]),
+        "begin_suppress_tokens": st.sampled_from([None, (5, STOP)]),
+    },
     "prophet": {"steps": STEPS, "answer_start_pos": st.integers(0, 7)},
     "bd3lm": {"nucleus_p": st.floats(0.3, 1)},
 }  # fmt: skip
 REVISING = {
     "llada21": {"threshold": st.floats(0, 1), "editing_threshold": st.floats(0, 1), "temperature": TEMPERATURES},
-    "p2": {"num_steps": STEPS, "tau": TEMPERATURES, "eta": st.floats(0, 3)},
+    "p2": {
+        "num_steps": STEPS, "tau": TEMPERATURES, "eta": st.floats(0, 3),
+        "kappa_fn": st.sampled_from(["linear", "sine", "geometric", "log", "poly2", "poly05"]),
+    },
     "wino": {"threshold": st.floats(0, 1), "threshold_back": st.floats(0, 1), "temperature": TEMPERATURES},
     "remedi": {"steps": STEPS},
     "remdm": {
@@ -61,7 +78,12 @@ REVISING = {
     "diffusers_block_refinement": {"num_inference_steps": STEPS, "editing_threshold": st.floats(0, 1)},
 }  # fmt: skip
 UNIFORM = {
-    "duo": {"steps": STEPS, "noise_removal": st.sampled_from(["ancestral", "greedy"])},
+    "duo": {
+        "steps": STEPS, "noise_removal": st.sampled_from(["ancestral", "greedy"]), "p_nucleus": st.floats(0.2, 1),
+        "low_mode": st.sampled_from(["pure-posterior", "pure-pc", "constant-0.5", "max-capped-0.2"]),
+        "time_profile": st.sampled_from(["linear", "linear-constant-linear-0.4", "linear-constant-linear-0.9-inv"]),
+        "high_frac": st.floats(0, 0.5), "middle_frac": st.floats(0, 0.5),
+    },
     "sedd": {"steps": STEPS, "graph": st.just("uniform"), "predictor": st.sampled_from(["euler", "analytic"])},
     "diffusion_gemma": {"max_denoising_steps": STEPS, "entropy_bound": st.floats(0, 3)},
     "diffusers_entropy_bound": {"num_inference_steps": STEPS, "entropy_bound": st.floats(0, 3)},
@@ -71,6 +93,7 @@ UNIFORM = {
 SPLICING = {
     "dreamon": {
         "steps": STEPS, "temperature": TEMPERATURES, "expand_id": st.integers(0, VOCAB - 2), "eos_id": st.just(STOP),
+        "alg_temp": st.sampled_from([None, 0.2]), "top_k": st.sampled_from([None, 3]),
         "expand_budget": st.integers(0, 6), "pad_eos_to_right": st.booleans(), "delete_eos_token": st.booleans(),
         "alg": st.sampled_from(["entropy", "topk_margin", "maskgit_plus"]),
     }

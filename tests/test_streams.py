@@ -27,7 +27,7 @@ LOOKS = (0, 3, 15)  # the step whose end is looked at, in turn: one a run, so th
 SETTINGS: Mapping[str, list[dict[str, Any]]] = {
     "llada": [{"steps": 8, "temperature": 1}, {"steps": 8, "temperature": 0.5, "remasking": "random"}],
     "threshold": [{"threshold": 0.4, "temperature": 1}],
-    "fast_dllm": [{"steps": 8, "temperature": 1}, {"threshold": 0.4, "temperature": 0.7}],
+    "fast_dllm": [{"steps": 8, "temperature": 1}, {"threshold": 0.4, "temperature": 0.7, "remasking": "random"}],
     "fast_dllm_factor": [{"factor": 2, "temperature": 1}],
     "eb": [{"gamma": 2, "temperature": 1}],
     "mdlm": [{"steps": 8}, {"steps": 8, "temperature": 0.5}],
@@ -45,15 +45,18 @@ SETTINGS: Mapping[str, list[dict[str, Any]]] = {
         {"denoising_steps": 8, "remasking_strategy": how, "confidence_threshold": 0.6}
         for how in ("low_confidence_static", "low_confidence_dynamic", "sequential")
     ],
-    "klass": [{"steps": 8, "temperature": 1, "conf_threshold": 0.4}],
+    "klass": [
+        {"steps": 8, "temperature": 1, "conf_threshold": 0.4},
+        {"steps": 96, "conf_threshold": 0, "kl_history_length": 1, "unmask_strategy": "random"},
+    ],
     "prophet": [{"steps": 8, "temperature": 1}, {"steps": 8, "temperature": 1, "answer_start_pos": 0}],
     "pc_sampler": [{"steps": 8, "temperature": 1, "lambd": 0.01}],
     "d3llm": [{"temperature": 1, "block_size": 12, "threshold": 1.0}, {"temperature": 1, "threshold": 0.0}],
-    "dllm_mdlm": [{"steps": 8, "temperature": 1}, {"steps": 8, "temperature": 1, "remasking": "random"}],
+    "dllm_mdlm": [{"steps": 8, "temperature": 1}, {"steps": 8, "temperature": 1, "stochastic_transfer": True}],
     "dus": [{"temperature": 1}],
     "p2": [{"num_steps": 8, "eta": 2}, {"num_steps": 8, "tau": 0.5}],
     "wino": [{"temperature": 1, "threshold": 0.4}],
-    "dreamon": [{"temperature": 1, "alg": "maskgit_plus", "expand_id": EXPAND, "eos_id": END}],
+    "dreamon": [{"temperature": 1, "alg": "maskgit_plus", "expand_id": EXPAND, "eos_id": END, "alg_temp": 0.1}],
     "remdm": [
         {"steps": 8, "sampler": sampler, "eta": 0.2, "nucleus_p": nucleus_p}
         for sampler, nucleus_p in (
@@ -70,12 +73,19 @@ SETTINGS: Mapping[str, list[dict[str, Any]]] = {
         for graph in ("absorb", "uniform")
         for predictor in ("euler", "analytic")
     ],
-    "duo": [{"steps": 8}, {"steps": 8, "kappas": (0.5,) * 8}],
+    "duo": [{"steps": 8}, {"steps": 8, "low_mode": "constant-0.5", "p_nucleus": 0.8}],
     "gidd": [{"num_denoising_steps": 8, "p_uniform": 0.2}],
     "diffusion_gemma": [{"max_denoising_steps": 8, "entropy_bound": 5}],
     "diffusers_entropy_bound": [{"num_inference_steps": 8, "entropy_bound": 5}],
     "diffusers_block_refinement": [
-        {"num_inference_steps": 8, "temperature": 1, "threshold": 0.6, "editing_threshold": 0.3, "uniform": uniform}
+        {
+            "num_inference_steps": 8,
+            "temperature": 1,
+            "top_k": 5,
+            "threshold": 0.6,
+            "editing_threshold": 0.3,
+            "uniform": uniform,
+        }
         for uniform in (False, True)
     ],
     "diffusers_discrete_ddim": [{"num_inference_steps": 8, "temperature": 1}],

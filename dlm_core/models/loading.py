@@ -22,7 +22,7 @@ from transformers.utils import is_protobuf_available, is_sentencepiece_available
 
 from dlm_core.canvas import Canvas, aligned, blocks
 from dlm_core.conversation import Message
-from dlm_core.denoiser import Banned, Denoiser, Shifted
+from dlm_core.denoiser import Advised, Banned, Denoiser, Shifted, TableDenoiser
 from dlm_core.files import ASSETS
 from dlm_core.models import board  # noqa: F401  its classes are known to transformers from here on
 from dlm_core.models.files import ModelError, end_tokens, read_config, require_fields, shards
@@ -81,7 +81,17 @@ class LoadedModel:
     @property
     def denoiser(self) -> Denoiser:
         """A fresh denoiser: one that keeps a cache or its own last answer keeps them for one run."""
-        return self.build(None)
+        denoiser = self.build(None)
+        if self.ar_logits is None:
+            return denoiser
+        causal = TableDenoiser(self.ar_logits, denoiser.vocab_size, denoiser.mask_token_id)
+        return Advised(denoiser, Shifted(causal))
+
+    @property
+    def token_ids(self) -> dict[str, Any]:
+        """What a policy's parameters of these names are, unless they are given: only a model knows its own tokens."""
+        ids = {"eos_id": self.tokenizer.eos_token_id, "stop_ids": self.stop_ids}
+        return {name: token for name, token in ids.items() if token not in (None, ())}
 
     def cached(self, kind: str) -> "LoadedModel":
         """This model with denoisers that approximate, by a prefix or a dual cache; ValueError where it cannot be."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
+from dlm_core.policies.around import UntilEnd, Without
 from dlm_core.policies.parameter import Parameter, described, nearest, read, shown
 from dlm_core.policies.planned import (
     AlphaQuota,
@@ -16,6 +17,7 @@ from dlm_core.policies.planned import (
     Chance,
     ChanceFirst,
     Confidence,
+    ConfidenceWithout,
     Dilated,
     EntropyBound,
     Factor,
@@ -26,6 +28,7 @@ from dlm_core.policies.planned import (
     NegativeEntropy,
     Pipeline,
     Pipelined,
+    PipelinedToEnd,
     Planned,
     Prophet,
     ProposalConfidence,
@@ -34,6 +37,7 @@ from dlm_core.policies.planned import (
     Quota,
     Random,
     RunwiseBest,
+    Score,
     StableOrQuota,
     Threshold,
     ThresholdOrAlmostBest,
@@ -51,6 +55,7 @@ from dlm_core.policies.settings import (
     Credit,
     CreditPower,
     Draws,
+    EarlyStop,
     EndTemperature,
     ExitGaps,
     Expansions,
@@ -81,11 +86,14 @@ from dlm_core.policies.settings import (
     Steps,
     StepsABlock,
     StepsABlockByAnotherName,
+    Switch,
     Temperature,
     ThresholdIfAny,
     TokenId,
+    TokenIds,
     TopK,
     TopP,
+    UnmaskStrategy,
 )
 from dlm_core.policies.splicing import BestOne, Elastic
 
@@ -99,10 +107,38 @@ def llada(
     draws: Draws = "positions",
     left_open: ForPrograms = False,
     exhaust: ForPrograms = False,
-) -> Planned:
-    """Most confident first, or in random order; an equal number each step (LLaDA, arXiv 2502.09992)."""
-    order = {"low_confidence": Confidence(), "random": Random(draws)}[remasking]
-    return Planned(Gumbel(temperature, draws), order, Quota(steps, exhaust), left_open)
+    logits_eos_inf: Switch = False,
+    confidence_eos_eot_inf: Switch = False,
+    eos_id: TokenId = None,
+    stop_ids: TokenIds = None,
+) -> Policy:
+    """Most confident first, or in random order; an equal number each step (LLaDA, arXiv 2502.09992).
+
+    With `logits_eos_inf` the token `eos_id` is never written.  With `confidence_eos_eot_inf` the ends of text, all of
+    `stop_ids`, are written last, and confidence is that among all other tokens; above temperature 0 the release forgets
+    one of the ends.
+    """
+    last = _needed("confidence_eos_eot_inf", "stop_ids", stop_ids) if confidence_eos_eot_inf else ()
+    policy = Planned(Gumbel(temperature, draws), _order(remasking, draws, last), Quota(steps, exhaust), left_open)
+    return Without(policy, (_needed("logits_eos_inf", "eos_id", eos_id),)) if logits_eos_inf else policy
+
+
+def _order(remasking: str, draws: Draws, last: tuple[int, ...] = ()) -> Score:
+    """What `remasking` ranks by; tokens that come `last` have no confidence."""
+    sure = ConfidenceWithout(last) if last else Confidence()
+    return {"low_confidence": sure, "random": Random(draws)}[remasking]
+
+
+def _needed(wish: str, name: str, ids: Any) -> Any:
+    """The tokens that a parameter needs to know; a ValueError without them."""
+    if ids is None or ids == ():
+        raise ValueError(f"{wish} needs {name}, the tokens that end a text: the model has none, or it was not asked")
+    return ids
+
+
+def _until_end(inner: Policy, early: bool, stop_ids: tuple[int, ...] | None, when: str) -> Policy:
+    """The policy, over where the text is if that is wished."""
+    return UntilEnd(inner, _needed("eos_early_stop", "stop_ids", stop_ids), when) if early else inner
 
 
 def dream(
@@ -146,12 +182,13 @@ def fast_dllm(
     draws: Draws = "positions",
     left_open: ForPrograms = False,
 ) -> Planned:
-    """Fast-dLLM's own parameters (arXiv 2505.22618): without a threshold it is LLaDA's quota."""
+    """Fast-dLLM's own parameters (arXiv 2505.22618): without a threshold it is LLaDA's quota.
+
+    With one and in random order, a row is written if its random number reaches the threshold.
+    """
     if threshold is None:
         return llada(steps, temperature, remasking, draws, left_open)
-    if remasking != "low_confidence":
-        raise ValueError(f"a threshold is a confidence, so remasking must be low_confidence, got {remasking!r}")
-    return Planned(Gumbel(temperature, draws), Confidence(), Threshold(None, threshold), left_open)
+    return Planned(Gumbel(temperature, draws), _order(remasking, draws), Threshold(None, threshold), left_open)
 
 
 def fast_dllm_factor(
@@ -179,11 +216,18 @@ def llada2(
     temperature: Temperature = 0.0,
     top_p: TopP = None,
     top_k: TopK = None,
+    eos_early_stop: Switch = False,
+    stop_ids: TokenIds = None,
     draws: Draws = "positions",
-) -> Planned:
-    """All above a threshold if they make the quota, else the quota; `steps` is per block (LLaDA2.0)."""
+) -> Policy:
+    """All above a threshold if they make the quota, else the quota; `steps` is per block (LLaDA2.0).
+
+    With `eos_early_stop` the run is over where the text is, see `UntilEnd`.  The release never begins another block
+    behind an end of text, even without it; here only with it, for there may be gaps to fill further right.
+    """
     propose = Filtered(temperature, top_p, top_k, draws=draws)
-    return Planned(propose, ProposalConfidence(), ThresholdOrQuota(None, threshold, steps))
+    inner = Planned(propose, ProposalConfidence(), ThresholdOrQuota(None, threshold, steps))
+    return _until_end(inner, eos_early_stop, stop_ids, "llada2")
 
 
 def llada21(
@@ -194,15 +238,19 @@ def llada21(
     temperature: Temperature = 0.0,
     top_p: TopP = None,
     top_k: TopK = None,
+    eos_early_stop: Switch = False,
+    stop_ids: TokenIds = None,
     draws: Draws = "positions",
-) -> DraftAndEdit:
+) -> Policy:
     """Drafts by a threshold and rewrites what it wrote where another token is surer (LLaDA2.1, arXiv 2602.08676).
 
-    Defaults are those of the model's repository; diffusers' pipeline has a `threshold` of 0.7 and edits above 0.5.
+    With `eos_early_stop` the run is over where the text is, see `UntilEnd`.  Defaults are those of the model's
+    repository; diffusers' pipeline has a `threshold` of 0.7 and edits above 0.5.
     """
     propose = Filtered(temperature, top_p, top_k, draws=draws)
     select = ThresholdOrQuota(None, threshold, quota=num_to_transfer)
-    return DraftAndEdit(propose, select, editing_threshold, max_post_steps)
+    inner = DraftAndEdit(propose, select, editing_threshold, max_post_steps)
+    return _until_end(inner, eos_early_stop, stop_ids, "llada21")
 
 
 def sdar(
@@ -214,19 +262,23 @@ def sdar(
         "low_confidence_static", "low_confidence_dynamic", "sequential"
     ] = "low_confidence_dynamic",
     confidence_threshold: Probability = 0.85,
+    eos_early_stop: Switch = False,
+    stop_ids: TokenIds = None,
     draws: Draws = "positions",
-) -> Planned:
+) -> Policy:
     """A block at a time: a quota of the surest, all above a threshold, or the leftmost (SDAR, arXiv 2510.06303).
 
-    The release cannot be greedy; here temperature 0 is.  Where a block has fewer masks than its quota, the release's
-    static strategy overwrites tokens that stand already, prompt included; here only masks are written.
+    With `eos_early_stop` the run is over where the text is, see `UntilEnd`; in the release it is as soon as there are
+    `stopping_criteria_idx`, here called `stop_ids`.  The release cannot be greedy; here temperature 0 is.  Where a
+    block has fewer masks than its quota, the release's static strategy overwrites tokens that stand already, prompt
+    included; here only masks are written.
     """
     above = {"low_confidence_static": None, "low_confidence_dynamic": confidence_threshold, "sequential": None}
     least = above[remasking_strategy]
     score = Leftmost() if remasking_strategy == "sequential" else ProposalConfidence()
-    return Planned(
-        Filtered(temperature, top_p, top_k, draws=draws), score, ThresholdOrQuota(None, least, denoising_steps)
-    )
+    propose = Filtered(temperature, top_p, top_k, draws=draws)
+    inner = Planned(propose, score, ThresholdOrQuota(None, least, denoising_steps))
+    return _until_end(inner, eos_early_stop, stop_ids, "sdar")
 
 
 def klass(
@@ -234,6 +286,7 @@ def klass(
     conf_threshold: Probability = 0.9,
     kl_threshold: LargestChange = 0.01,
     kl_history_length: SettledFor = 2,
+    unmask_strategy: UnmaskStrategy = "all",
     temperature: Temperature = 0.0,
     draws: Draws = "positions",
 ) -> Planned:
@@ -243,7 +296,7 @@ def klass(
     sure; here both are those of the clean distribution.  With fewer steps than tokens, masks that the release leaves
     behind, or makes up for in other blocks, are written in the block's last step.
     """
-    select = StableOrQuota(steps, False, conf_threshold, kl_threshold, kl_history_length)
+    select = StableOrQuota(steps, False, conf_threshold, kl_threshold, kl_history_length, unmask_strategy)
     return Planned(Gumbel(temperature, draws), Confidence(), select)
 
 
@@ -280,11 +333,21 @@ def d3llm(
     block_add_threshold: RareShare = 0.5,
     decoded_token_threshold: RareShare = 0.5,
     temperature: Temperature = 0.0,
+    early_stop: EarlyStop = False,
+    stop_ids: TokenIds = None,
     draws: Draws = "positions",
 ) -> Pipelined:
-    """Blocks that open while earlier ones are still at work; all of low entropy (d3LLM, arXiv 2601.07568)."""
-    select = Pipeline(None, threshold, block_size, block_add_threshold, decoded_token_threshold)
-    return Pipelined(Gumbel(temperature, draws), NegativeEntropy(), select)
+    """Blocks that open while earlier ones are still at work; all of low entropy (d3LLM, arXiv 2601.07568).
+
+    With `early_stop` everything behind the first end of text is an end of text.
+    """
+    pieces = (
+        Gumbel(temperature, draws), NegativeEntropy(),
+        Pipeline(None, threshold, block_size, block_add_threshold, decoded_token_threshold),
+    )  # fmt: skip
+    if early_stop:
+        return PipelinedToEnd(*pieces, stop_ids=_needed("early_stop", "stop_ids", stop_ids))
+    return Pipelined(*pieces)
 
 
 def dinfer(
@@ -314,12 +377,21 @@ def dllm_mdlm(
     temperature: Temperature = 0.0,
     remasking: Remasking = "low_confidence",
     scheduler: Literal["linear", "cosine"] = "linear",
+    stochastic_transfer: Switch = False,
+    suppress_tokens: TokenIds = None,
+    begin_suppress_tokens: TokenIds = None,
     draws: Draws = "positions",
     left_open: ForPrograms = False,
-) -> Planned:
-    """LLaDA's rule with numbers that follow a schedule (dllm's MDLM sampler)."""
-    order = {"low_confidence": Confidence(), "random": Random(draws)}[remasking]
-    return Planned(Gumbel(temperature, draws), order, AlphaQuota(steps, False, scheduler), left_open)
+) -> Policy:
+    """LLaDA's rule with numbers that follow a schedule (dllm's MDLM sampler).
+
+    `stochastic_transfer` draws the numbers.  `suppress_tokens` are never written; `begin_suppress_tokens`, whatever the
+    name says, are written last.
+    """
+    order = _order(remasking, draws, begin_suppress_tokens or ())
+    select = AlphaQuota(steps, False, scheduler, stochastic_transfer)
+    policy = Planned(Gumbel(temperature, draws), order, select, left_open)
+    return Without(policy, suppress_tokens) if suppress_tokens else policy
 
 
 def dus(
@@ -343,6 +415,8 @@ def dreamon(
     alg: Literal["entropy", "maskgit_plus", "topk_margin"] = "entropy",
     temperature: Temperature = 0.2,
     top_p: TopP = 0.9,
+    top_k: TopK = None,
+    alg_temp: OrderTemperature = None,
     delete_eos_token: ForPrograms = True,
     pad_eos_to_right: ForPrograms = False,
     draws: Draws = "positions",
@@ -358,7 +432,7 @@ def dreamon(
     score = {
         "maskgit_plus": ProposalConfidence(), "topk_margin": ProposalMargin(), "entropy": ProposalNegativeEntropy(),
     }[alg]  # fmt: skip
-    inner = Planned(Filtered(temperature, top_p, None, "top_p", "rows", draws), score, BestOne(steps))
+    inner = Planned(Filtered(temperature, top_p, top_k, "top_p", "rows", draws), score, BestOne(steps, alg_temp))
     if max_gen_len < min_gen_len:
         raise ValueError(f"max_gen_len must be at least min_gen_len, {min_gen_len}, got {max_gen_len}")
     budget = max_gen_len if expand_budget is None else expand_budget
@@ -411,6 +485,8 @@ def diffusers_block_refinement(
     threshold: Probability = 0.95,
     editing_threshold: Probability | None = None,
     temperature: Temperature = 0.0,
+    top_p: TopP = None,
+    top_k: TopK = None,
     uniform: ForPrograms = False,
     draws: Draws = "positions",
 ) -> StickyRenoise | DraftAndEdit:
@@ -419,10 +495,11 @@ def diffusers_block_refinement(
     As in diffusers an `editing_threshold` of 0 edits nothing, but everything with `uniform` noise.
     """
     if uniform:
-        return StickyRenoise(num_inference_steps, threshold, editing_threshold, temperature, draws)
+        return StickyRenoise(num_inference_steps, threshold, editing_threshold, temperature, top_p, top_k, draws)
     select = ThresholdOrQuota(None, threshold, num_inference_steps)
     edit = editing_threshold if editing_threshold is not None and editing_threshold > 0 else None
-    return DraftAndEdit(Filtered(temperature, draws=draws), select, edit, all_steps=num_inference_steps)
+    propose = Filtered(temperature, top_p, top_k, draws=draws)
+    return DraftAndEdit(propose, select, edit, all_steps=num_inference_steps)
 
 
 POLICIES: Mapping[str, Callable[..., Policy]] = MappingProxyType(

@@ -29,6 +29,15 @@ def categorical(probabilities: Tensor, rows: Tensor, total: int, generator: torc
     return (probabilities / exponential[rows]).argmax(1)
 
 
+def weighed(scores: Tensor, temperature: float, exponential: Tensor) -> Tensor:
+    """Keys `(n,)` whose k largest are k rows drawn without replacement from softmax(scores / temperature).
+
+    `exponential (n,)` is what `torch.multinomial` draws for them and divides weights by, which underflow where the
+    temperature is small; their logarithms do not.
+    """
+    return scores / temperature - exponential.double().log()
+
+
 def keep_top_k(logits: Tensor, k: int | None) -> Tensor:
     """All but each row's `k` largest logits become -inf; None or 0 keeps all."""
     if not k:

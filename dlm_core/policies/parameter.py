@@ -19,7 +19,7 @@ from numbers import Real
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-Kind = Literal["whole", "number", "flag", "choice", "numbers", "table"]
+Kind = Literal["whole", "number", "flag", "choice", "text", "wholes", "numbers", "table"]
 Unit = Literal["steps", "steps a block", "tokens", "token id", "probability", "nats", "temperature", "share", "time"]
 
 MOST = 1_000_000  # of whole numbers that have no bound of their own: more than any canvas or run has
@@ -85,7 +85,12 @@ class Parameter:
             return "true or false"
         if self.kind == "choice":
             return f"one of {', '.join(self.choices)}"
-        several = {"numbers": "a list of numbers", "table": f"a table of numbers for {', '.join(self.choices)}"}
+        if self.kind == "text":
+            return "a text"
+        several = {
+            "wholes": "a list of whole numbers", "numbers": "a list of numbers",
+            "table": f"a table of numbers for {', '.join(self.choices)}",
+        }  # fmt: skip
         noun = several.get(self.kind) or ("a whole number" if self.kind == "whole" else "a number")
         return " ".join(filter(None, (noun, "of" if self.range[:1].isdigit() else "", self.range)))
 
@@ -97,7 +102,9 @@ class Parameter:
             read = _READERS[self.kind](self, value)
         except (TypeError, ValueError, OverflowError):
             raise ValueError(f"{self.name} must be {self.rule}, got {shown(value)}") from None
-        numbers = {"numbers": tuple, "table": dict.values, "choice": lambda _: ()}.get(self.kind, lambda one: (one,))
+        numbers = {
+            "wholes": tuple, "numbers": tuple, "table": dict.values, "choice": lambda _: (), "text": lambda _: (),
+        }.get(self.kind, lambda one: (one,))  # fmt: skip
         for number in numbers(read):
             if not self._inside(number):
                 raise ValueError(f"{self.name} must be {self.range}, got {shown(value)}")
@@ -111,7 +118,10 @@ class Parameter:
 
     def schema(self) -> dict[str, Any]:
         """The parameter as a JSON Schema."""
-        kinds = {"whole": "integer", "flag": "boolean", "choice": "string", "numbers": "array", "table": "object"}
+        kinds = {
+            "whole": "integer", "flag": "boolean", "choice": "string", "text": "string", "wholes": "array",
+            "numbers": "array", "table": "object",
+        }  # fmt: skip
         kind: str | list[str] = kinds.get(self.kind, "number")
         default = dict(self.default) if isinstance(self.default, Mapping) else self.default
         told: dict[str, Any] = {"type": [kind, "null"] if self.optional else kind, "default": default}
@@ -122,8 +132,8 @@ class Parameter:
         bounds = {name: bound for name, bound in bounds.items() if bound is not None}
         if self.kind == "choice":
             told["enum"] = [*self.choices, None] if self.optional else list(self.choices)
-        elif self.kind == "numbers":
-            told["items"] = {"type": "number", **bounds}
+        elif self.kind in ("wholes", "numbers"):
+            told["items"] = {"type": "integer" if self.kind == "wholes" else "number", **bounds}
         elif self.kind == "table":
             told |= {"required": list(self.choices), "additionalProperties": {"type": "number", **bounds}}
         else:
@@ -169,6 +179,18 @@ def _choice(parameter: Parameter, value: Any) -> str:
     return value
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _wholes(value: Any) -> tuple[int, ...]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise TypeError
+    return tuple(map(_whole, value))
+
+
 def _numbers(value: Any) -> tuple[float, ...]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise TypeError
@@ -183,11 +205,11 @@ def _table(parameter: Parameter, value: Any) -> dict[str, float]:
 
 _READERS: Mapping[Kind, Callable[[Parameter, Any], Any]] = {
     "whole": lambda _, value: _whole(value), "number": lambda _, value: _number(value),
-    "flag": lambda _, value: _flag(value), "choice": _choice,
-    "numbers": lambda _, value: _numbers(value), "table": _table,
+    "flag": lambda _, value: _flag(value), "choice": _choice, "text": lambda _, value: _text(value),
+    "wholes": lambda _, value: _wholes(value), "numbers": lambda _, value: _numbers(value), "table": _table,
 }  # fmt: skip
 _KINDS: Mapping[type, Kind] = {
-    int: "whole", float: "number", bool: "flag", Literal: "choice", tuple: "numbers", Sequence: "numbers",
+    int: "whole", float: "number", bool: "flag", Literal: "choice", str: "text", tuple: "numbers", Sequence: "numbers",
     Mapping: "table",
 }  # fmt: skip
 
@@ -233,6 +255,8 @@ def _kind(hint: Any) -> Parameter | None:
         inner = _kind(some[0]) if len(some) == 1 else None
         return inner and replace(inner, optional=True)
     kind = _KINDS.get(get_origin(hint) or hint)
+    if kind == "numbers" and get_args(hint)[0] is int:
+        kind = "wholes"
     return kind and Parameter(kind=kind, choices=get_args(hint) if kind == "choice" else ())
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dlm_core.beliefs import believe, divergence, draw, inverse, uniforms
-from dlm_core.policies.draws import categorical, gumbel_race, keep_top_k, keep_top_p
+from dlm_core.policies.draws import categorical, gumbel_race, keep_top_k, keep_top_p, weighed
 from dlm_core.policies.parameter import Checked
 from dlm_core.policies.policy import Update, View, Writes, even_split, having, only, ranked
 from dlm_core.policies.settings import (
@@ -43,6 +43,7 @@ from dlm_core.policies.settings import (
     Temperature,
     TopK,
     TopP,
+    UnmaskStrategy,
 )
 from dlm_core.reasons import Effect, Ranking, Reason
 
@@ -184,6 +185,21 @@ class Confidence:
 
 
 @dataclass(frozen=True)
+class ConfidenceWithout:
+    """Probability of the proposed token among all but some tokens, and 0 for those, which so come last.
+
+    LLaDA's `confidence_eos_eot_inf`, dllm's `begin_suppress_tokens`: an end of text does not crowd out the rest.
+    """
+
+    ranking: ClassVar[Ranking] = Ranking.CONFIDENCE_WITHOUT
+
+    token_ids: tuple[int, ...]
+
+    def __call__(self, view: View, proposal: Proposal) -> Tensor:
+        return view.beliefs.probability_without(proposal.tokens, self.token_ids)
+
+
+@dataclass(frozen=True)
 class ProposalConfidence:
     """Probability of the proposed token in the distribution it was drawn from (Dream, LLaDA2, SDAR)."""
 
@@ -302,18 +318,23 @@ class AlphaQuota(Quota):
 
     The times fall evenly from 1 to 0 over the window's steps, which are `steps` over the number of windows, rounded up;
     steps that would open nothing are dropped.  alpha is evaluated in float32, the product in float64, halves go to the
-    even number.
+    even number.  `stochastic` numbers are binomial, each mask opening with that probability, drawn when the window
+    begins.
     """
 
     alpha: Literal["linear", "cosine"] = "linear"
+    stochastic: bool = False
 
     def begin(self, view: View) -> None:
         n, left, quota = -(-self.steps // len(view.windows)), view.masks_in_window(), []
         for i in range(n):
             times = torch.tensor([(n - i) / n, (n - i - 1) / n])
             clean = 1 - times if self.alpha == "linear" else 1 - torch.cos(torch.pi / 2 * (1 - times))
-            rate = float(1 - (1 - clean[1]) / (1 - clean[0]))
-            quota.append(min(round(left * rate), left))
+            rate = 1 - (1 - clean[1]) / (1 - clean[0])
+            if self.stochastic:
+                quota.append(int(torch.binomial(torch.tensor(float(left)), rate, generator=view.generator)))
+            else:
+                quota.append(min(round(left * float(rate)), left))
             left -= quota[-1]
         view.state["quota"] = [count for count in quota if count]
 
@@ -348,7 +369,7 @@ class TimeQuota(Checked):
         if not self.alg_temp or not count:
             return ranked(len(order), (count, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": count}
         exponential = torch.empty(len(view.ids)).exponential_(generator=view.generator)[view.positions[order]]
-        race = scores[order] / self.alg_temp - exponential.double().log()
+        race = weighed(scores[order], self.alg_temp, exponential)
         reasons = torch.full_like(order, Reason.NOT_DRAWN_WEIGHED)
         reasons[race.argsort(descending=True)[:count]] = Reason.WEIGHED_DRAW
         return reasons, {"quota": count, "alg_temp": self.alg_temp}
@@ -482,6 +503,7 @@ class StableOrQuota(Quota):
 
     Ready is: KL(p now || p before) < `kl_threshold` in each of the last `kl_history_length` steps, and confidence above
     `conf_threshold`.  Histories run on across blocks; a row that was not asked about a step before has changed.
+    `unmask_strategy` takes only one of the ready rows: the surest, the one that changed least just now, or any.
 
     The last logits are kept rather than the last changes: a change is worked out for the few rows that are sure now,
     step by step back, where KL over a large vocabulary at every row would cost many times the rest of a step.
@@ -490,6 +512,16 @@ class StableOrQuota(Quota):
     conf_threshold: Probability = 0.9
     kl_threshold: LargestChange = 0.01
     kl_history_length: SettledFor = 2
+    unmask_strategy: UnmaskStrategy = "all"
+
+    def _one(self, view: View, ready: Tensor, changes: Tensor) -> Tensor:
+        """The one of the `ready (m,)` rows that goes now, of equal ones the leftmost; `changes (m,)` are the latest."""
+        if self.unmask_strategy == "max_conf":
+            return ready[:1]  # they are in order
+        ready, left = ready.sort()
+        if self.unmask_strategy == "min_kl":
+            return ready[changes[left].argmin()][None]
+        return ready[torch.randint(len(ready), (1,), generator=view.generator)]
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         seen = view.state.setdefault("seen", [])
@@ -498,15 +530,20 @@ class StableOrQuota(Quota):
         last = view.step == len(view.state["quota"]) - 1
         quota = len(order) if last else view.state["quota"][view.step]  # what stable steps left over is filled now
         settled = not last and view.step >= self.kl_history_length - 1 and len(seen) > self.kl_history_length
-        ready = order[(scores[order] > self.conf_threshold) & settled]
-        for (asked, before), (at, now) in reversed(list(pairwise(seen))):
+        ready, latest = order[(scores[order] > self.conf_threshold) & settled], torch.zeros(len(view.positions))
+        for age, ((asked, before), (at, now)) in enumerate(reversed(list(pairwise(seen)))):
             ready = ready[torch.isin(view.positions[ready], asked)]
             wanted = view.positions[ready]
             rows, rows_before = torch.searchsorted(at, wanted), torch.searchsorted(asked, wanted)
-            ready = ready[divergence(now, before, rows, rows_before, 1e-12) < self.kl_threshold]
+            change = divergence(now, before, rows, rows_before, 1e-12)
+            if age == 0:
+                latest[ready] = change
+            ready = ready[change < self.kl_threshold]
         if len(ready):
             reasons = torch.where(scores[order] > self.conf_threshold, Reason.CHANGING, Reason.UNSURE)
-            reasons[torch.isin(order, ready)] = Reason.STABLE
+            reasons[torch.isin(order, ready)] = Reason.STABLE if self.unmask_strategy == "all" else Reason.STABLE_WAITS
+            if self.unmask_strategy != "all":
+                reasons[order == self._one(view, ready, latest[ready])] = Reason.STABLE
         else:
             reasons = ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA)
             if last:
@@ -671,6 +708,33 @@ class Pipelined(Planned):
         update = super().__call__(view)
         forced = update.reason == Reason.FORCED_BLOCK
         return replace(update, tokens=torch.where(forced, view.beliefs.top_ids[:, 0], update.tokens))
+
+
+@dataclass(frozen=True)
+class PipelinedToEnd(Pipelined):
+    """Everything behind the first end of text becomes that end, written or not (d3LLM's `early_stop`)."""
+
+    revises: ClassVar[bool] = True
+
+    stop_ids: tuple[int, ...] = ()
+
+    def asks(self, view: View) -> Tensor:
+        return view.free
+
+    def __call__(self, view: View) -> Update:
+        update = super().__call__(view)
+        after = torch.where(update.write, update.tokens, view.current)
+        ends = torch.isin(after, torch.tensor(self.stop_ids)).nonzero()[:, 0]
+        if not len(ends):
+            return update
+        end = after[ends[0]]
+        behind = (torch.arange(len(after)) > ends[0]) & (after != end)
+        return replace(
+            update,
+            tokens=torch.where(behind, end, update.tokens),
+            write=update.write | behind,
+            reason=torch.where(behind, Reason.BEHIND_END, update.reason),
+        )
 
 
 @dataclass(frozen=True)

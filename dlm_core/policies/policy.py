@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dlm_core.beliefs import Beliefs
-from dlm_core.denoiser import Denoiser, SelfConditioned
+from dlm_core.denoiser import Denoiser, SelfConditioned, planner
 from dlm_core.policies.parameter import Checked
 from dlm_core.reasons import Effect, Reason
 
@@ -43,6 +43,11 @@ class View:
         """Call the network on `ids (batch, length)`; every call counts as a forward."""
         self.forwards += 1
         return self.denoiser(ids, positions)
+
+    def ask_planner(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """The same of the denoiser's second opinion, which it must have."""
+        self.forwards += 1
+        return planner(self.denoiser)(ids, positions)
 
     def tell(self, logits: Tensor) -> None:
         """What the policy made of `logits (n, vocab)`, for a denoiser that builds on its own last answer."""

@@ -4,8 +4,10 @@ Time runs from 1 (all noise) to 0; alpha(t) is the probability that a token is s
 tokens to the mask; uniform ones to any token, so there every position may change at every step.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from dlm_core.beliefs import believe, draw, inverse, nucleus_edge, uniforms
 from dlm_core.policies.draws import nucleus
+from dlm_core.policies.parameter import shown
 from dlm_core.policies.policy import Revises, Update, View, Writes, only, ranked
 from dlm_core.policies.settings import (
     ClockMargin,
@@ -29,8 +32,10 @@ from dlm_core.policies.settings import (
     TakenBack,
     Temperature,
     TemperatureAbove0,
+    TimeShare,
     TokensAStep,
     UniformShare,
+    Words,
 )
 from dlm_core.reasons import Ranking, Reason
 
@@ -302,18 +307,47 @@ class _EverywhereOnce(Revises):
         return Update.because(tokens, torch.where(view.in_window(), reason, Reason.OUTSIDE), info={"t": t})
 
 
+def _kind_and_level(name: str, value: str, plain: Sequence[str], kinds: Sequence[str]) -> tuple[str, float]:
+    """A mode of one of the `kinds` and the number that it ends with; a ValueError where it is none of them."""
+    kind, _, level = value.removesuffix("-inv").rpartition("-")
+    try:
+        number = float(level)
+    except ValueError:
+        number = -1.0
+    if kind not in kinds or not 0 <= number <= 1:
+        known = ", ".join([*plain, *(f"{kind}-C" for kind in kinds)])
+        raise ValueError(f"{name} must be one of {known} with C from 0 to 1, got {shown(value)}")
+    return kind, number
+
+
 @dataclass(frozen=True)
 class DUO(_EverywhereOnce):
     """The uniform-state posterior (DUO, arXiv 2506.10892) and its psi-samplers (arXiv 2602.21185).
 
     With V tokens, a = alpha, a_ts = a_t / a_s and p the model's distribution, q(x_s) is proportional to
     a_t V p(x_t) [x_s = x_t] + (a_ts - a_t) [x_s = x_t] + (a_s - a_t) p + (1 - a_ts) (1 - a_s) / V.
-    `kappas` mixes it, step by step, with noising the predicted clean text anew:
+    A kappa for each step mixes it with noising the predicted clean text anew:
     kappa q + (1 - kappa) (a_s q_0 + (1 - a_s) / V).
+
+    The first `high_frac` of the steps' times have the kappas of `high_mode`, the next `middle_frac` those of
+    `middle_mode`, the rest those of `low_mode`: "pure-posterior" 1, "pure-pc" 0, "constant-C" C; or, with a share sigma
+    of ReMDM's, 1 - sigma / (1 - a_s) within 0 and 1, and 1 in the last step of the part: "max-capped-C" has the sigma
+    min(C, (1 - a_s) / a_t), "max-rescale-C" C times that, as released, "constant-remdm-C" C.  `kappas` gives all of
+    them one by one.  `time_profile` "linear" runs evenly from 1 to 0; "linear-constant-linear-C" from 1 to C, stays
+    there, and from C to 0, over the same parts, and a last "-inv" makes C an alpha.
+
+    p is cut to a nucleus of `p_nucleus`, the crossing token included, and not made whole again.
     """
 
     steps: Steps = 128
     noise_removal: Literal["ancestral", "greedy"] = "ancestral"
+    p_nucleus: Nucleus = 1.0
+    time_profile: Words = "linear"
+    high_mode: Words = "pure-posterior"
+    middle_mode: Words = "pure-posterior"
+    low_mode: Words = "pure-posterior"
+    high_frac: TimeShare = 0.0
+    middle_frac: TimeShare = 0.0
     kappas: Mixture = None
     draws: Draws = "positions"
 
@@ -321,11 +355,56 @@ class DUO(_EverywhereOnce):
         super().__post_init__()
         if self.kappas is not None and len(self.kappas) != self.steps:
             raise ValueError(f"kappas needs one value a step ({self.steps}), got {len(self.kappas)}")
+        if self.high_frac + self.middle_frac > 1:
+            raise ValueError(
+                f"high_frac and middle_frac must add up to at most 1, got {self.high_frac} and {self.middle_frac}"
+            )
+        self._mixture(self._times(self.steps))  # a mode that cannot be read says so now
 
     @staticmethod
     def alpha(t: float) -> float:
         """1 - (1 - 1e-3) t."""
         return 1 - (1 - 1e-3) * t
+
+    def _parts(self, times: int) -> tuple[int, int]:
+        """How many of the times are in the high part, and how many in the middle one."""
+        return round(self.high_frac * times), round(self.middle_frac * times)
+
+    def _times(self, steps: int) -> list[float]:
+        """`steps` + 1 times from 1 to almost 0."""
+        if self.time_profile == "linear":
+            return torch.linspace(1, FINAL_TIME, steps + 1).tolist()
+        _, held = _kind_and_level("time_profile", self.time_profile, ["linear"], ["linear-constant-linear"])
+        held = 1 - held if self.time_profile.endswith("-inv") else held
+        high, middle = self._parts(steps + 1)
+        rest = steps + 1 - high - middle
+        parts = torch.linspace(1, held, high), torch.full((middle,), held), torch.linspace(held, FINAL_TIME, rest)
+        return torch.cat(parts).tolist()
+
+    def _mixture(self, times: list[float]) -> list[float]:
+        """A kappa for every time."""
+        high, middle = self._parts(len(times))
+        parts = times[:high], times[high : high + middle], times[high + middle :]
+        modes = {name: getattr(self, name) for name in ("high_mode", "middle_mode", "low_mode")}
+        return [kappa for part, (name, mode) in zip(parts, modes.items()) for kappa in self._kappas(name, mode, part)]
+
+    def _kappas(self, name: str, mode: str, times: list[float]) -> list[float]:
+        pure, kinds = (
+            {"pure-posterior": 1.0, "pure-pc": 0.0},
+            ("constant", "max-capped", "max-rescale", "constant-remdm"),
+        )
+        if mode in pure:
+            return [pure[mode]] * len(times)
+        kind, eta = _kind_and_level(name, mode, list(pure), kinds)
+        if kind == "constant":
+            return [eta] * len(times)
+        kappas = []
+        for t, s in pairwise(times):
+            a_t, a_s = self.alpha(t), self.alpha(s)
+            most = min(eta, (1 - a_s) / a_t)
+            sigma = {"max-capped": most, "max-rescale": most * eta, "constant-remdm": eta}[kind]
+            kappas.append(min(max(1 - sigma / (1 - a_s), 0.0), 1.0))
+        return kappas + [1.0] * bool(times)
 
     def _posterior(self, p: Tensor, current: Tensor, a_s: float, a_t: float) -> Tensor:
         vocab, a_ts = p.shape[1], a_t / a_s
@@ -336,17 +415,21 @@ class DUO(_EverywhereOnce):
 
     def __call__(self, view: View) -> Update:
         p, steps, i = view.logits.double().softmax(1), view.state["steps"], view.step
-        times = torch.linspace(1, FINAL_TIME, steps + 1).tolist()
+        if self.p_nucleus < 1:
+            edge = nucleus_edge(view.logits, self.p_nucleus, crossing=True)[0]
+            p.masked_fill_(view.logits < edge[:, None], 0.0)
+        times = self._times(steps)
+        kappas = self._mixture(times) if self.kappas is None else self.kappas
         a_t = self.alpha(times[min(i, steps)])
         if i == steps:
             greedy = self.noise_removal == "greedy"
             last = p.argmax(1) if greedy else self.pick(view, self._posterior(p, view.current, 1.0, a_t))
             return self.update(view, last, 0.0)
-        a_s = self.alpha(times[i] - (1 - FINAL_TIME) / steps)
+        a_s = self.alpha(times[i + 1])
         weights = self._posterior(p, view.current, a_s, a_t)
-        if self.kappas is not None:
+        if kappas[i] < 1:
             clean = self._posterior(p, view.current, 1.0, a_t)
-            weights = self.kappas[i] * weights + (1 - self.kappas[i]) * (a_s * clean + (1 - a_s) / p.shape[1])
+            weights = kappas[i] * weights + (1 - kappas[i]) * (a_s * clean + (1 - a_s) / p.shape[1])
         return self.update(view, self.pick(view, weights), times[i])
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from dlm_core.policies.draws import keep_top_k, keep_top_p
 from dlm_core.policies.policy import Revises, Update, View, only, ranked
 from dlm_core.policies.revising import edited
 from dlm_core.policies.settings import (
@@ -22,6 +23,8 @@ from dlm_core.policies.settings import (
     StableFor,
     StepsABlockByAnotherName,
     Temperature,
+    TopK,
+    TopP,
 )
 from dlm_core.reasons import Ranking, Reason
 
@@ -127,6 +130,8 @@ class StickyRenoise(_Renoises):
     threshold: Probability = 0.95
     editing_threshold: Probability | None = None
     temperature: Temperature = 0.0
+    top_p: TopP = None
+    top_k: TopK = None
     draws: Draws = "positions"
 
     def begin(self, view: View) -> None:
@@ -138,7 +143,7 @@ class StickyRenoise(_Renoises):
         tokens = view.logits.argmax(1)
         logits = view.logits
         if self.temperature:
-            logits = view.logits / self.temperature
+            logits = keep_top_p(keep_top_k(view.logits / self.temperature, self.top_k), self.top_p)
             tokens = sampled(logits.float().softmax(1), view.generator)
         score = logits.double().softmax(1).gather(1, tokens[:, None])[:, 0]
         size, steps = int(inside.sum()), view.state["steps"]

@@ -1,11 +1,14 @@
 """Policies that take back or rewrite what they wrote.  They ask the denoiser about every position that is not fixed."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import log, pi, sin
 
 import torch
 from torch import Tensor
 
 from dlm_core.beliefs import believe, perturbed
+from dlm_core.denoiser import planner
 from dlm_core.policies.draws import gumbel_race
 from dlm_core.policies.planned import Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota
 from dlm_core.policies.policy import Revises, Update, View, only, ranked
@@ -13,11 +16,13 @@ from dlm_core.policies.settings import (
     Draws,
     Eagerness,
     ForPrograms,
+    KeptShare,
     Probability,
     RoundsOfEdits,
     Steps,
     StepsABlock,
     StepsByAnotherName,
+    Switch,
     Temperature,
     TemperatureByAnotherName,
 )
@@ -79,25 +84,53 @@ def edited(tokens: Tensor, scores: Tensor, editing_threshold: float, view: View)
     return torch.where(tokens == view.current, Reason.AGREES, reason)
 
 
+# the share of the canvas that is kept at time t, from 0 to 1, by the names of P2's release
+KAPPAS: Mapping[str, Callable[[float], float]] = {
+    "linear": lambda t: t,
+    "sine": lambda t: sin(pi / 2 * t),
+    "geometric": lambda t: 1 - (1 - t) ** 2,
+    "log": lambda t: log(1 + t) / log(2),
+    "poly2": lambda t: t**2,
+    "poly05": lambda t: t**0.5,
+}
+
+
 @dataclass(frozen=True)
 class PathPlanning(Revises):
     """Keeps a growing share of the canvas, the surest, and masks the rest again (P2, arXiv 2502.03540).
 
-    In step i of N the floor(free (1 - (i + 1) / N)) least sure positions become masks; of the others masks take their
-    proposal and open ones keep their token.  `eta` scales the log-probability of open positions: above 1 they are
-    taken back more readily, at 0 never.
+    In step i of N the floor(free (1 - kappa((i + 1) / N))) least sure positions become masks; of the others masks take
+    their proposal and open ones keep their token.  `kappa_fn` is the share that is kept: t, or another function of the
+    release.  `eta` scales the log-probability of open positions: above 1 they are taken back more readily, at 0 never.
+
+    With `planner` the denoiser's second opinion judges the open positions: it reads the text of all proposals, one more
+    forward.  The release proposes the prompt anew for it; here what is fixed stays.
     """
 
     num_steps: StepsByAnotherName = 128
     tau: TemperatureByAnotherName = 1.0
     eta: Eagerness = 1.0
+    kappa_fn: KeptShare = "linear"
+    planner: Switch = False
     draws: Draws = "positions"
 
     def begin(self, view: View) -> None:
         view.state["steps"] = view.share_of(self.num_steps)
+        if self.planner and planner(view.denoiser) is None:
+            raise ValueError("a planner is a second opinion, and this model has none: leave `planner` out")
 
     def finished(self, view: View) -> bool:
         return view.step >= view.state["steps"]
+
+    def _judged(self, view: View, tokens: Tensor, score: Tensor) -> Tensor:
+        """The score with the planner's log-probability of the proposals at open positions of the window."""
+        rows = (view.in_window() & ~view.open_masks).nonzero()[:, 0]
+        if not len(rows):
+            return score
+        text = view.ids.clone()
+        text[view.positions] = torch.where(view.in_window() | view.open_masks, tokens, view.current)
+        advice = view.ask_planner(text[None], view.positions[rows])[0]
+        return score.index_put((rows,), believe(advice, 1).probability(tokens[rows]).log())
 
     def _propose(self, view: View) -> tuple[Tensor, Tensor]:
         """Tokens `(n,)` that win a race of Gumbel noise, and their log-probabilities in the noisy distribution."""
@@ -113,9 +146,12 @@ class PathPlanning(Revises):
 
     def __call__(self, view: View) -> Update:
         tokens, score = self._propose(view)
+        if self.planner:
+            score = self._judged(view, tokens, score)
         inside, masks, steps = view.in_window(), view.open_masks, view.state["steps"]
         score = torch.where(masks, score, score * self.eta).masked_fill(~inside, float("inf"))
-        back = int(inside.sum().float() * (1 - (view.step + 1) / steps))  # in float32, as the release rounds it
+        share = KAPPAS[self.kappa_fn]((view.step + 1) * (1 / steps))
+        back = int(inside.sum().float() * (1 - share))  # in float32, as the release rounds it
         low = score < score.sort().values[back] if back else torch.zeros_like(inside)
         ranking = Ranking.LOG_PROBABILITY if self.eta == 1 else Ranking.WEIGHED_LOG_PROBABILITY
         info = {"keep": int((inside & ~low).sum()), "eta": self.eta}

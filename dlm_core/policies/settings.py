@@ -53,6 +53,8 @@ ExitGaps = Annotated[Mapping[str, float], Parameter(choices=("early", "mid", "la
 
 # which first
 Remasking = Literal["low_confidence", "random"]
+UnmaskStrategy = Annotated[Literal["all", "max_conf", "min_kl", "random"], Parameter(rare=True)]
+KeptShare = Annotated[Literal["linear", "sine", "geometric", "log", "poly2", "poly05"], Parameter(rare=True)]
 LeftPull = Annotated[float, Parameter(least=0, arrow=0.05, reach=(0, 2))]
 RarityCap = Annotated[float, replace(_NATS, arrow=0.25, reach=(0, 20), rare=True)]
 Frequencies = Annotated[Sequence[float] | None, Parameter(least=0, most=1, unit="probability", offered=False)]
@@ -71,7 +73,13 @@ LeastRoom = Annotated[int, Parameter(least=0, unit="tokens", offered=False)]
 Room = Annotated[int, Parameter(least=0, unit="tokens", reach=(4, 512), rare=True)]
 Expansions = Annotated[int | None, Parameter(least=0, unit="tokens", rare=True)]
 MostTokens = Annotated[int, Parameter(least=1, unit="tokens", offered=False)]
+# None stands for the model's own, where an engine knows it
 TokenId = Annotated[int | None, Parameter(least=0, unit="token id", offered=False)]
+TokenIds = Annotated[tuple[int, ...] | None, Parameter(least=0, unit="token id", offered=False)]
+
+# yes or no
+Switch = Annotated[bool, Parameter(rare=True)]
+EarlyStop = Annotated[bool, Parameter(rare=True, aliases=("eos_early_stop",))]
 
 # second thoughts, and the clock
 TakenBack = Annotated[float, replace(_PROBABILITY, arrow=0.01, words="taken_back")]
@@ -81,6 +89,8 @@ LoopTime = Annotated[float, _TIME]
 LastTime = Annotated[float, replace(_TIME, above=True, below=True, arrow=0.001, reach=(0.001, 0.5))]
 ClockMargin = Annotated[float, replace(_TIME, above=True, most=0.5, below=True, arrow=0.0001, reach=(0.0001, 0.1))]
 UniformShare = Annotated[float, Parameter(least=0, most=1, below=True, unit="share", arrow=0.05)]
+TimeShare = Annotated[float, Parameter(least=0, most=1, unit="share", offered=False)]
+Words = Annotated[str, Parameter(offered=False)]
 Mixture = Annotated[tuple[float, ...] | None, Parameter(least=0, most=1, unit="share", offered=False)]
 
 # to repeat a published loop number for number, accidents included: nothing is decided better or worse by them

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from dlm_core.beliefs import believe
+from dlm_core.policies.draws import weighed
 from dlm_core.policies.parameter import Checked
 from dlm_core.policies.planned import Planned
 from dlm_core.policies.policy import Update, View, Writes, having, ranked
-from dlm_core.policies.settings import MostSteps
+from dlm_core.policies.settings import MostSteps, OrderTemperature
 from dlm_core.reasons import Effect, Reason
 
 _NEVER = -1e9  # the logit of an expansion that is not allowed, as DreamOn sets it
@@ -22,9 +23,13 @@ _NEVER = -1e9  # the logit of an expansion that is not allowed, as DreamOn sets 
 
 @dataclass(frozen=True)
 class BestOne(Checked):
-    """The best row of every step, until the window has no mask or `steps` are spent; None is no limit."""
+    """The best row of every step, until the window has no mask or `steps` are spent; None is no limit.
+
+    `alg_temp` draws the row from softmax(scores / alg_temp) instead.
+    """
 
     steps: MostSteps = None
+    alg_temp: OrderTemperature = None
 
     def begin(self, view: View) -> None:
         pass
@@ -33,7 +38,12 @@ class BestOne(Checked):
         return view.step == self.steps or not view.masks_in_window()
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        return ranked(len(order), (1, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": 1}
+        if not self.alg_temp:
+            return ranked(len(order), (1, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": 1}
+        exponential = torch.empty(len(order)).exponential_(generator=view.generator)[order.argsort().argsort()]
+        reasons = torch.full_like(order, Reason.NOT_DRAWN_WEIGHED)
+        reasons[weighed(scores[order], self.alg_temp, exponential).argmax()] = Reason.WEIGHED_DRAW
+        return reasons, {"quota": 1, "alg_temp": self.alg_temp}
 
 
 @dataclass(frozen=True)
