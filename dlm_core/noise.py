@@ -86,16 +86,16 @@ def corrupt(
 
     Each position that is not `fixed` is hit with probability 1 - alpha(t).  A hit becomes `mask_token_id`, or,
     where that is None (uniform noise), a random id below `vocab_size` that may happen to be the old one.  The same
-    generator state gives nested noise: raising t adds hits and changes none.
+    generator state gives nested noise: raising t adds hits and changes none.  `ids` and `generator` are on one device.
     """
     if mask_token_id is None and vocab_size is None:
         raise ValueError("uniform noise needs vocab_size: the range to draw random tokens from")
-    keep = torch.tensor([schedule.alpha(float(level)) for level in t])
-    hit = torch.rand(ids.shape, generator=generator) >= keep[:, None]
+    keep = torch.tensor([schedule.alpha(level) for level in t.tolist()], device=ids.device)
+    hit = torch.rand(ids.shape, generator=generator, device=ids.device) >= keep[:, None]
     if fixed is not None:
         hit &= ~fixed
     if mask_token_id is not None:
         noise = torch.full_like(ids, mask_token_id)
     else:
-        noise = torch.randint(vocab_size, ids.shape, generator=generator)
+        noise = torch.randint(vocab_size, ids.shape, generator=generator, device=ids.device)
     return torch.where(hit, noise, ids), hit

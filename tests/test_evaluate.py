@@ -3,6 +3,7 @@ import importlib.util
 import itertools
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ from dlm_core.training.evaluate import (
     infilling_rows,
     likelihood_rows,
     main,
+    matched_rows,
     middle_gap,
     parser,
     per_character,
@@ -243,6 +245,19 @@ def test_without_a_judge_only_its_columns_are_empty():
         assert [cell.strip() == "" for cell in row] == [False, True, True, *[False] * 7]
 
 
+def test_both_orders_are_compared_on_lines_between_temperatures_and_only_where_both_have_been(monkeypatch):
+    monkeypatch.setattr(evaluation, "quality", lambda stories, judge, known: SimpleNamespace(point=stories))
+    curves = {"x": [(4.7, 0.5), (5.1, 0.9)], "never": [(3.0, 0.1), (3.9, 0.2)]}
+    rows = cells(matched_rows(curves, [(4.5, 0.4), (4.9, 0.6), (5.9, 1.4)], judge, set()))
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["x", "4.7", "0.500", "0.500", "1.00"],
+        ["x", "4.8", "0.600", "0.550", "1.09"],
+        ["x", "4.9", "0.700", "0.600", "1.17"],
+        ["x", "5.0", "0.800", "0.680", "1.18"],
+        ["x", "5.1", "0.900", "0.760", "1.18"],
+    ]
+
+
 def test_a_story_is_judged_behind_its_prompt():
     seen = []
 
@@ -407,7 +422,8 @@ def test_a_corpus_without_held_out_stories_is_refused(tmp_path, capsys):
 @pytest.fixture
 def brief(monkeypatch):
     """Few short stories by few settings: every table, in seconds."""
-    for name, value in {"STORY": 16, "FORWARDS": (1, 2), "TIMED_FORWARDS": (1,), "TEMPERATURES": (0.3, 0.9)}.items():
+    few = {"STORY": 16, "FORWARDS": (1, 2), "TEMPERATURES": (0.9,), "RIGHTWARD_TEMPERATURES": (0.3, 0.9)}
+    for name, value in few.items():
         monkeypatch.setattr(evaluation, name, value)
 
 

@@ -1,13 +1,12 @@
-"""Text files in, batches of token ids out, deterministic in the seed.
+"""Text files in, rows of token ids out, each a function of the documents and the state of a generator.
 
-A batch is a function of (documents, seed, step): nothing has to be saved to resume a training run.  This module
-knows the tokenizer only as "text to ids" and never sees a model.
+This module knows the tokenizer only as "text to ids" and never sees a model.
 """
 
 import gzip
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 
 import torch
@@ -65,21 +64,43 @@ def canvas_of(document: Tensor, start: int, length: int, *, bos: int, eos: int) 
     return canvas
 
 
-def batch(
-    documents: Sequence[Tensor], step: int, *, rows: int, length: int, bos: int, eos: int, stop: set[int], seed: int
-) -> Tensor:
-    """The canvases `(rows, length)` of training step `step`.
+class Documents:
+    """Documents as one tensor on a device, where rows of them are drawn too: an accelerator never waits for this.
 
-    A document that fits is taken whole, so the model learns where stories end.  Of a longer one, half of the rows
-    show the opening and half start behind a random sentence end (an id in `stop`).
+    `stop` holds the ids of tokens that end a sentence.  ValueError without a document.
     """
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-    canvases = []
-    for index in torch.randint(len(documents), (rows,), generator=generator).tolist():
-        document, start = documents[index], 0
-        if len(document) >= length and torch.rand((), generator=generator) < 0.5:
-            ends = [i + 1 for i, token in enumerate(document[:-8].tolist()) if token in stop]
-            if ends:
-                start = ends[int(torch.randint(len(ends), (), generator=generator))]
-        canvases.append(canvas_of(document, start, length, bos=bos, eos=eos))
-    return torch.stack(canvases)
+
+    def __init__(
+        self, documents: Sequence[Tensor], *, bos: int, eos: int, stop: Set[int] = frozenset(), device: str = "cpu"
+    ) -> None:
+        if not documents:
+            raise ValueError("training needs at least 1 document, got 0")
+        self.bos, self.eos = bos, eos
+        self.flat = torch.cat([*documents]).to(device)
+        self.lengths = torch.tensor([len(document) for document in documents], device=device)
+        self.begins = self.lengths.cumsum(0) - self.lengths
+        at = torch.isin(self.flat, torch.tensor(sorted(stop), device=device)).nonzero()[:, 0]
+        document = torch.searchsorted(self.begins, at, right=True) - 1
+        inside = at < self.begins[document] + self.lengths[document] - 8  # a start with too little behind it is none
+        self.starts, document = at[inside] + 1, document[inside]
+        self.counts = torch.bincount(document, minlength=len(documents))  # of the starts of each document
+        self.firsts = self.counts.cumsum(0) - self.counts
+
+    def take(self, rows: int, length: int, generator: torch.Generator) -> Tensor:
+        """Clean canvases `(rows, length)`.
+
+        A document that fits is taken whole, so the model learns where stories end.  Of a longer one, half of the rows
+        show the opening and half start after a random sentence end.
+        """
+        device = self.flat.device
+        chosen = torch.randint(len(self.lengths), (rows,), generator=generator, device=device)
+        later, which = torch.rand((2, rows), generator=generator, device=device)
+        later = (later < 0.5) & (self.lengths[chosen] >= length) & (self.counts[chosen] > 0)
+        start = self.begins[chosen]
+        if len(self.starts):
+            pick = self.firsts[chosen] + (which * self.counts[chosen]).long()
+            start = torch.where(later, self.starts[pick.clamp(max=len(self.starts) - 1)], start)
+        at = start[:, None] + torch.arange(length - 1, device=device)
+        end = (self.begins + self.lengths)[chosen, None]
+        text = torch.where(at < end, self.flat[at.clamp(max=len(self.flat) - 1)], self.eos)
+        return torch.cat((torch.full((rows, 1), self.bos, device=device), text), 1)

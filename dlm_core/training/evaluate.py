@@ -47,9 +47,10 @@ ROWS = 32  # canvases in one forward
 PROMPT_WORDS, GAP_WORDS = 8, 3
 LEAST_WORDS = 24  # of a held-out story that is continued or filled in: there must be something around the gap
 TEMPERATURE = 0.7
-TEMPERATURES = (0.1, 0.3, 0.5, 0.7, 0.9)  # of autoregression: low ones reach the entropy of diffusion
-FORWARDS = (4, 8, 16, 32, 64)
-TIMED_FORWARDS = (8, 16, 32, 64)
+RIGHTWARD_TEMPERATURES = (0.6, 0.8, 1.0)  # of autoregression: low ones reach the entropy of diffusion
+TEMPERATURES = (0.7, 1.1)  # of diffusion in any order, at the most forwards
+FORWARDS = (8, 16, 32, 64)
+ENTROPIES = tuple(tenths / 10 for tenths in range(40, 60))  # nats, at which both orders are compared
 WRONG_SHARE, SURER = 0.1, (0.9, 0.7)  # of the tokens are replaced; when another token is sure enough to take over
 
 
@@ -149,7 +150,7 @@ def likelihood_rows(model: LoadedModel, sources: Mapping[str, Sequence[Tensor]],
         rows.append([source, str(len(canvases)), "autoregressive, exact", f"{exact:.3f}"])
         rows.append([source, str(len(canvases)), "diffusion, a bound: the true value is at most this", f"{bound:.3f}"])
     caption = f"Likelihood of the first {LENGTH - 1} tokens of texts the model was not trained on, lower is better:"
-    return table(caption, ["text", "documents", "order", "nats per character"], rows)
+    return table(caption, ["text", "documents", "order", "likelihood (nats per character)"], rows)
 
 
 # --- writing stories --------------------------------------------------------------------------------------------------
@@ -166,11 +167,17 @@ class Story(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A way of writing: `write(prompt_ids, seed)` tells the story behind a prompt; no `forwards` if one a token."""
+    """A way of writing: `write(prompt_ids, seed)` continues a prompt; no `forwards` if one a token."""
 
     name: str
     write: Callable[[Sequence[int], int], Story]
     forwards: int | None = None
+    temperature: float = TEMPERATURE
+
+    @property
+    def title(self) -> str:
+        """Name and temperature."""
+        return f"{self.name}, temperature {self.temperature}"
 
 
 def tell(model: LoadedModel, ids: Sequence[int], start: int, seconds: float) -> Story:
@@ -193,17 +200,20 @@ def denoised(model: LoadedModel, policy: Policy, block: int | None = None) -> Ca
     return write
 
 
-def diffusion(model: LoadedModel, forwards: int, *, any_order: bool = False) -> Setting:
+def diffusion(
+    model: LoadedModel, forwards: int, *, any_order: bool = False, temperature: float = TEMPERATURE
+) -> Setting:
     """The `llada` policy, in blocks of `BLOCK`, or larger ones where there are fewer forwards than blocks."""
     block = None if any_order else max(BLOCK, STORY // forwards)
-    write = denoised(model, make_policy("llada", steps=forwards, temperature=TEMPERATURE), block)
-    return Setting(f"diffusion, {forwards} forwards, {f'blocks of {block}' if block else 'any order'}", write, forwards)
+    write = denoised(model, make_policy("llada", steps=forwards, temperature=temperature), block)
+    name = f"most confident first, {forwards} forwards, {f'blocks of {block}' if block else 'any order'}"
+    return Setting(name, write, forwards, temperature)
 
 
-def planning(model: LoadedModel, forwards: int) -> Setting:
+def planning(model: LoadedModel, forwards: int, temperature: float = TEMPERATURE) -> Setting:
     """The `p2` policy in any order: in every forward the least sure of what it wrote become masks again."""
-    write = denoised(model, make_policy("p2", num_steps=forwards, tau=TEMPERATURE))
-    return Setting(f"diffusion that takes words back (P2), {forwards} forwards, any order", write, forwards)
+    write = denoised(model, make_policy("p2", num_steps=forwards, tau=temperature))
+    return Setting(f"P2, which takes words back, {forwards} forwards, any order", write, forwards, temperature)
 
 
 def autoregression(model: LoadedModel, temperature: float = TEMPERATURE) -> Setting:
@@ -218,12 +228,12 @@ def autoregression(model: LoadedModel, temperature: float = TEMPERATURE) -> Sett
         written = last.after[last.after != model.mask_token_id]
         return tell(model, written.tolist(), len(prompt), last.seconds)
 
-    return Setting(f"autoregressive with KV cache, temperature {temperature}", write)
+    return Setting("autoregressive with KV cache", write, temperature=temperature)
 
 
 def write_all(setting: Setting, prompts: Sequence[Sequence[int]], times: int, seed: int) -> list[Story]:
     """Continue all prompts, `times` over; every story draws from a seed of its own, counted up from `seed`."""
-    tasks = tqdm([*prompts] * times, desc=setting.name, leave=False)
+    tasks = tqdm([*prompts] * times, desc=setting.title, leave=False)
     return [setting.write(prompt, own) for own, prompt in enumerate(tasks, start=seed)]
 
 
@@ -295,15 +305,44 @@ def quality_rows(
     rows += [row(name, q) for name, q in right.items()]
     rows.append(row("human, the held-out stories themselves", quality(human, judge, known)))
     header = [
-        "written by", "judged, nats per character", "autoregression at the same entropy", "unigram entropy",
-        "distinct-2", "repeated 4-grams", "adjacent duplicates", "non-words", "missing end", "words a story",
+        "written by", "judged (nats per character)", "autoregression at the same entropy (nats per character)",
+        "unigram entropy (nats)", "distinct-2 (share of pairs)", "repeated 4-grams (share)",
+        "adjacent duplicates (share of pairs)", "non-words (share of words)", "missing end (share of stories)",
+        "length (words a story)",
     ]  # fmt: skip
     caption = (
-        f"{len(human)} held-out stories continued from their first {PROMPT_WORDS} words by at most {STORY} tokens, "
-        f"diffusion at temperature {TEMPERATURE}. The judge is {JUDGE}; less is better only at equal entropy, so the "
-        "next column interpolates between the temperatures of autoregression, and is empty outside of them. "
+        f"{len(human)} held-out stories continued from their first {PROMPT_WORDS} words by at most {STORY} tokens. "
+        f"The judge is {JUDGE}; less is better only at equal entropy, so the next column interpolates "
+        "between the temperatures of autoregression, and is empty outside of them. "
         "Entropy also falls with fewer words:"
     )
+    return table(caption, header, rows)
+
+
+def matched_rows(
+    curves: Mapping[str, Sequence[Sequence[Story]]], rival: Sequence[Sequence[Story]], judge: Judge, known: Set[str]
+) -> list[str]:
+    """The table of both orders at equal entropy: stories of every way of writing and of autoregression, each by
+    temperature, judged on straight lines between the temperatures of *both* sides."""
+
+    def points(by_temperature: Sequence[Sequence[Story]]) -> list[tuple[float, float]]:
+        return [q.point for stories in by_temperature if (q := quality(stories, judge, known)).point]
+
+    right, rows = points(rival), []
+    for name, by_temperature in curves.items():
+        diffused = points(by_temperature)
+        for entropy in ENTROPIES:
+            own, other = at_entropy(diffused, entropy), at_entropy(right, entropy)
+            if own is not None and other is not None:
+                rows.append([name, f"{entropy:.1f}", f"{own:.3f}", f"{other:.3f}", f"{own / other:.2f}"])
+    caption = (
+        "Both orders at equal entropy, on straight lines between the temperatures of each; entropies that one of them "
+        "did not reach are left out:"
+    )
+    header = [
+        "written by", "unigram entropy (nats)", "judged (nats per character)",
+        "autoregression (nats per character)", "ratio",
+    ]  # fmt: skip
     return table(caption, header, rows)
 
 
@@ -400,7 +439,12 @@ def infilling_rows(model: LoadedModel, gaps: Sequence[Gap], judge: Judge | None,
         f"{len(gaps)} held-out stories with {GAP_WORDS} words in the middle taken out; the number of tokens is given. "
         "The judge reads the whole text:"
     )
-    header = ["filled in by", "exact match", "judged, nats per character", "nats a text above the original"]
+    header = [
+        "filled in by",
+        "exact match (share of gaps)",
+        "judged (nats per character)",
+        "above the original (nats a text)",
+    ]
     return table(caption, header, rows)
 
 
@@ -445,8 +489,8 @@ def repair_rows(model: LoadedModel, documents: Sequence[Tensor], judge: Judge | 
         "replaced and of the other tokens:"
     )
     header = [
-        "revised by", "wrong tokens made right", "right tokens made wrong", "judged, nats per character",
-        "nats a text above the original",
+        "revised by", "wrong tokens made right (share)", "right tokens made wrong (share)",
+        "judged (nats per character)", "above the original (nats a text)",
     ]  # fmt: skip
     return table(caption, header, rows)
 
@@ -521,7 +565,7 @@ def speed_rows(
         rates = {setting.forwards: speed.tokens_per_second for setting, speed in zip(settings, speeds)}
         sentences.append(verdict(count, rates, speeds[-1].tokens_per_second))
     caption = f"Speed, one story at a time, at most {STORY} tokens behind the prompt, medians of {runs} runs in turns:"
-    header = ["written by", "threads", "seconds a story", "useful tokens per second"]
+    header = ["written by", "threads", "time (seconds a story)", "speed (useful tokens a second)"]
     return [*table(caption, header, rows), "", " ".join(sentences)]
 
 
@@ -593,19 +637,26 @@ def evaluate(args: argparse.Namespace) -> Iterator[list[str]]:
     known = {word for text in model.tokenizer.batch_decode(trained) for word in words(text)}
     prompts = [prompt_of(model, document) for document in tellable[: n.stories]]
     human = [human_story(model, document) for document in tellable[: n.stories]]
-    settings = [*(diffusion(model, forwards) for forwards in FORWARDS), diffusion(model, FORWARDS[-1], any_order=True)]
-    settings += [planning(model, forwards) for forwards in FORWARDS[-2:]]
-    rivals = [autoregression(model, temperature) for temperature in TEMPERATURES]
-    diffused = {setting.name: write_all(setting, prompts, n.seeds, args.seed) for setting in settings}
-    autoregressed = {setting.name: write_all(setting, prompts, n.seeds, args.seed) for setting in rivals}
+    curves = [
+        *(diffusion(model, FORWARDS[-1], any_order=True, temperature=warmth) for warmth in TEMPERATURES),
+        *(planning(model, forwards, warmth) for forwards in FORWARDS[:-3:-1] for warmth in TEMPERATURES),
+    ]
+    settings = [*(diffusion(model, forwards) for forwards in FORWARDS), *curves]
+    rivals = [autoregression(model, temperature) for temperature in RIGHTWARD_TEMPERATURES]
+    written = {s.title: write_all(s, prompts, n.seeds, args.seed) for s in [*settings, *rivals]}
+    diffused, autoregressed = ({s.title: written[s.title] for s in group} for group in (settings, rivals))
     yield quality_rows(diffused, autoregressed, human, judge, known)
+    if judge:
+        names = dict.fromkeys(curve.name for curve in curves)
+        by_name = {name: [written[curve.title] for curve in curves if curve.name == name] for name in names}
+        yield matched_rows(by_name, list(autoregressed.values()), judge, known)
 
     yield infilling_rows(model, [middle_gap(model, document) for document in tellable[: n.gaps]], judge, args.seed)
     yield repair_rows(model, tellable[: n.gaps], judge, args.seed)
-    timed = [diffusion(model, forwards) for forwards in TIMED_FORWARDS]
+    timed = [diffusion(model, forwards) for forwards in FORWARDS]
     yield speed_rows(timed, autoregression(model), prompts, n.runs, args.threads, args.seed)
     if args.samples:
-        shown = settings[-1].name
+        shown = planning(model, FORWARDS[-1], TEMPERATURES[0]).title
         yield sample_rows(diffused[shown][: args.samples], shown)
 
 
@@ -629,8 +680,9 @@ def main(argv: list[str] | None = None) -> int:
             print(tables[-1], end="\n\n", flush=True)
         if args.write:
             between(CARD, PROGRAM, "\n\n".join(tables))
+            measured = tables[1:-1] if args.samples else tables[1:]
             fold = "<details><summary>Text, gaps, repairs and speed</summary>"
-            between(MEASURED, PROGRAM, "\n\n".join([tables[0], fold, *tables[1:5], "</details>"]))
+            between(MEASURED, PROGRAM, "\n\n".join([tables[0], fold, *measured, "</details>"]))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
