@@ -235,7 +235,8 @@ def _prompted(model: LoadedModel, request: Request) -> Canvas:
             f"{' and the conversation before it take' if request.conversation else ' takes'} {len(ids)}, "
             f"so the length can be at most {room}, got {length}"
         )
-    return pinned(model, model.canvas(ids, length, request.seed), len(ids), length, request.pins)
+    seed = whole("seed", request.seed, 0, MOST_SEED)
+    return pinned(model, model.canvas(ids, length, seed), len(ids), length, request.pins)
 
 
 def _plain(value: Any) -> Any:

@@ -20,6 +20,14 @@ def test_a_link_fills_what_it_names_and_leaves_the_rest(engine):
     assert read({"length": "32"}, engine).values == {"length": 32, "steps": 32}, "at most one step a token"
 
 
+@pytest.mark.parametrize("seed", [2**53 + 1, 2**63 - 1])
+def test_a_seed_that_javascript_would_round_is_itself(engine, seed):
+    link = read({"seed": str(seed)}, engine)
+    assert (link.values["seed"], link.complaints) == (seed, [])
+    (complaint,) = read({"seed": str(2**63)}, engine).complaints
+    assert "seed must be between 0 and" in spoken(complaint)
+
+
 def test_only_an_explicit_run_runs_and_only_without_complaints(engine):
     assert read({"run": "1"}, engine).run
     assert not read({"seed": "3"}, engine).run

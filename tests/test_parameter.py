@@ -42,6 +42,17 @@ def test_a_description_is_the_signature_and_the_annotation_together():
     assert known["count"].names == ("count", "number")
 
 
+def test_a_number_that_javascript_would_round_may_come_as_its_digits():
+    long, short = Parameter(name="seed", kind="whole", least=0, most=2**63 - 1), Parameter(name="n", kind="whole")
+    for number in (0, 5, 2**53 + 1, 2**63 - 1):
+        assert long.read(number) == long.read(str(number)) == number
+    for wrong in ("", "abc", "1.5", "-1", "1e3", "٣", " 5", str(2**63), "9" * 5000):
+        with pytest.raises(ValueError, match=r"^seed must be "):
+            long.read(wrong)
+    with pytest.raises(ValueError, match=r"^n must be a whole number, got '5'"):
+        short.read("5")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [

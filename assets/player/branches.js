@@ -60,7 +60,7 @@ function mountBranches(host, options) {
     wanted = null;
   }
 
-  const sourceOf = (run, step) => ({ step, policy: String(run.header.policy.name), seed: Number(run.header.seed) });
+  const sourceOf = (run, step) => ({ step, policy: String(run.header.policy.name), seed: run.header.seed });
 
   // an edited canvas, by the controls of its tab; without an origin it is a run of its own
   function edited({ cells, origin, elastic }) {

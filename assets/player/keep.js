@@ -3,7 +3,7 @@
 "use strict";
 
 function fileStem(header) {
-  return `unmask-${String(header.policy.name).replace(/[^a-z0-9_]/gi, "").slice(0, 40)}-seed${Number(header.seed)}`;
+  return `unmask-${String(header.policy.name).replace(/[^a-z0-9_]/gi, "").slice(0, 40)}-seed${String(header.seed).replace(/\D/g, "")}`;
 }
 
 function download(blob, name) {

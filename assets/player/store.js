@@ -35,7 +35,7 @@ const forgetRuns = () => changeRuns((runs) => runs.clear());
 // Keeps a run, and lets go of the oldest beyond the cap.
 async function keepRun(run) {
   const bytes = await gzip(run.lines.join("\n") + "\n"), { policy, seed, prompt } = run.header;
-  const entry = { when: Date.now(), policy: String(policy.name), seed: Number(seed), prompt: prompt.slice(0, 200), numbers: numbersOf(run), bytes };
+  const entry = { when: Date.now(), policy: String(policy.name), seed, prompt: prompt.slice(0, 200), numbers: numbersOf(run), bytes };
   await changeRuns((runs) => {
     runs.add(entry);
     const keys = runs.getAllKeys();

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 Kind = Literal["whole", "number", "flag", "choice", "text", "wholes", "numbers", "table"]
 Unit = Literal["steps", "steps a block", "tokens", "token id", "probability", "nats", "temperature", "share", "time"]
 
+EXACT = 2**53 - 1  # the largest whole number that JavaScript does not round
 MOST = 1_000_000  # of whole numbers that have no bound of their own: more than any canvas or run has
 
 
@@ -51,6 +52,11 @@ class Parameter:
     kind: Kind = "number"
     default: Any = None
     optional: bool = False  # None stands for "not set"
+
+    @property
+    def long(self) -> bool:
+        """Whether it may be a whole number that JavaScript would round: pages and links have its digits as text."""
+        return self.kind == "whole" and self.most is not None and self.most > EXACT
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -167,6 +173,11 @@ def _whole(value: Any) -> int:
     return number
 
 
+def _digits(parameter: Parameter, value: Any) -> int:
+    spelled = parameter.long and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
+    return _whole(int(value) if spelled else value)
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
@@ -204,7 +215,7 @@ def _table(parameter: Parameter, value: Any) -> dict[str, float]:
 
 
 _READERS: Mapping[Kind, Callable[[Parameter, Any], Any]] = {
-    "whole": lambda _, value: _whole(value), "number": lambda _, value: _number(value),
+    "whole": _digits, "number": lambda _, value: _number(value),
     "flag": lambda _, value: _flag(value), "choice": _choice, "text": lambda _, value: _text(value),
     "wholes": lambda _, value: _wholes(value), "numbers": lambda _, value: _numbers(value), "table": _table,
 }  # fmt: skip

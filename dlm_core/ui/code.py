@@ -9,6 +9,7 @@ import gradio as gr
 
 from dlm_core.engine import Request
 from dlm_core.library import Engine
+from dlm_core.policies.parameter import EXACT
 from dlm_core.ui import denoise, words
 
 _PYTHON = """\
@@ -58,10 +59,13 @@ def snippets(url: str, request: Request) -> list[str]:
     """Python, curl and JavaScript that run `request` on the page at `url`."""
     settings = settings_of(request)
     text = json.dumps(settings, ensure_ascii=False)
+    # a number of JavaScript's would be rounded, so there a long seed is the text of its digits
+    long = isinstance(request.seed, int) and request.seed > EXACT
+    exact = settings | ({"seed": str(request.seed)} if long else {})
     return [
         _PYTHON.format(url=repr(url), settings=repr(settings)),
         _CURL.format(url=shlex.quote(url), settings=shlex.quote(text)),
-        _JAVASCRIPT.format(url=json.dumps(url), settings=text),
+        _JAVASCRIPT.format(url=json.dumps(url), settings=json.dumps(exact, ensure_ascii=False)),
     ]
 
 

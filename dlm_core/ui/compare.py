@@ -87,7 +87,7 @@ def _read(
         except RunFileError as error:
             yield envelope("error", message=words.said("compare.damaged", number=number + 1, reason=f"{error}."))
             return
-        title = words.said("compare.file", policy=trace.header["policy"]["name"], seed=trace.header["seed"])
+        title = words.said("compare.file", policy=trace.header["policy"]["name"], seed=str(trace.header["seed"]))
         value += record(pane=number, title=title, place=number)
         value += "".join(line + "\n" for line in trace.lines)
     here = [_is_here(engine, trace) for trace in traces]

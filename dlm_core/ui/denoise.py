@@ -19,7 +19,7 @@ from dlm_core.policies.parameter import named
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
 from dlm_core.ui.follower import Follower
-from dlm_core.ui.number import Within
+from dlm_core.ui.number import Digits, Within
 from dlm_core.ui.player import envelope, player, talk
 
 SEND_EVERY = 0.05  # seconds; a faster model's lines travel together
@@ -217,7 +217,7 @@ def build(engine: Engine, recorded: Path, stops: Stops, using: gr.State) -> Tab:
     said.apply(on_said, prompt, [said, prompt], queue=False, **event)
     stop.click(on_stop, None, None, queue=False, **event)
     upload.upload(opened, upload, screen, **event)
-    reseed.click(None, None, controls["seed"], js="() => Math.floor(Math.random() * 1000000)", **event)
+    reseed.click(None, None, controls["seed"], js="() => String(Math.floor(Math.random() * 1000000))", **event)
     shown = [controls[name] for name in words.NAMES]
     run = gr.State(False)
 
@@ -339,6 +339,8 @@ def _component(name: str, control: words.Control, start: Any, visible: bool, pre
         return gr.Dropdown(filterable=False, **looks)
     if control.parameter is None:
         return gr.Textbox(lines=1, max_lines=4, **looks)
+    if control.parameter.long:
+        return Digits(max_lines=1, **looks)
     return gr.Checkbox(**looks) if control.parameter.kind == "flag" else Within(**looks)
 
 
@@ -347,7 +349,7 @@ def _looks(control: words.Control) -> dict[str, Any]:
     looks: dict[str, Any] = {"label": control.label, "info": control.info}
     if control.titles:
         return looks | {"choices": [(title, value) for value, title in control.titles.items()]}
-    if control.parameter is None or control.parameter.kind == "flag":
+    if control.parameter is None or control.parameter.kind == "flag" or control.parameter.long:
         return looks
     least, most = control.parameter.span
     return looks | {"step": control.parameter.arrow or 1, "minimum": least, "maximum": most}

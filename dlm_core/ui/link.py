@@ -60,7 +60,7 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
             complaints.append(words.said("link.no_use", name=name, model=about.name))
         elif own in wanted:
             complaints.append(words.said("link.twice", name=name, own=own))
-        elif (value := given[: MAX_LETTERS[name]] if name in MAX_LETTERS else _typed(policy, own, given)) is None:
+        elif (value := given[: MAX_LETTERS[name]] if name in MAX_LETTERS else _typed(own, given, policy)) is None:
             complaints.append(words.said("link.wrong", name=name, value=given[:40]))
         else:
             wanted[own] = value
@@ -106,8 +106,8 @@ def _fewer_steps(policy: str, settings: Mapping[str, Any], given: Mapping[str, A
     return {steps.name: most} if steps and steps.name not in given and most < (settings[steps.name] or 0) else {}
 
 
-def _typed(policy: str, name: str, text: str) -> Any:
-    """A query's text as the value of a control; None if it is none."""
+def _typed(name: str, text: str, policy: str = "") -> Any:
+    """A query's text as the value of a setting, or of a policy's parameter; None if it is none."""
     control = words.SETTINGS.get(name) or words.control(policy, name)
     if control.titles:
         return text if text in control.titles else None

@@ -115,7 +115,7 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops, us
     changes = [tab.select, *(control.change for control in inputs[:-1])]
     gr.on(changes, on_change, inputs, screen, trigger_mode="always_last", **event)
     example.change(None, example, sentence, js="(text) => text", **event)
-    reseed.click(None, None, seed, js="() => Math.floor(Math.random() * 1000000)", **event)
+    reseed.click(None, None, seed, js="() => String(Math.floor(Math.random() * 1000000))", **event)
     screen.apply(on_denoise, inputs, player, **event)
 
     def become(about: About, prompt: str) -> list[Any]:

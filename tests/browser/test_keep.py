@@ -2,28 +2,30 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import expect
 from visitor import Visitor
 
 from dlm_core.__main__ import main
-from dlm_core.engine import Request
+from dlm_core.engine import LocalEngine, Request
 from dlm_core.gallery import FOLDER, file_of
 from dlm_core.trace import Trace
 from dlm_core.ui.code import snippets
 from dlm_core.words import languages
 
 SHORT = {"prompt": "<b>The cat</b>", "length": 8, "steps": 4, "seed": 5}
+ROUNDED = 2**53 + 1  # which is 2**53 for JavaScript
 MENU = "#player [data-role=keep] summary"
 
 
-def kept(visitor, action):
+def kept(visitor, action, stem="unmask-llada-seed5"):
     visitor.page.click(MENU)
     with visitor.page.expect_download() as download:
         visitor.page.click(f"#player [data-action={action}]")
     name, path = download.value.suggested_filename, download.value.path()
-    assert name.startswith("unmask-llada-seed5")
+    assert name.startswith(stem)
     return path
 
 
@@ -139,8 +141,9 @@ def test_the_static_site_plays_every_run_from_disk_without_python(browser, tmp_p
     visitor.context.close()
 
 
-def test_the_snippets_run_as_they_stand(server, visitor):
-    request = Request('It\'s "a" <cat> $HOME', "threshold", 8, None, 3, {"threshold": 0.4, "steps": 8})
+def test_the_snippets_run_as_they_stand(server, visitor, bundled):
+    params = {"threshold": 0.4, "steps": 8, "temperature": 2.0}
+    request = Request('It\'s "a" <cat> $HOME', "threshold", 8, None, ROUNDED, params)
     python, curl, javascript = snippets(server.url, request)
     printed = []
     exec(python, {"print": lambda *values: printed.append(values)})
@@ -151,6 +154,31 @@ def test_the_snippets_run_as_they_stand(server, visitor):
         unique = {step["index"]: step["text"] for step in own}
         assert list(unique.items()) == printed
     assert printed[-1][1].startswith(request.prompt)
+    other = LocalEngine(bundled).run(replace(request, seed=ROUNDED - 1))
+    assert printed[-1][1] != Trace.parse("".join(other).encode()).text(), "the seed that JavaScript makes of it"
+
+
+def test_a_seed_that_javascript_would_round_goes_through_the_page_as_it_is(visit):
+    visitor, seed = visit(permissions=["clipboard-read", "clipboard-write"]), str(ROUNDED)
+    page = visitor.open(f"?prompt=A&length=8&steps=4&temperature=1&seed={seed}&run=1")
+    visitor.wait("mode === 'finished' && steps === 4")
+    expect(page.locator("#seed input")).to_have_value(seed)
+    expect(page.locator("#player [data-slot=source]")).to_contain_text(f"seed {seed}")
+    page.click("#code button")
+    expect(page.locator("#code-python .cm-content")).to_contain_text(f"'seed': {seed},")
+    page.click(MENU)
+    page.click("#player [data-action=copy-link]")
+    query = page.evaluate("navigator.clipboard.readText()").partition("?")[2]
+    assert parse_qs(query)["seed"] == [seed]
+    first = Trace.load(kept(visitor, "save", f"unmask-llada-seed{seed}"))
+    page.click("#player [data-action=step-back]")
+    page.click("#player [data-action=resume]")
+    expect(page.locator("#branches li")).to_have_count(2)
+    visitor.wait("mode === 'finished'")
+    branch = Trace.load(kept(visitor, "save", f"unmask-llada-seed{seed}"))
+    assert {first.header["seed"], branch.header["seed"], branch.header["branch"]["seed"]} == {ROUNDED}
+    page.click("#tab-runs-button")
+    expect(page.locator("#runs .kept-list li").first).to_contain_text(f"seed {seed}")
 
 
 def test_the_disclosure_holds_what_the_controls_show(visitor):
