@@ -41,7 +41,7 @@ from dlm_core.policies import make_policy
 from dlm_core.sampler import sample
 from dlm_core.sudoku import minimal, puzzle, solve
 
-FIRST_PUZZLES, PUZZLES_A_STEP, MOST_PUZZLES = 64, 4, 20_000
+FIRST_PUZZLES, PUZZLES_A_STEP, MOST_PUZZLES = 128, 1, 20_000
 ANYHOW = 4  # every so many rows, one with masks anywhere
 WARMUP_STEPS, CHECKPOINT_EVERY = 100, 50
 COOLDOWN = 0.4  # of the training, at the end
