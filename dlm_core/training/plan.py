@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         *([] if args.no_compile else ["--compile"]),
     ])  # fmt: skip
     if not args.no_sudoku:
-        for name, options in (("sudoku", []), ("sudoku-twin", ["--twin"])):
+        for name, options in (("sudoku", ["--loops", "8"]), ("sudoku-twin", ["--twin"])):
             sudoku.main([
                 *options, "--minutes", str(args.minutes * SUDOKU_SHARE / 2), "--rows", str(args.boards), "--check", "0",
                 "--folder", str(args.out / "log" / name), "--out", str(args.out / name), *rest,
