@@ -78,7 +78,8 @@ TokenId = Annotated[int | None, Parameter(least=0, unit="token id", offered=Fals
 TokenIds = Annotated[tuple[int, ...] | None, Parameter(least=0, unit="token id", offered=False)]
 
 # yes or no
-Switch = Annotated[bool, Parameter(rare=True)]
+# for programs and the command line: a page would need a box for each, and few visitors ever set one
+Switch = Annotated[bool, Parameter(offered=False)]
 EarlyStop = Annotated[bool, Parameter(rare=True, aliases=("eos_early_stop",))]
 
 # second thoughts, and the clock
