@@ -133,6 +133,8 @@ def _out_of_reach(query: Mapping[str, str], policy: str) -> list[dict[str, Any]]
             told.append(words.said("link.unknown", name=name, policy=policy))
         elif one is None and (near := get_close_matches(name, some, 1, 0.8)):
             told.append(words.said("link.near", name=name[:40], near=near[0]))
+        elif one and one.unit == "token id":
+            continue  # the model's own: the engine fills them in, and `revision` says if the model is another one
         elif one and not one.offered and _plain(query[name]) != one.default:
             told.append(words.said("link.fixed", name=name, value=query[name][:40], default=str(one.default)))
     return told
