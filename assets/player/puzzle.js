@@ -32,15 +32,18 @@ function cellAt(run, at, cell) {
   };
 }
 
-// Draws 81 cells once; `paint` then touches what differs.
+// Draws 81 cells once, in rows that a screen reader can count; `paint` then touches what differs.
 function boardView(box, label) {
+  const rows = Array.from({ length: 9 }, () => text("div", "", "row"));
   const cells = Array.from({ length: 81 }, (_, cell) => {
     const element = text("span", "", "cell");
     element.dataset.cell = cell;
     element.setAttribute("role", "gridcell");
-    box.append(element);
+    rows[Math.floor(cell / 9)].append(element);
     return { element, key: "" };
   });
+  for (const row of rows) row.setAttribute("role", "row");
+  box.append(...rows);
   function paint(view) {
     const digits = cells.map((_, cell) => view(cell).digit), wrong = contradictions(digits);
     cells.forEach((slot, cell) => {
