@@ -15,6 +15,8 @@ from dlm_core.trace import Trace
 from dlm_core.words import english
 
 VOCAB, MASK, STOP = 48, 47, 46
+# a name of a folder or a file: its letters mean something in an address, a script, a shell, HTML, or in none of them
+ODD = "C# @ 100%?\"'&+;=<b>${x}`\\u0041\\x é 日本 👍"
 TEXT = Canvas(range(12), [False] * 12)  # nothing fixed, nothing masked
 BLANK = Canvas.from_prompt([1, 2], 10, MASK)
 HALF = Canvas([1, *[MASK, 5] * 5], [True, *[False] * 10])  # words that nobody fixed between the masks

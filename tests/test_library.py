@@ -1,15 +1,18 @@
 """The models that an operator offers: what is listed, what is in memory, and what a page is told meanwhile."""
 
+import shutil
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from stand_ins import ODD
 
-from dlm_core.engine import About, BrokenEngine
+from dlm_core.engine import About, BrokenEngine, Request
 from dlm_core.library import Choice, Library, choices
 from dlm_core.limits import Limits
 from dlm_core.models import Cancelled, ModelError, Progress
+from dlm_core.trace import Trace
 
 
 class Shelf:
@@ -206,3 +209,13 @@ def test_a_wrong_list_is_one_sentence_before_anything_is_loaded(listed, told, mo
     with pytest.raises(ValueError, match=told) as error:
         choices({"UNMASK_MODELS": listed})
     assert "\n" not in str(error.value)
+
+
+def test_a_models_folder_may_be_called_anything(saved, tmp_path):
+    shutil.copytree(saved("A2D Qwen3"), folder := tmp_path / ODD / ODD)
+    offered = choices({"UNMASK_MODEL": str(folder), "UNMASK_MODELS": f"bundled,{folder}"})
+    assert [choice.name for choice in offered] == [ODD, "bundled"]
+    library = Library(offered, Limits())
+    library.start()
+    run = library.run(Request("x", length=8, model=ODD, params={"steps": 4}))
+    assert Trace.parse("".join(run).encode()).header["model"]["name"] == library.about(ODD).name == ODD

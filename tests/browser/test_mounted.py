@@ -6,10 +6,8 @@ import shutil
 import pytest
 from mounted import Mounted
 from playwright.sync_api import expect
+from stand_ins import ODD
 from visitor import ROOT, Server, Visitor
-
-# in an address, in a script, in a shell, in HTML, and in none of them
-ODD = "C# 100%?\"'&+;=<b>${x}`\\u0041\\x é 日本 👍"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +30,7 @@ def proxy(request, elsewhere):
     proxy.close()
 
 
-def test_everything_a_page_asks_for_lies_below_its_own_path(proxy, browser):
+def test_everything_a_page_asks_for_lies_below_its_own_path(proxy, browser, trace, tmp_path):
     visitor = Visitor(browser, proxy.url)
     page = visitor.open("/")
     expect(page.locator("#heatmap .main-svg").first).to_be_visible()
@@ -49,7 +47,10 @@ def test_everything_a_page_asks_for_lies_below_its_own_path(proxy, browser):
     assert "A cat" in kept.value.path().read_text(encoding="utf-8")
     page.locator("#tab-runs-button").click()
     page.locator("#runs button.title").first.click()
-    visitor.wait("mode === 'recorded' && steps > 4")
+    visitor.wait("mode === 'recorded' && steps > 6")
+    trace.save(tmp_path / f"{ODD}.run.jsonl.gz")
+    page.locator("#open-run input, input[type=file]").first.set_input_files(tmp_path / f"{ODD}.run.jsonl.gz")
+    visitor.wait("mode === 'recorded' && steps === 6")
     visitor.context.close()
     assert proxy.outside == []
     assert visitor.complaints == []
