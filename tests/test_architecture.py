@@ -108,6 +108,7 @@ TABLE = {
             "policies",
             "proxies",
             "puzzle",
+            "reasons",
             "replay",
             "sudoku",
             "trace",

@@ -18,6 +18,7 @@ from dlm_core.library import Engine, Library
 from dlm_core.limits import Limits
 from dlm_core.line import is_notice
 from dlm_core.policies import parameters
+from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.replay import LANGUAGES, PLAYER, css
 from dlm_core.trace import Trace
 from dlm_core.ui import code, compare, denoise, edit, link, models, noise, puzzle, race, runs, session, words
@@ -218,7 +219,12 @@ def step_dict(trace: Trace) -> dict[str, Any]:
     """A run's newest step for programs."""
     step = trace.steps[-1]
     written = [
-        {"position": int(i), "token_id": int(step.left[i]), "confidence": round(float(step.confidence[i]), 4)}
+        {
+            "position": int(i),
+            "token_id": int(step.left[i]),
+            "confidence": round(float(step.confidence[i]), 4),
+            "reason": None if step.reason[i] == NO_REASON else Reason(step.reason[i]).key,
+        }
         for i in step.written.nonzero()[0]
     ]
     return {

@@ -364,6 +364,7 @@ def test_the_api_yields_one_dict_a_step(server):
     assert [step["index"] for step in steps] == [0, 1, 2, 3]
     assert steps[-1]["masks_left"] == 0
     assert sum(len(step["written"]) for step in steps) == 16
+    assert {one["reason"] for step in steps for one in step["written"]} == {"quota"}
     assert steps[-1]["text"].startswith("The cat")
 
 
