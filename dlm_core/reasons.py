@@ -136,6 +136,7 @@ class Ranking(StrEnum):
     INFORMATIVENESS = "informativeness"
     LOG_PROBABILITY = "log_probability"
     WEIGHED_LOG_PROBABILITY = "weighed_log_probability"  # that of a token that stands is multiplied
+    PLANNED_LOG_PROBABILITY = "planned_log_probability"  # and by a second opinion
     LOGIT = "logit"
     WRITTEN_CONFIDENCE = "-written_confidence"  # with which the token that stands was written
 

@@ -15,7 +15,7 @@ from test_sampler import LENGTH, MIXED, PLANNED, REVISING, SPLICING, UNIFORM, WI
 from dlm_core import reasons
 from dlm_core.autoregressive import autoregressive
 from dlm_core.canvas import Canvas, blocks
-from dlm_core.denoiser import TableDenoiser
+from dlm_core.denoiser import Advised, TableDenoiser
 from dlm_core.policies import POLICIES, Update, View, make_policy
 from dlm_core.reasons import NO_REASON, Effect, Ranking, Reason, why
 from dlm_core.sampler import sample
@@ -227,6 +227,8 @@ def runs(network, gain):
         denoiser = network(gain=gain) if policy.for_masks else noisy(None if canvas is TEXT else MASK, gain)
         windows = ANY_BLOCKS if canvas is BLANK and name in ("llada", "threshold", "p2") else None
         yield from sample(denoiser, canvas, policy, windows=windows, seed=1)
+    advised = Advised(network(gain=gain), network(seed=2, gain=gain))
+    yield from sample(advised, BLANK, make_policy("p2", num_steps=5, planner=True), seed=1)
     for token, canvas, name, params in SETTLED:
         policy, table = make_policy(name, **params), torch.zeros(LENGTH, VOCAB)
         table[:, token] = gain

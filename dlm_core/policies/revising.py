@@ -154,6 +154,8 @@ class PathPlanning(Revises):
         back = int(inside.sum().float() * (1 - share))  # in float32, as the release rounds it
         low = score < score.sort().values[back] if back else torch.zeros_like(inside)
         ranking = Ranking.LOG_PROBABILITY if self.eta == 1 else Ranking.WEIGHED_LOG_PROBABILITY
+        if self.planner:
+            ranking = Ranking.PLANNED_LOG_PROBABILITY
         info = {"keep": int((inside & ~low).sum()), "eta": self.eta}
         return Update.because(tokens, kept(~low, view), info=info, score=only(score, inside), ranking=ranking)
 
