@@ -29,7 +29,8 @@ class Effect(Enum):
 class Reason(IntEnum):
     """Why a position was written, taken back or left alone: the code in `Step.reason`.
 
-    Every reason has one effect.  Codes are this version's own; a run file names its reasons.
+    Every reason has one effect.  Codes are this version's own; a run file names its reasons, and one that this version
+    does not know is read as none.
     """
 
     effect: Effect
@@ -52,7 +53,7 @@ class Reason(IntEnum):
     THRESHOLD = Effect.WRITE
     LOW_ENTROPY = Effect.WRITE
     FACTOR = Effect.WRITE  # sure enough for its rank
-    BOUND = Effect.WRITE  # fits under an entropy bound with all that come before it
+    ENTROPY_BOUND = Effect.WRITE  # fits under an entropy bound with all that come before it
     STABLE = Effect.WRITE  # sure, and no longer changing
     RUN_BEST = Effect.WRITE  # the best of an unbroken run of masks
     COMB = Effect.WRITE  # on the comb that is at work, and sure enough
@@ -167,7 +168,8 @@ def _numbers(step: Step, position: int) -> dict[str, str]:
         "rank": str(ahead + 1) if level == 1 else f"{ahead + 1}–{ahead + level}",  # what is recorded alike shares ranks
         "all": str(int((~np.isnan(step.score)).sum())),
     }
-    return numbers | {"score": english(f"scores.{Ranking(step.ranking).key}").format_map(numbers)}
+    key = Ranking(step.ranking).key if step.ranking in list(Ranking) else "other"
+    return numbers | {"score": english(f"scores.{key}").format_map(numbers)}
 
 
 def _number(value: float, beside: Mapping[str, float] = {}) -> str:

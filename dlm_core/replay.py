@@ -24,7 +24,6 @@ from dlm_core.figures import (
     plot_progress,
 )
 from dlm_core.files import ASSETS
-from dlm_core.reasons import Ranking, Reason
 from dlm_core.trace import MAX_BELIEFS, MAX_BYTES, MAX_LENGTH, MAX_PIECE, SCHEMA, Trace
 from dlm_core.unicode import well_formed
 from dlm_core.words import english
@@ -88,7 +87,6 @@ def reader() -> str:
     limits = {
         "bytes": MAX_BYTES, "length": MAX_LENGTH, "beliefs": MAX_BELIEFS, "piece": MAX_PIECE,
         "messages": MOST_MESSAGES, "letters": MOST_LETTERS, "schema": SCHEMA,
-        "reasons": [reason.key for reason in Reason], "rankings": list(Ranking),
     }  # fmt: skip
     return f"const LIMITS = {_dumps(limits)};\n{(PLAYER / 'reader.js').read_text(encoding='utf-8')}"
 

@@ -95,7 +95,7 @@ def _packed_score(step: Step, beliefs: Mapping[str, ndarray]) -> tuple[dict[str,
     ranked = np.isfinite(step.score)
     if not ranked.any():
         return {}, None, np.full(len(ranked), np.nan)
-    score, ranking = np.where(ranked, step.score, np.nan), str(Ranking(step.ranking))
+    score, ranking = np.where(ranked, step.score, np.nan), str(step.ranking or "other")
     same = _as_measured(ranking, step.confidence, step.entropy)
     if same is not None and np.array_equal(score[ranked], same[ranked]):
         recorded = _as_measured(ranking, beliefs["confidence"], beliefs["entropy"])
@@ -161,7 +161,7 @@ def _unpacked(record: Mapping[str, Any], where: ndarray, length: int, header: Ma
             array[where] = values
         return array
 
-    known = np.array([*(Reason[name.upper()] for name in reasons or ()), NO_REASON])
+    known = np.array([*(Reason.__members__.get(name.upper(), NO_REASON) for name in reasons or ()), NO_REASON])
     if (wrong := (reason >= len(known) - 1) & (reason != 255)).any():
         raise ValueError(f"reason {reason[wrong][0]} is not among the {len(known) - 1} of the header")
     beliefs = {
@@ -259,8 +259,10 @@ def _reasons(header: Mapping[str, Any]) -> list[str] | None:
 def _ranking(record: Mapping[str, Any]) -> tuple[str, *tuple[float, ...]]:
     """What the rule ranked by in a step, with the least and the most where the score has a column of its own."""
     ranking, *span = _need({"score": [""]} | record, "score", list)
-    if ranking not in (list(Ranking) if span else ["", Ranking.CONFIDENCE, Ranking.ENTROPY]):
-        raise ValueError(f"a rule cannot rank by {str(ranking)[:40]!r} here")
+    if not isinstance(ranking, str):
+        raise ValueError("the field 'score' must begin with a name")
+    if not span and ranking not in ("", Ranking.CONFIDENCE, Ranking.ENTROPY):
+        raise ValueError(f"the score {ranking[:40]!r} needs the least and the most")
     if span:
         least, most = (float(_need({"score": end}, "score", (int, float))) for end in span)
         if least > most:
@@ -678,10 +680,8 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("this is not an Unmask run file (no field 'unmask')")
     if record["unmask"] not in (1, SCHEMA):
         raise ValueError(f"it has schema {record['unmask']!r}, and this version reads schemas 1 and {SCHEMA}")
-    if record["unmask"] == SCHEMA:
-        known = {reason.key for reason in Reason}
-        if unknown := [name for name in _need(record, "reasons", list) if name not in known]:
-            raise ValueError(f"the reason {str(unknown[0])[:40]!r} is not known to this version")
+    if record["unmask"] == SCHEMA and not all(isinstance(name, str) for name in _need(record, "reasons", list)):
+        raise ValueError("the field 'reasons' must hold names")
     _need({"others": {}} | record, "others", dict)
     model = _need(record, "model", dict)
     vocab = _need(model, "vocab_size", int)

@@ -89,6 +89,7 @@ def _forms(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Opens]]]:
         "spaces around lines": text.replace(b"\n", b" \t\n  "),
         "only the sum of the gzip is missing": packed[:-8],
         "a field that nobody knows": changed(trace, 3, mine={"a": [1.5, None, True]}),
+        "a reason that nobody knows": changed(trace, 1, reasons=["quota", *["luck"] * 80]),
         "nothing written in a step": changed(trace, 7, write=None),
         "a seed of 63 bits": changed(trace, 1, seed=2**63 - 1),
         "an emoji in escapes": changed(trace, 1, prompt="\U0001f44d"),
@@ -170,7 +171,7 @@ def _faults(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Refused]]]:
             {"name": "m", "vocab_size": vocab, "mask": mask, "stop": [], "revision": 5},
             {"name": "m", "vocab_size": vocab, "mask": mask, "stop": [], "ending": "x"},
         ),
-        "reasons": (None, ["luck"], "quota", [5], [["quota"]], {"quota": 1}), "others": (5, ["surest"]),
+        "reasons": (None, "quota", [5], [["quota"]], {"quota": 1}), "others": (5, ["surest"]),
         "pieces": ({"1": 5}, {"x": "a"}, {"1": {"hex": "zz"}}, {"1": {"hex": 5}}, {"1": {}}, [1], {"1": "x" * 5000}),
     }  # fmt: skip
     step = {
@@ -180,7 +181,7 @@ def _faults(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Refused]]]:
         "write": ("ab", [[1]], [[99, 1]], [[1, vocab]], [[-1, 1]], [[5, 1]] * 10_000, [[True, True]], [[1.5, 1]]),
         "blank": ([[99, 1]], 5), "splice": ([[99, 2]], [[5, MAX_LENGTH + 1]], [[5, MAX_LENGTH]], [[5, 1.5]], [[5, -1]]),
         "score": (
-            5, [], ["luck", 0, 1], ["margin"], ["entropy"], ["confidence", 0, 1], ["confidence", 1], ["margin", 1, 0],
+            5, [], ["margin"], ["entropy"], ["confidence", 0, 1], ["confidence", 1], ["margin", 1, 0],
             ["confidence", "0", 1], ["confidence", True, 1], [["confidence"]], [None],
         ),
         "ranked": (None, "AA==", "!!", 5), "others": (5, [1.5], ["1"]), "pieces": header["pieces"],

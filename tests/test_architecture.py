@@ -90,7 +90,7 @@ TABLE = {
         {"conversation", "policies", "engine", "gallery", "models", "replay", "trace", "unicode", "words"},
         {"transformers"},
     ),
-    "replay": ({"conversation", "figures", "files", "reasons", "trace", "unicode", "words"}, {"plotly"}),
+    "replay": ({"conversation", "figures", "files", "trace", "unicode", "words"}, {"plotly"}),
     "words": ({"files"}, set()),
     "ui": (
         {

@@ -91,7 +91,7 @@ AGREES: Mapping[Reason, Callable[[Row], bool]] = {
     Reason.BELOW_FACTOR: lambda r: r.ahead and r.score < 1 - r.info["factor"] / (r.ahead + r.level + 1),
     Reason.FORCED_FACTOR: lambda r: r.within(r.info["floor"]),
     Reason.LAST_ONE: lambda r: r.score <= np.nanmin(r.step.score),
-    Reason.BOUND: lambda r: r.lost() <= r.info["gamma"] + QUANTUM,
+    Reason.ENTROPY_BOUND: lambda r: r.lost() <= r.info["gamma"] + QUANTUM,
     Reason.OVER_BOUND: lambda r: r.lost() >= r.info["gamma"] - QUANTUM or r.level > 1,
     Reason.BOUND_BACK: lambda r: r.lost() >= r.info["gamma"] - QUANTUM or r.level > 1,
     Reason.FORCED_BOUND: lambda r: r.within(r.info["floor"]) and r.beyond(r.info["passed"]),
@@ -312,7 +312,8 @@ def test_every_reason_and_every_ranking_has_a_phrase_in_every_language():
             reason.key for reason in Reason
         }
         assert {key.removeprefix("scores.") for key in phrases if key.startswith("scores.")} == {
-            ranking.key for ranking in Ranking
+            *(ranking.key for ranking in Ranking),
+            "other",
         }
 
 

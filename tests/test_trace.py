@@ -1,6 +1,7 @@
 import base64
 import gzip
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from stand_ins import MASK, STOP, VOCAB, as_schema_1, record
 
 from dlm_core.canvas import Canvas
 from dlm_core.policies import make_policy
-from dlm_core.reasons import why
+from dlm_core.reasons import Reason, why
 from dlm_core.sampler import sample
 from dlm_core.trace import MAX_LENGTH, RunFileError, Trace
 
@@ -105,6 +106,21 @@ def test_other_tools_read_reasons_by_their_names(trace):
     assert names == ["quota" if wrote else "beyond_quota" for wrote in step.written[step.measured]]
     assert line["score"] == ["confidence"]
     assert line["ranked"] == line["measured"]
+
+
+def test_reasons_and_scores_of_later_versions_are_read_as_unknown(network):
+    header, *steps = [
+        json.loads(line)
+        for line in record(network(), Canvas.from_prompt([1, 2], 14, MASK), "pc_sampler", steps=4).lines
+    ]
+    header["reasons"] = [name.replace("quota", "luck") for name in header["reasons"]]
+    steps[0]["score"][0] = "horoscope"
+    read = Trace.parse("".join(json.dumps(line) + "\n" for line in [header, *steps]).encode())
+    step = read.steps[0]
+    assert step.ranking == "horoscope"
+    assert (step.reason[step.written] == -1).all()
+    read.steps[0] = replace(step, reason=np.where(step.measured, Reason.QUOTA, -1), info={"quota": 3})
+    assert re.fullmatch(r"Its score of [\d.]+ ranks \d+ of 14; this step's quota is 3\.", why(read.steps[0], 7))
 
 
 def test_a_score_that_is_the_same_everywhere_or_nowhere_is_kept(network, trace):
@@ -252,10 +268,10 @@ def broken(trace, number, **changes):
     [
         (1, {"unmask": 3}, "line 1 .* schema 3, and this version reads schemas 1 and 2"),
         (1, {"reasons": None}, "'reasons' is missing"),
-        (1, {"reasons": ["luck"]}, "the reason 'luck' is not known to this version"),
+        (1, {"reasons": [5]}, "'reasons' must hold names"),
         (1, {"reasons": ["quota"]}, "line 2 .* is not among the 1 of the header"),
-        (3, {"score": ["luck", 0, 1]}, "line 3 .* cannot rank by 'luck' here"),
-        (3, {"score": ["margin"]}, "line 3 .* cannot rank by 'margin' here"),
+        (3, {"score": [5, 0, 1]}, "line 3 .* must begin with a name"),
+        (3, {"score": ["margin"]}, "line 3 .* 'margin' needs the least and the most"),
         (3, {"score": ["confidence", 0, 1]}, "line 3 .* bytes"),
         (3, {"ranked": None}, "line 3 .* 'ranked' is missing"),
         (3, {"ranked": "AA=="}, "line 3 .* 'ranked' needs 2 bytes"),

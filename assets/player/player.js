@@ -280,15 +280,16 @@ function verdict(run, at, i) {
 
 // The phrase of the reason that was recorded for a row, with the rule's numbers and the row's own.
 function reason(run, step, k) {
-  const key = `reasons.${run.header.reasons?.[step.reason[k]]}`, noun = `scores.${step.ranking.replace("-", "")}`, mine = step.score[k];
-  if (!(key in WORDS.en) || !(Number.isNaN(mine) || noun in WORDS.en)) return phrase("why.unrecorded");
+  const name = run.header.reasons?.[step.reason[k]], key = `reasons.${name}`, noun = `scores.${step.ranking.replace("-", "")}`, mine = step.score[k];
+  if (name === undefined) return phrase("why.unrecorded");
+  if (!(key in WORDS.en)) return phrase("why.unknown", { reason: name });
   const numbers = Object.fromEntries(Object.entries(step.info).map(([name, value]) => [name, decimals(value)]));
   if (Number.isNaN(mine)) return phrase(key, numbers);
   const ahead = step.score.filter((other) => other > mine).length, level = step.score.filter((other) => other === mine).length;
   numbers.value = decimals(step.ranking.startsWith("-") ? -mine : mine, step.info);
   numbers.rank = level === 1 ? ahead + 1 : `${ahead + 1}–${ahead + level}`; // what is recorded alike shares ranks
   numbers.all = step.score.filter((other) => !Number.isNaN(other)).length;
-  return phrase(key, { ...numbers, score: phrase(noun, numbers) });
+  return phrase(key, { ...numbers, score: phrase(noun in WORDS.en ? noun : "scores.other", numbers) });
 }
 
 function runnerUp(run, step, k) {

@@ -279,7 +279,7 @@ function checkHeader(header) {
   must(Array.isArray(canvas), isWhole(canvas.length, 1, LIMITS.length + 1), canvas.every((id) => isWhole(id, 0, vocab_size)));
   must(isPairs(fixed), isPairs(windows), [...fixed, ...windows].every(([lo, hi]) => 0 <= lo && lo < hi && hi <= canvas.length));
   must(isWhole(top_k, 1, 101), isText(prompt), isObject(policy), isText(policy.name), isLong(seed), cache === undefined || (isObject(cache) && isText(cache.kind)));
-  must(header.unmask === 1 || (Array.isArray(reasons) && reasons.every((name) => LIMITS.reasons.includes(name))), isObject(others));
+  must(header.unmask === 1 || (Array.isArray(reasons) && reasons.every(isText)), isObject(others));
   if (conversation !== undefined) checkConversation(conversation);
 }
 
@@ -296,7 +296,7 @@ function checkStep(run, record) {
   must(run.beliefs <= LIMITS.beliefs, isBitsOf(measured, before), isBase64(beliefs));
   must(Array.isArray(score), Array.isArray(others) && others.every((count) => isWhole(count)));
   if (score.length === 1 && score[0] !== "") must(["confidence", "-entropy"].includes(score[0]), isBitsOf(record.ranked, before));
-  else must(score.length === 3 ? LIMITS.rankings.includes(score[0]) && score.slice(1).every(Number.isFinite) && score[1] <= score[2] : score[0] === "" && score.length === 1);
+  else must(score.length === 3 ? isText(score[0]) && score.slice(1).every(Number.isFinite) && score[1] <= score[2] : score[0] === "" && score.length === 1);
 }
 
 // The beliefs of the newest step, once they are unpacked.

@@ -466,7 +466,9 @@ class EntropyBound(_UntilEmpty):
         entropy = -scores[order]
         passed = int((entropy.cumsum(0) - entropy.cummax(0).values <= self.gamma).sum())
         floor = self.floor(view, len(order))
-        reasons = ranked(len(order), (passed, Reason.BOUND), (floor, Reason.FORCED_BOUND), rest=Reason.OVER_BOUND)
+        reasons = ranked(
+            len(order), (passed, Reason.ENTROPY_BOUND), (floor, Reason.FORCED_BOUND), rest=Reason.OVER_BOUND
+        )
         return reasons, {"gamma": self.gamma, "passed": passed, "floor": floor}
 
 

@@ -98,7 +98,7 @@ class EntropyRenoise(_Renoises):
         order = rows[entropy[rows].argsort(stable=True)]
         passed = entropy[order].cumsum(0) - entropy[order] <= self.entropy_bound
         reason = torch.full_like(view.positions, Reason.OUTSIDE)
-        reason[order] = torch.where(passed, Reason.BOUND, Reason.BOUND_BACK)
+        reason[order] = torch.where(passed, Reason.ENTROPY_BOUND, Reason.BOUND_BACK)
         noise = torch.randint(vocab, tokens.shape, generator=view.generator)
         info = {"gamma": self.entropy_bound, "passed": int(passed.sum())}
         ranking = {"score": only(-entropy, rows), "ranking": Ranking.PROPOSAL_ENTROPY}

@@ -259,6 +259,17 @@ def test_the_page_gives_the_reason_that_python_gives(js, network, policy, params
             assert why(step, i).removesuffix(".") in said[i], (step.index, i)
 
 
+def test_a_reason_that_this_version_does_not_know_is_called_by_its_name(js, trace):
+    js(
+        "lines => { window.run = emptyRun(); for (const line of lines) addLine(run, line); }",
+        [trace.lines[0].replace('"quota"', '"luck"'), *trace.lines[1:]],
+    )
+    sentence = js("why(run, 1, run.steps[0].write[0][0])")
+    assert sentence.startswith(
+        "Written in this step. Its reason is called luck, which this version does not know; next"
+    )
+
+
 def test_a_file_of_schema_1_says_that_reasons_were_not_recorded(js, trace):
     load(js, as_schema_1(trace))
     sentence = js("why(run, 1, run.steps[0].write[0][0])")
