@@ -118,7 +118,9 @@ AGREES: Mapping[Reason, Callable[[Row], bool]] = {
     Reason.DRAW: lambda r: r.count(Reason.DRAW) == r.info["quota"],
     Reason.NOT_DRAWN: lambda r: r.count(Reason.DRAW) == r.info["quota"],
     Reason.WEIGHED_DRAW: lambda r: r.count(Reason.WEIGHED_DRAW) == r.info["quota"],
-    Reason.NOT_DRAWN_WEIGHED: lambda r: r.count(Reason.WEIGHED_DRAW) == r.info["quota"],
+    Reason.NOT_DRAWN_WEIGHED: lambda r: (
+        r.count(Reason.WEIGHED_DRAW) == r.info["quota"] or (r.step.copies != 1).sum() >= r.info["quota"]
+    ),
     Reason.EARLY_EXIT: lambda r: r.is_mask and r.info["gap"] >= r.info["exit"],
     Reason.SETTLED: lambda r: r.info["mean_entropy"] < r.info["confidence_threshold"],
     Reason.GIVEN: lambda r: isnan(r.score),
