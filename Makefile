@@ -6,7 +6,7 @@ CORPUS ?= corpus
 
 OUT ?= site
 
-.PHONY: run test lint bench evaluate train runs site pictures
+.PHONY: run test lint bench evaluate train runs site pictures reference
 
 run: $(VENV)/.run
 	$(BIN)/python app.py
@@ -33,6 +33,9 @@ runs: $(VENV)/.run
 
 pictures: $(VENV)/.test
 	$(BIN)/python -m tests.pictures
+
+reference: $(VENV)/.test
+	$(BIN)/python -m tests.reference
 
 site: $(VENV)/.run
 	$(BIN)/python -m dlm_core site $(OUT)

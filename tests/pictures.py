@@ -58,6 +58,7 @@ def save_film(frames: list[Image.Image], path: Path) -> None:
 
 
 def record(visitor: Visitor, folder: Path) -> None:
+    """Save the film of the run and a still of its text, its heatmap and its inspector, half way or at the end."""
     page = visitor.open()
     page.locator("#player [data-action=pause]").click()
     stage = page.locator("#player .stage")
@@ -69,7 +70,7 @@ def record(visitor: Visitor, folder: Path) -> None:
     page.wait_for_selector("#player #heatmap .plotly")
     picture(page.locator("#player .columns > .card").first).save(folder / "heatmap.png", optimize=True)
     go(visitor, steps // 2)
-    page.locator("#player [data-pos][data-state=committed]").last.click()
+    page.locator(f"#player [data-pos][data-commit-step='{steps // 2 - 1}']").last.click()  # written in the step shown
     visitor.still()
     picture(page.locator("#player .inspector")).save(folder / "inspector.png", optimize=True)
 
