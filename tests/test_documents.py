@@ -62,6 +62,14 @@ def test_the_readme_leads_to_every_document():
     assert set(links) == {file.name for file in (ROOT / "docs").glob("*.md")}
 
 
+def test_the_film_of_the_readme_is_a_run_in_less_than_three_megabytes():
+    file = ROOT / "docs/images/run.gif"
+    assert file.stat().st_size < 3_000_000
+    with Image.open(file) as film:
+        assert film.n_frames > 30
+        assert film.info["loop"] == 0, "it begins again"
+
+
 def test_a_film_keeps_every_step_and_stays_at_the_end(tmp_path):
     frames = [Image.new("RGB", (80, 40), "white") for _ in range(5)]
     for step, frame in enumerate(frames):
