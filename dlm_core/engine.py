@@ -113,14 +113,16 @@ class Decoder(NamedTuple):
 
     parameters: Mapping[str, Parameter]
     revises: bool  # more steps than positions make sense
+    for_masks: bool  # a model without a mask has nothing for it to write
     begin: Callable[[LoadedModel, Canvas, list[tuple[int, int]], int, Mapping[str, Any]], Iterator[Step]]
 
 
 def decoder(name: str) -> Decoder:
     """A policy in the denoising loop, or left to right with a KV cache; unknown names are a ValueError."""
     if name == AUTOREGRESSIVE:
-        return Decoder(described(autoregressive), False, _autoregress)
-    return Decoder(parameters(name), make_policy(name).revises, partial(_denoise, name))
+        return Decoder(described(autoregressive), False, False, _autoregress)
+    known, usual = parameters(name), make_policy(name)
+    return Decoder(known, usual.revises, usual.for_masks, partial(_denoise, name))
 
 
 def _denoise(
@@ -172,6 +174,11 @@ def whole(name: str, value: Any, lo: int, hi: int) -> int:
 def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Plan:
     """Check a request against a model and limits; every rule that it breaks is a ValueError of one sentence."""
     way = decoder(request.policy)
+    if way.for_masks and model.mask_token_id is None:
+        suits = ", ".join(suited(False, model.policy))
+        raise ValueError(
+            f"policy {request.policy} writes masks, and the model {model.name} has none: choose one of {suits}"
+        )
     seed = whole("seed", request.seed, 0, MOST_SEED)
     canvas = _canvas(model, request)
     free = np.flatnonzero(~canvas.fixed)

@@ -63,6 +63,7 @@ class Reason(IntEnum):
     ALMOST_BEST = Effect.WRITE  # below the threshold, but next to the best
     FORCED_ENTROPY = Effect.WRITE  # the lowest entropy of all
     FORCED_BLOCK = Effect.WRITE  # the lowest entropy of a block that must go on
+    IN_TIME = Effect.WRITE  # so that the run ends within its steps
     FORCED_FACTOR = Effect.WRITE
     FORCED_BOUND = Effect.WRITE
     LAST_ONE = Effect.WRITE  # the only one that did not pass

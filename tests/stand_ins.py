@@ -39,6 +39,7 @@ EVERY = [  # settings that between them give every reason
     (TEXT, "diffusers_block_refinement", {"num_inference_steps": 4, "uniform": True}),
     (BLANK, "dream", {"steps": 4, "alg": "topk_margin"}), (BLANK, "llada", {"steps": 4, "remasking": "random"}),
     (BLANK, "left_to_right", {"steps": 4}), (BLANK, "pc_sampler", {"steps": 4}), (BLANK, "remedi", {"steps": 4}),
+    (BLANK, "d3llm", {"threshold": 0.0, "block_size": 4, "steps": 2}),
     (BLANK, "wino", {"threshold": 0.02, "threshold_back": 0.05}), (BLANK, "p2", {"num_steps": 6}),
     (BLANK, "llada", {"steps": 4, "confidence_eos_eot_inf": True, "stop_ids": (3, STOP)}),
     (BLANK, "klass", {"steps": 8, "conf_threshold": 0, "kl_threshold": 5, "kl_history_length": 1,

@@ -63,10 +63,16 @@ class Row:
         """What a factor asks of this rank, where ranks are not shared."""
         return 1 - self.info["factor"] / (self.ahead + 2)
 
+    def drawn_by_weight(self) -> bool:
+        """Whether a quota was drawn; a row that was drawn may have become room, or have closed its gap."""
+        drawn, spliced = self.count(Reason.WEIGHED_DRAW), (self.step.copies != 1).sum()
+        return drawn <= self.info["quota"] <= drawn + spliced
+
 
 BY_THRESHOLD = [
     Reason.THRESHOLD, Reason.FORCED, Reason.BELOW_THRESHOLD, Reason.BELOW_THRESHOLD_BACK, Reason.ALMOST_BEST,
 ]  # fmt: skip
+LATER = [Reason.CLOSED_BLOCK, Reason.IN_TIME]
 AGREES: Mapping[Reason, Callable[[Row], bool]] = {
     Reason.QUOTA: lambda r: r.within(r.info["quota"]),
     Reason.BEYOND_QUOTA: lambda r: r.beyond(r.info["quota"]),
@@ -84,9 +90,10 @@ AGREES: Mapping[Reason, Callable[[Row], bool]] = {
     Reason.LOW_ENTROPY: lambda r: -r.score <= r.info["threshold"],
     Reason.HIGH_ENTROPY: lambda r: -r.score > r.info["threshold"],
     Reason.FORCED_ENTROPY: lambda r: (
-        -r.score > r.info["threshold"] and r.score == np.nanmax(r.step.score[r.step.reason != Reason.CLOSED_BLOCK])
+        -r.score > r.info["threshold"] and r.score == np.nanmax(r.step.score[~np.isin(r.step.reason, LATER)])
     ),
     Reason.FORCED_BLOCK: lambda r: -r.score > r.info["threshold"] and r.count(Reason.FORCED_BLOCK) == 1,
+    Reason.IN_TIME: lambda r: r.step.written.sum() == r.info["floor"],
     Reason.FACTOR: lambda r: r.score >= r.need(),
     Reason.BELOW_FACTOR: lambda r: r.ahead and r.score < 1 - r.info["factor"] / (r.ahead + r.level + 1),
     Reason.FORCED_FACTOR: lambda r: r.within(r.info["floor"]),
@@ -117,10 +124,8 @@ AGREES: Mapping[Reason, Callable[[Row], bool]] = {
     Reason.UNCHECKED: lambda r: not r.is_mask and r.step.written.sum() <= 1,
     Reason.DRAW: lambda r: r.count(Reason.DRAW) == r.info["quota"],
     Reason.NOT_DRAWN: lambda r: r.count(Reason.DRAW) == r.info["quota"],
-    Reason.WEIGHED_DRAW: lambda r: r.count(Reason.WEIGHED_DRAW) == r.info["quota"],
-    Reason.NOT_DRAWN_WEIGHED: lambda r: (
-        r.count(Reason.WEIGHED_DRAW) == r.info["quota"] or (r.step.copies != 1).sum() >= r.info["quota"]
-    ),
+    Reason.WEIGHED_DRAW: lambda r: r.drawn_by_weight(),
+    Reason.NOT_DRAWN_WEIGHED: lambda r: r.drawn_by_weight(),
     Reason.EARLY_EXIT: lambda r: r.is_mask and r.info["gap"] >= r.info["exit"],
     Reason.SETTLED: lambda r: r.info["mean_entropy"] < r.info["confidence_threshold"],
     Reason.GIVEN: lambda r: isnan(r.score),

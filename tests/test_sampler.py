@@ -21,6 +21,7 @@ LENGTH = 12
 TEMPERATURES = st.sampled_from([0.0, 0.6, 1.0])
 DRAWS = st.sampled_from(["positions", "canvas"])
 STEPS = st.integers(LENGTH // 2, LENGTH)
+CAP = st.one_of(st.none(), STEPS)
 # the parameters that matter for each policy of an absorbing process; what is not named keeps its default
 PLANNED = {
     "llada": {
@@ -52,40 +53,58 @@ PLANNED = {
         "unmask_strategy": st.sampled_from(["all", "max_conf", "min_kl", "random"]),
     },
     "pc_sampler": {"steps": STEPS, "temperature": TEMPERATURES, "lambd": st.floats(0, 2)},
-    "dus": {"temperature": TEMPERATURES, "base": st.integers(2, 4), "confidence_threshold": st.floats(0, 1)},
-    "d3llm": {"temperature": TEMPERATURES, "threshold": st.floats(0, 3), "block_size": st.integers(1, 6)},
-    "dinfer": {"decoder": st.sampled_from(["threshold", "credit", "hierarchy"]), "threshold": st.floats(0, 1)},
+    "dus": {
+        "steps": CAP, "temperature": TEMPERATURES, "base": st.integers(2, 4), "confidence_threshold": st.floats(0, 1)
+    },
+    "d3llm": {
+        "steps": CAP, "temperature": TEMPERATURES, "threshold": st.floats(0, 3), "block_size": st.integers(1, 6)
+    },
+    "dinfer": {
+        "steps": CAP, "temperature": TEMPERATURES, "threshold": st.floats(0, 1),
+        "decoder": st.sampled_from(["threshold", "credit", "hierarchy"]),
+    },
     "dllm_mdlm": {
         "steps": STEPS, "temperature": TEMPERATURES, "scheduler": st.sampled_from(["linear", "cosine"]),
         "stochastic_transfer": st.booleans(), "suppress_tokens": st.sampled_from([None, (1, 2)]),
         "begin_suppress_tokens": st.sampled_from([None, (5, STOP)]),
     },
     "prophet": {"steps": STEPS, "answer_start_pos": st.integers(0, 7)},
-    "bd3lm": {"nucleus_p": st.floats(0.3, 1)},
+    "bd3lm": {"steps": CAP, "temperature": TEMPERATURES, "nucleus_p": st.floats(0.3, 1)},
 }  # fmt: skip
 REVISING = {
-    "llada21": {"threshold": st.floats(0, 1), "editing_threshold": st.floats(0, 1), "temperature": TEMPERATURES},
+    "llada21": {
+        "steps": CAP, "threshold": st.floats(0, 1), "editing_threshold": st.floats(0, 1), "temperature": TEMPERATURES
+    },
     "p2": {
         "num_steps": STEPS, "tau": TEMPERATURES, "eta": st.floats(0, 3),
         "kappa_fn": st.sampled_from(["linear", "sine", "geometric", "log", "poly2", "poly05"]),
     },
-    "wino": {"threshold": st.floats(0, 1), "threshold_back": st.floats(0, 1), "temperature": TEMPERATURES},
-    "remedi": {"steps": STEPS},
+    "wino": {
+        "steps": CAP, "threshold": st.floats(0, 1), "threshold_back": st.floats(0, 1), "temperature": TEMPERATURES
+    },
+    "remedi": {"steps": STEPS, "temperature": TEMPERATURES},
     "remdm": {
-        "steps": STEPS, "eta": st.floats(0, 0.5), "nucleus_p": st.floats(0.3, 1),
+        "steps": STEPS, "temperature": TEMPERATURES, "eta": st.floats(0, 0.5), "nucleus_p": st.floats(0.3, 1),
         "sampler": st.sampled_from(["remdm-cap", "remdm-rescale", "remdm-conf", "remdm-loop", "mdlm"]),
     },
     "diffusers_block_refinement": {"num_inference_steps": STEPS, "editing_threshold": st.floats(0, 1)},
 }  # fmt: skip
 UNIFORM = {
     "duo": {
-        "steps": STEPS, "noise_removal": st.sampled_from(["ancestral", "greedy"]), "p_nucleus": st.floats(0.2, 1),
+        "steps": STEPS, "temperature": TEMPERATURES, "noise_removal": st.sampled_from(["ancestral", "greedy"]),
+        "p_nucleus": st.floats(0.2, 1),
         "low_mode": st.sampled_from(["pure-posterior", "pure-pc", "constant-0.5", "max-capped-0.2"]),
         "time_profile": st.sampled_from(["linear", "linear-constant-linear-0.4", "linear-constant-linear-0.9-inv"]),
         "high_frac": st.floats(0, 0.5), "middle_frac": st.floats(0, 0.5),
     },
-    "sedd": {"steps": STEPS, "graph": st.just("uniform"), "predictor": st.sampled_from(["euler", "analytic"])},
-    "diffusion_gemma": {"max_denoising_steps": STEPS, "entropy_bound": st.floats(0, 3)},
+    "sedd": {
+        "steps": STEPS, "temperature": TEMPERATURES, "graph": st.just("uniform"),
+        "predictor": st.sampled_from(["euler", "analytic"]),
+    },
+    "diffusion_gemma": {
+        "max_denoising_steps": STEPS, "entropy_bound": st.floats(0, 3),
+        "temperature": st.one_of(st.none(), TEMPERATURES),
+    },
     "diffusers_entropy_bound": {"num_inference_steps": STEPS, "entropy_bound": st.floats(0, 3)},
     "diffusers_block_refinement": {"num_inference_steps": STEPS, "uniform": st.just(True)},
     "diffusers_discrete_ddim": {"num_inference_steps": STEPS, "temperature": TEMPERATURES},
@@ -99,12 +118,15 @@ SPLICING = {
     }
 }  # fmt: skip
 MIXED = {
-    "gidd": {"num_denoising_steps": STEPS, "p_uniform": st.floats(0, 0.5)},
+    "gidd": {"num_denoising_steps": STEPS, "temperature": TEMPERATURES, "p_uniform": st.floats(0, 0.5)},
     "gidd_self_correction": {
         "steps": STEPS, "temperature": st.sampled_from([0.1, 1.0]), "tokens_per_step": st.integers(1, 3),
         "patience": st.integers(1, 8),
     },
-    "sedd": {"steps": STEPS, "graph": st.just("absorb"), "predictor": st.sampled_from(["euler", "analytic"])},
+    "sedd": {
+        "steps": STEPS, "temperature": TEMPERATURES, "graph": st.just("absorb"),
+        "predictor": st.sampled_from(["euler", "analytic"]),
+    },
 }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ from dlm_core.policies.planned import (
     ProposalNegativeEntropy,
     Quota,
     Random,
+    RareFirst,
     RunwiseBest,
     Score,
     StableOrQuota,
@@ -184,7 +185,8 @@ def fast_dllm(
 ) -> Planned:
     """Fast-dLLM's own parameters (arXiv 2505.22618): without a threshold it is LLaDA's quota.
 
-    With one and in random order, a row is written if its random number reaches the threshold.
+    With one and in random order, a row is written if its random number reaches the threshold; and the release does not
+    ask for `steps` any more: the policy `threshold` does, as the most it may take.
     """
     if threshold is None:
         return llada(steps, temperature, remasking, draws, left_open)
@@ -236,6 +238,7 @@ def llada21(
     max_post_steps: RoundsOfEdits = 16,
     num_to_transfer: AtLeast = 1,
     temperature: Temperature = 0.0,
+    steps: MostSteps = None,
     top_p: TopP = None,
     top_k: TopK = None,
     eos_early_stop: Switch = False,
@@ -248,7 +251,7 @@ def llada21(
     repository; diffusers' pipeline has a `threshold` of 0.7 and edits above 0.5.
     """
     propose = Filtered(temperature, top_p, top_k, draws=draws)
-    select = ThresholdOrQuota(None, threshold, quota=num_to_transfer)
+    select = ThresholdOrQuota(steps, threshold, quota=num_to_transfer)
     inner = DraftAndEdit(propose, select, editing_threshold, max_post_steps)
     return _until_end(inner, eos_early_stop, stop_ids, "llada21")
 
@@ -322,9 +325,9 @@ def pc_sampler(
     frequencies: Frequencies = None,
     temperature: Temperature = 0.0,
     draws: Draws = "positions",
-) -> Planned:
+) -> RareFirst:
     """Rare words first, and what stands left; an equal number each step (PC-Sampler, arXiv 2508.13021)."""
-    return Planned(Gumbel(temperature, draws), Informative(lambd, alpha, frequencies), Quota(steps))
+    return RareFirst(Gumbel(temperature, draws), Informative(lambd, alpha, frequencies), Quota(steps))
 
 
 def d3llm(
@@ -333,6 +336,7 @@ def d3llm(
     block_add_threshold: RareShare = 0.5,
     decoded_token_threshold: RareShare = 0.5,
     temperature: Temperature = 0.0,
+    steps: MostSteps = None,
     early_stop: EarlyStop = False,
     stop_ids: TokenIds = None,
     draws: Draws = "positions",
@@ -343,7 +347,7 @@ def d3llm(
     """
     pieces = (
         Gumbel(temperature, draws), NegativeEntropy(),
-        Pipeline(None, threshold, block_size, block_add_threshold, decoded_token_threshold),
+        Pipeline(steps, threshold, block_size, block_add_threshold, decoded_token_threshold),
     )  # fmt: skip
     if early_stop:
         return PipelinedToEnd(*pieces, stop_ids=_needed("early_stop", "stop_ids", stop_ids))
@@ -357,18 +361,21 @@ def dinfer(
     credit_alpha: Credit = 0.7,
     boost_gamma: CreditPower = 0.2,
     decay_beta: RareShare = 0.8,
+    temperature: Temperature = 0.0,
+    steps: MostSteps = None,
+    draws: Draws = "positions",
 ) -> Planned:
     """dInfer's decoders: a threshold, with credit for stable guesses, or the best of every run of masks.
 
     The release's hierarchy has no threshold by default; here all three share one.
     """
+    gumbel, almost = Gumbel(temperature, draws), ThresholdOrAlmostBest(steps, threshold)
+    credited = Boosted(credit_alpha, boost_gamma, decay_beta, temperature, draws)
     propose, score, select = {
-        "threshold": (Gumbel(), Confidence(), ThresholdOrAlmostBest(None, threshold)),
-        "credit": (
-            Boosted(credit_alpha, boost_gamma, decay_beta), ProposalConfidence(), ThresholdOrAlmostBest(None, threshold)
-        ),
-        "hierarchy": (Gumbel(), Confidence(), RunwiseBest(None, threshold, low_threshold)),
-    }[decoder]  # fmt: skip
+        "threshold": (gumbel, Confidence(), almost),
+        "credit": (credited, ProposalConfidence(), almost),
+        "hierarchy": (gumbel, Confidence(), RunwiseBest(steps, threshold, low_threshold)),
+    }[decoder]
     return Planned(propose, score, select)
 
 
@@ -398,10 +405,11 @@ def dus(
     base: Finer = 2,
     confidence_threshold: Probability = 0.3,
     temperature: Temperature = 0.0,
+    steps: MostSteps = None,
     draws: Draws = "positions",
 ) -> Planned:
     """Combs that grow finer, about log n forwards a block of n (dilated unmasking, arXiv 2506.19037)."""
-    return Planned(Gumbel(temperature, draws), Confidence(), Dilated(base, confidence_threshold))
+    return Planned(Gumbel(temperature, draws), Confidence(), Dilated(base, confidence_threshold, steps))
 
 
 def dreamon(

@@ -8,6 +8,12 @@ import torch
 from torch import Tensor
 
 from dlm_core.beliefs import nucleus_edge
+from dlm_core.policies.settings import COLDEST
+
+
+def tempered(logits: Tensor, temperature: float) -> Tensor:
+    """`logits (n, vocab)` at a temperature: themselves at 1; at 0 so steep that the likeliest token alone is left."""
+    return logits if temperature == 1 else logits / (temperature or COLDEST)
 
 
 def gumbel_race(logits: Tensor, rows: Tensor, total: int, temperature: float, generator: torch.Generator) -> Tensor:

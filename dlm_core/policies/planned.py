@@ -102,12 +102,16 @@ class Gumbel(Checked):
     draws: Draws = "positions"
 
     def __call__(self, view: View) -> Proposal:
-        if self.temperature == 0:
-            return Proposal(view.beliefs.top_ids[:, 0])
-        if self.draws == "canvas":
-            length = len(view.ids)
-            return Proposal(gumbel_race(view.logits, view.positions, length, self.temperature, view.generator))
-        return Proposal(draw(view.logits, self.temperature, view.generator))
+        return Proposal(sampled(view, view.logits, view.beliefs.top_ids[:, 0], self.temperature, self.draws))
+
+
+def sampled(view: View, logits: Tensor, likeliest: Tensor, temperature: float, draws: str) -> Tensor:
+    """Tokens `(n,)` from softmax(logits / temperature), the `likeliest (n,)` at temperature 0 (LLaDA)."""
+    if temperature == 0:
+        return likeliest
+    if draws == "canvas":
+        return gumbel_race(logits, view.positions, len(view.ids), temperature, view.generator)
+    return draw(logits, temperature, view.generator)
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,8 @@ class Boosted(Checked):
     credit_alpha: Credit = 0.7
     boost_gamma: CreditPower = 0.2
     decay_beta: RareShare = 0.8
+    temperature: Temperature = 0.0
+    draws: Draws = "positions"
 
     def __call__(self, view: View) -> Proposal:
         if view.step == 0:
@@ -168,7 +174,7 @@ class Boosted(Checked):
         best = view.beliefs.top_ids[:, 0]
         memory[view.positions, best] += view.beliefs.top_probs[:, 0].float() ** self.boost_gamma
         logits = view.logits + self.credit_alpha * (memory[view.positions] + 1).log()
-        return Proposal(logits.argmax(1), logits)
+        return Proposal(sampled(view, logits, logits.argmax(1), self.temperature, self.draws), logits)
 
 
 # --- score ------------------------------------------------------------------------------------------------------------
@@ -396,7 +402,7 @@ class _UntilEmpty(Checked):
     steps: MostSteps = None
 
     def begin(self, view: View) -> None:
-        view.state["share"] = None if self.steps is None else view.share_of(self.steps)
+        view.least(self.steps, 0)  # refuses fewer steps than blocks
         view.state["bound"] = view.masks_in_window()
 
     def finished(self, view: View) -> bool:
@@ -405,8 +411,7 @@ class _UntilEmpty(Checked):
 
     def floor(self, view: View, rows: int) -> int:
         """The least number of rows this step must write."""
-        share = view.state["share"]
-        return 1 if share is None else max(1, -(-rows // max(1, share - view.step)))
+        return view.least(self.steps, rows)
 
 
 @dataclass(frozen=True)
@@ -491,7 +496,7 @@ class ThresholdOrQuota(_UntilEmpty):
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         quotas = view.state["quota"]
-        quota = max(1, quotas[min(view.step, len(quotas) - 1)])
+        quota = max(quotas[min(view.step, len(quotas) - 1)], self.floor(view, len(order)))
         if self.threshold is None:
             return ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": quota}
         passed = int((scores[order] > self.threshold).sum())
@@ -577,9 +582,11 @@ class RunwiseBest(_UntilEmpty):
         why[scores[rows] > self.threshold] = Reason.THRESHOLD
         reasons = torch.empty_like(why)
         reasons[back] = why
-        passed = int((why == Reason.THRESHOLD).sum())
+        passed, floor = int((why == Reason.THRESHOLD).sum()), self.floor(view, len(order))
+        waiting = (reasons == Reason.BELOW_THRESHOLD).nonzero()[:, 0]
+        reasons[waiting[: max(0, floor - len(order) + len(waiting))]] = Reason.FORCED
         limits = {"threshold": self.threshold, "low_threshold": self.low_threshold}
-        return reasons, limits | {"passed": passed, "floor": 1}
+        return reasons, limits | {"passed": passed, "floor": floor}
 
 
 @dataclass(frozen=True)
@@ -589,10 +596,12 @@ class Dilated(Checked):
     Rows below `confidence_threshold` are left for one more forward that fills what is left; the finest comb takes all,
     and a last comb smaller than the one before joins it.  No two neighbours open before the finest comb (DUS, arXiv
     2506.19037).  The release spends a forward on a comb that has no mask and leaves low rows masked; this does neither.
+    With `steps` the combs end so early that what is left fits into the last of the window's share.
     """
 
     base: Finer = 2
     confidence_threshold: Probability = 0.3
+    steps: MostSteps = None
 
     def begin(self, view: View) -> None:
         lo, hi = view.window
@@ -602,7 +611,9 @@ class Dilated(Checked):
             combs, left, stride = [*combs, left[on]], left[~on], stride // self.base
         if len(combs) > 1 and len(combs[-1]) < len(combs[-2]):
             combs[-2:] = [torch.cat(combs[-2:])]
-        view.state["combs"] = [lo + comb for comb in combs] + [torch.arange(lo, hi)]
+        in_time = len(combs) if self.steps is None else view.share_of(self.steps) - 1
+        view.state["finest"] = len(combs) <= in_time
+        view.state["combs"] = [lo + comb for comb in combs[:in_time]] + [torch.arange(lo, hi)]
 
     def finished(self, view: View) -> bool:
         return not view.state["combs"] or view.masks_in_window() == 0
@@ -611,7 +622,7 @@ class Dilated(Checked):
         combs, on = view.state["combs"], torch.zeros_like(order, dtype=torch.bool)
         while not on.any():
             on = torch.isin(view.positions[order], combs.pop(0))
-        if len(combs) < 2:
+        if not combs or (len(combs) == 1 and view.state["finest"]):
             takes_all = Reason.FINEST_COMB if combs else Reason.LAST_STEP
             return torch.where(on, takes_all, Reason.OFF_COMB), {}
         sure = scores[order] >= self.confidence_threshold
@@ -627,6 +638,7 @@ class Pipeline(_UntilEmpty):
     A new block opens when the last one has `block_add_threshold` of its tokens.  Of all open blocks the rows of entropy
     at most `threshold` are written, and the lowest; if the first block that is fully active (its predecessor has
     `decoded_token_threshold`) and has masks would get none, its own lowest is written too, with its likeliest token.
+    With `steps` the lowest of what waits is written too where that many must be, in open blocks first.
     """
 
     threshold: LargestEntropy = 0.5
@@ -663,7 +675,10 @@ class Pipeline(_UntilEmpty):
                 if (reasons[rows] == Reason.HIGH_ENTROPY).all():
                     reasons[rows.nonzero()[0, 0]] = Reason.FORCED_BLOCK
                 break
-        return reasons, {"threshold": self.threshold, "block_size": self.block_size}
+        floor = self.floor(view, len(order))
+        waiting = torch.cat([(reasons == why).nonzero()[:, 0] for why in (Reason.HIGH_ENTROPY, Reason.CLOSED_BLOCK)])
+        reasons[waiting[: max(0, floor - len(order) + len(waiting))]] = Reason.IN_TIME
+        return reasons, {"threshold": self.threshold, "block_size": self.block_size, "floor": floor}
 
 
 # --- the policies -----------------------------------------------------------------------------------------------------
@@ -698,6 +713,19 @@ class Planned(Writes):
         reason[order], info = self.select(view, scores, order)
         score = only(scores, rows)
         return Update.because(proposal.tokens, reason, info=info, score=score, ranking=self.score.ranking)
+
+
+@dataclass(frozen=True)
+class RareFirst(Planned):
+    """Refuses word frequencies of another vocabulary than the denoiser's (PC-Sampler)."""
+
+    score: Informative
+
+    def begin(self, view: View) -> None:
+        given, vocab = self.score.frequencies, view.denoiser.vocab_size
+        if given is not None and len(given) != vocab:
+            raise ValueError(f"frequencies must be one for each of the {vocab} tokens, got {len(given)} of them")
+        super().begin(view)
 
 
 @dataclass(frozen=True)

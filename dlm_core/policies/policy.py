@@ -88,6 +88,13 @@ class View:
             raise ValueError(f"steps must be at least the number of blocks ({len(self.windows)}), got {steps}")
         return share
 
+    def least(self, steps: int | None, rows: int) -> int:
+        """How many of `rows` masks this step must write, at least one, for the window to end within its share of steps.
+
+        `steps` are the most that the run may take; None is no limit.
+        """
+        return 1 if steps is None else max(1, -(-rows // max(1, self.share_of(steps) - self.step)))
+
 
 @dataclass(frozen=True, eq=False)
 class Update:

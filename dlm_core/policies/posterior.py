@@ -14,16 +14,18 @@ import torch
 from torch import Tensor
 
 from dlm_core.beliefs import believe, draw, inverse, nucleus_edge, uniforms
-from dlm_core.policies.draws import nucleus
+from dlm_core.policies.draws import nucleus, tempered
 from dlm_core.policies.parameter import shown
 from dlm_core.policies.policy import Revises, Update, View, Writes, only, ranked
 from dlm_core.policies.settings import (
     ClockMargin,
+    ClockSteps,
     Draws,
     ForPrograms,
     LeastProbability,
     LoopTime,
     Mixture,
+    MostSteps,
     Nucleus,
     Patience,
     RareShare,
@@ -61,6 +63,11 @@ def clean_log_probabilities(view: View) -> Tensor:
     return logits - logits.logsumexp(1, keepdim=True)
 
 
+def chances(log_p: Tensor, temperature: float) -> Tensor:
+    """The distribution `(n, vocab)` at a temperature, of which the logarithm `log_p` is that at 1."""
+    return log_p.exp() if temperature == 1 else tempered(log_p, temperature).softmax(1)
+
+
 @dataclass(frozen=True)
 class MDLM(Writes):
     """Ancestral sampling of the absorbing process (MDLM, arXiv 2406.07524), with the cached update of its release.
@@ -73,7 +80,7 @@ class MDLM(Writes):
     race over the whole canvas, and `exhaust` spends forwards after the last mask has gone, as the release does.
     """
 
-    steps: Steps = 128
+    steps: ClockSteps = 128
     temperature: Temperature = 1.0
     draws: Draws = "positions"
     exhaust: ForPrograms = False
@@ -99,17 +106,10 @@ class MDLM(Writes):
         reason = torch.where(opened, Reason.CHANCE, torch.where(inside, Reason.CHANCE_LEFT, Reason.OUTSIDE))
         return Update.because(torch.where(opened, tokens, likeliest), reason, info={"t": float(t)})
 
-    def _token(self, view: View) -> Tensor:
-        """The distribution `(n, vocab)` of the token that a row opens with, in float32."""
-        p = clean_log_probabilities(view)
-        if self.temperature == 0:
-            return torch.zeros(p.shape).scatter(1, view.beliefs.top_ids[:, :1], 1.0)
-        return p.exp().float() if self.temperature == 1 else (p.float() / self.temperature).softmax(1)
-
     def _draw(self, view: View, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens `(n,)` and which rows open between the times t and s."""
         if self.draws == "canvas":
-            weight = self._token(view) * (t - s)
+            weight = chances(clean_log_probabilities(view), self.temperature).float() * (t - s)
             weight[:, view.mask_token_id] = s
             winner = race(weight, view.positions, len(view.ids), view.generator)
             return winner, winner != view.mask_token_id
@@ -132,16 +132,18 @@ class ReMDM(Revises):
     times a softmax over open positions of minus the probability each was written with; "loop" holds alpha at `alpha_on`
     between the times `t_on` and `t_off` with sigma = eta, and is plain MDLM around it; "mdlm" is sigma = 0.  The
     release's configuration has `eta`, `t_on`, `t_off` and `alpha_on` at 0, which masks nothing again: the defaults here
-    are those of its script for the loop.
+    are those of its script for the loop.  `temperature` sharpens the token's distribution before the nucleus is taken
+    (1 in the paper).
     """
 
-    steps: Steps = 128
+    steps: ClockSteps = 128
     sampler: Literal["remdm-cap", "remdm-rescale", "remdm-conf", "remdm-loop", "mdlm"] = "remdm-cap"
     eta: TakenBack = 0.02
     t_on: LoopTime = 0.55
     t_off: LoopTime = 0.05
     alpha_on: RareShare = 0.9
     nucleus_p: Nucleus = 1.0
+    temperature: Temperature = 1.0
     draws: Draws = "positions"
     exhaust: ForPrograms = False
 
@@ -175,13 +177,12 @@ class ReMDM(Revises):
             reason = torch.where(masks, Reason.LAST_STEP, Reason.STANDS)
             return Update.because(likeliest, torch.where(inside, reason, Reason.OUTSIDE), info={"t": 0.0})
         if self.draws == "canvas":
-            p = nucleus(clean_log_probabilities(view).exp(), self.nucleus_p)
+            p = nucleus(chances(clean_log_probabilities(view), self.temperature), self.nucleus_p)
             turn = partial(self._race, view, p)
             chance = lambda ids, rows: p.gather(1, ids[:, None])[rows, 0]  # noqa: E731
         else:
             turn = partial(self._toss, view, uniforms(len(masks), view.generator))
-            mass = lambda rows: nucleus_edge(view.logits[rows], self.nucleus_p)[1]  # noqa: E731
-            chance = lambda ids, rows: view.beliefs.probability(ids)[rows] / mass(rows)  # noqa: E731
+            chance = partial(self._chance, view)
         times, winner = torch.linspace(1, FINAL_TIME, steps + 1), view.current
         while view.state["time"] < steps and not (inside & (winner != view.current)).any():
             t = times[view.state["time"]]
@@ -193,6 +194,12 @@ class ReMDM(Revises):
         view.state["written_with"][view.positions[write]] = -chance(winner, write).double()
         view.state["written_with"][view.positions[blank]] = float("-inf")
         return Update.because(torch.where(write, winner, likeliest), reason, info={"t": float(t)}, **ranking)
+
+    def _chance(self, view: View, ids: Tensor, rows: Tensor) -> Tensor:
+        """Probability of `ids (n,)` at the temperature and in the nucleus, for `rows`."""
+        logits = tempered(view.logits[rows], self.temperature)
+        p = view.beliefs.probability(ids)[rows] if self.temperature == 1 else believe(logits, 1).probability(ids[rows])
+        return p / nucleus_edge(logits, self.nucleus_p)[1]
 
     def _why(self, view: View, write: Tensor, blank: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """The reason of every row, and with "conf" what the rows that stood were written with."""
@@ -239,19 +246,28 @@ class ReMDM(Revises):
             masks, opens, sigma
         )
         winner, opened = torch.where(change, view.mask_token_id, view.current), change & masks
-        logits = view.logits[opened]  # only what opens needs a token, and the nucleus it comes from
+        logits = tempered(
+            view.logits[opened], self.temperature
+        )  # only what opens needs a token, and the nucleus it comes from
         winner[opened] = inverse(logits, 1.0, uniform[opened], nucleus_edge(logits, self.nucleus_p)[0])[0]
         return winner
 
 
 @dataclass(frozen=True)
 class FirstHitting(Writes):
-    """One uniformly chosen mask of the block takes a token in every forward (BD3-LM's sampler, arXiv 2503.09573)."""
+    """One uniformly chosen mask of the block takes a token in every forward (BD3-LM's sampler, arXiv 2503.09573).
+
+    With `steps` it is as many as must be for the block to end within its share of them.  `temperature` sharpens the
+    token's distribution before the nucleus is taken (1 in the paper).
+    """
 
     nucleus_p: Nucleus = 1.0
+    temperature: Temperature = 1.0
+    steps: MostSteps = None
     draws: Draws = "positions"
 
     def begin(self, view: View) -> None:
+        view.least(self.steps, 0)  # refuses fewer steps than blocks
         view.state["bound"] = view.masks_in_window()
 
     def finished(self, view: View) -> bool:
@@ -262,15 +278,18 @@ class FirstHitting(Writes):
         rows = view.in_window().nonzero()[:, 0]
         tokens = view.beliefs.top_ids[:, 0].clone()
         if self.draws == "canvas":
-            p = nucleus(clean_log_probabilities(view)[rows].double().exp(), self.nucleus_p)
+            p = nucleus(chances(clean_log_probabilities(view)[rows].double(), self.temperature), self.nucleus_p)
             tokens[rows] = race(p, view.positions[rows] - lo, hi - lo, view.generator)
-        chosen = rows[torch.randint(0, len(rows), (1,), generator=view.generator)]
+        left, chosen = rows, rows[:0]
+        for _ in range(count := view.least(self.steps, len(rows))):
+            at = int(torch.randint(0, len(left), (1,), generator=view.generator))
+            chosen, left = torch.cat([chosen, left[at : at + 1]]), torch.cat([left[:at], left[at + 1 :]])
         if self.draws == "positions":
-            logits = view.logits[chosen]
+            logits = tempered(view.logits[chosen], self.temperature)
             tokens[chosen] = draw(logits, 1.0, view.generator, nucleus_edge(logits, self.nucleus_p)[0])
         reason = torch.where(view.in_window(), Reason.NOT_DRAWN, Reason.OUTSIDE)
         reason[chosen] = Reason.DRAW
-        return Update.because(tokens, reason, info={"quota": 1})
+        return Update.because(tokens, reason, info={"quota": count})
 
 
 class _EverywhereOnce(Revises):
@@ -336,10 +355,12 @@ class DUO(_EverywhereOnce):
     them one by one.  `time_profile` "linear" runs evenly from 1 to 0; "linear-constant-linear-C" from 1 to C, stays
     there, and from C to 0, over the same parts, and a last "-inv" makes C an alpha.
 
-    p is cut to a nucleus of `p_nucleus`, the crossing token included, and not made whole again.
+    `temperature` sharpens p (1 in the paper); then it is cut to a nucleus of `p_nucleus`, the crossing token included,
+    and not made whole again.
     """
 
-    steps: Steps = 128
+    steps: ClockSteps = 128
+    temperature: Temperature = 1.0
     noise_removal: Literal["ancestral", "greedy"] = "ancestral"
     p_nucleus: Nucleus = 1.0
     time_profile: Words = "linear"
@@ -368,7 +389,8 @@ class DUO(_EverywhereOnce):
 
     def _parts(self, times: int) -> tuple[int, int]:
         """How many of the times are in the high part, and how many in the middle one."""
-        return round(self.high_frac * times), round(self.middle_frac * times)
+        high = round(self.high_frac * times)
+        return high, min(round(self.middle_frac * times), times - high)  # two halves may both round up
 
     def _times(self, steps: int) -> list[float]:
         """`steps` + 1 times from 1 to almost 0."""
@@ -414,10 +436,11 @@ class DUO(_EverywhereOnce):
         return top / (a_t * vocab * p_here + (1 - a_t))
 
     def __call__(self, view: View) -> Update:
-        p, steps, i = view.logits.double().softmax(1), view.state["steps"], view.step
+        logits, steps, i = tempered(view.logits, self.temperature), view.state["steps"], view.step
+        p = logits.double().softmax(1)
         if self.p_nucleus < 1:
-            edge = nucleus_edge(view.logits, self.p_nucleus, crossing=True)[0]
-            p.masked_fill_(view.logits < edge[:, None], 0.0)
+            edge = nucleus_edge(logits, self.p_nucleus, crossing=True)[0]
+            p.masked_fill_(logits < edge[:, None], 0.0)
         times = self._times(steps)
         kappas = self._mixture(times) if self.kappas is None else self.kappas
         a_t = self.alpha(times[min(i, steps)])
@@ -439,12 +462,14 @@ class GIDD(_EverywhereOnce):
 
     With c = B sqrt(t (1 - t)), B = 2 p_u / (1 - p_u), C = 1 + c: alpha = (1 - t) / C and the noise beta pi =
     (t [mask] + c / (V - 1) [other]) / C.  q(z_s | z_t) is q(z_t | z_s) q_s(p) / q_t(p)[z_t]; entries below `min_p` are
-    dropped.  `p_uniform` is a property of the model: the releases were trained with 0, 0.1 and 0.2.
+    dropped.  `p_uniform` is a property of the model: the releases were trained with 0, 0.1 and 0.2.  `temperature`
+    sharpens p (1 in the paper).
     """
 
     for_few: ClassVar[bool] = True
 
     num_denoising_steps: StepsByAnotherName = 1000
+    temperature: Temperature = 1.0
     p_uniform: UniformShare = 0.1
     min_p: LeastProbability = 0.0
     t_eps: ClockMargin = 1e-4
@@ -455,6 +480,8 @@ class GIDD(_EverywhereOnce):
         return self.num_denoising_steps
 
     def begin(self, view: View) -> None:
+        if view.mask_token_id is None:
+            raise ValueError("gidd takes masks and random tokens back, and this model has no mask")
         view.state["steps"] = view.share_of(self.steps) - 1
 
     def _level(self, t: float, vocab: int, mask: int) -> tuple[float, Tensor]:
@@ -468,7 +495,7 @@ class GIDD(_EverywhereOnce):
         mask, vocab, steps = view.mask_token_id, view.logits.shape[1], view.state["steps"] + 1
         logits = view.logits.clone()
         logits[:, mask] = -1e6
-        p = logits.softmax(1)
+        p = tempered(logits, self.temperature).softmax(1)
         grid = torch.linspace(self.t_eps, 1 - self.t_eps, steps + 1)
         at = steps - 1 - view.step
         t, s = float(grid[at]), float(grid[max(at - 1, 0)])
@@ -513,17 +540,18 @@ class GIDDSelfCorrection(Revises):
         return view.state["settled"] or view.step >= view.state["steps"]
 
     def __call__(self, view: View) -> Update:
-        logits, inside, state = view.logits / self.temperature, view.in_window(), view.state
+        logits, inside, state = view.logits.clone(), view.in_window(), view.state
         if view.mask_token_id is not None:
             logits[:, view.mask_token_id] = -1e6
-        tempered = believe(logits, 1)
+        logits = tempered(logits, self.temperature)
+        beliefs = believe(logits, 1)
         tokens = draw(logits, 1.0, view.generator)
-        differ, score = inside & (tokens != view.current), tempered.probability(tokens)
+        differ, score = inside & (tokens != view.current), beliefs.probability(tokens)
         rows = (differ & (score > 0)).nonzero()[:, 0]
         order = rows[score[rows].argsort(descending=True, stable=True)]
         reason = torch.where(inside, Reason.AGREES, Reason.OUTSIDE)
         reason[order] = ranked(len(order), (self.tokens_per_step, Reason.QUOTA), rest=Reason.BEYOND_QUOTA)
-        agrees = int((tempered.top_ids[:, 0] == view.current)[inside].sum()) / max(1, int(inside.sum()))
+        agrees = int((beliefs.top_ids[:, 0] == view.current)[inside].sum()) / max(1, int(inside.sum()))
         if agrees > state["best"]:
             state.update(best=agrees, best_step=view.step)
         state["settled"] = not len(order) or view.step - state["best_step"] >= self.patience
@@ -538,16 +566,23 @@ class SEDD(_EverywhereOnce):
 
     `graph` is "absorb" or "uniform", `predictor` "euler" or "analytic", `noise` "loglinear" or "geometric".  The last
     forward denoises once more, without the mask.  `predictor` is that of the release's script for samples; while it
-    trains, it takes "euler".
+    trains, it takes "euler".  `temperature` (1 in the paper) sharpens where a token goes and leaves how fast it goes:
+    the ratios to other tokens are raised to 1 / temperature, and keep their sum.
     """
 
     for_few: ClassVar[bool] = True
 
-    steps: Steps = 128
+    steps: ClockSteps = 128
+    temperature: Temperature = 1.0
     graph: Literal["absorb", "uniform"] = "absorb"
     predictor: Literal["euler", "analytic"] = "analytic"
     noise: Literal["loglinear", "geometric"] = "loglinear"
     draws: Draws = "positions"
+
+    def begin(self, view: View) -> None:
+        if self.graph == "absorb" and view.mask_token_id is None:
+            raise ValueError("graph must be uniform for a model without a mask, got absorb")
+        super().begin(view)
 
     def _sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Total noise at t, and its rate."""
@@ -562,7 +597,11 @@ class SEDD(_EverywhereOnce):
         if self.graph == "absorb":
             shift = torch.where(sigma < 0.5, torch.expm1(sigma), sigma.exp() - 1).log()
             logits = logits - shift - torch.log(torch.tensor(logits.shape[1] - 1.0))
-        return logits.scatter(1, view.current[:, None], 0.0).exp()
+        here = view.current[:, None]
+        if self.temperature != 1:
+            others = logits.scatter(1, here, float("-inf"))
+            logits = tempered(others, self.temperature).log_softmax(1) + others.logsumexp(1, keepdim=True)
+        return logits.scatter(1, here, 0.0).exp()
 
     def _rates(self, view: View, score: Tensor) -> Tensor:
         """The reverse rates `(n, states)`, rows adding up to 0."""

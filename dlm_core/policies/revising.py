@@ -7,7 +7,7 @@ from math import log, pi, sin
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import believe, perturbed
+from dlm_core.beliefs import believe, draw, perturbed
 from dlm_core.denoiser import planner
 from dlm_core.policies.draws import gumbel_race
 from dlm_core.policies.planned import Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota
@@ -17,6 +17,7 @@ from dlm_core.policies.settings import (
     Eagerness,
     ForPrograms,
     KeptShare,
+    MostSteps,
     Probability,
     RoundsOfEdits,
     Steps,
@@ -35,7 +36,7 @@ class DraftAndEdit(Revises):
 
     An open position of the window takes another token where that is more probable than `editing_threshold`.  The window
     is done when a step that saw no mask edits nothing, or after `max_post_steps` steps without masks; 0 of them leaves
-    what the masks became as it is.
+    what the masks became as it is.  The drafts' own `steps`, where they are set, are the most for drafts and edits.
     """
 
     propose: Filtered
@@ -52,7 +53,8 @@ class DraftAndEdit(Revises):
         if self.all_steps is not None:
             return view.step >= self.all_steps
         # a step writes at least one mask, unless a denoiser proposes the mask itself and never stops
-        spent = view.step >= view.state["bound"] + self.max_post_steps
+        most, steps = view.state["bound"] + self.max_post_steps, self.select.steps
+        spent = view.step >= (most if steps is None else min(most, view.share_of(steps)))
         settled = view.state["settled"] or (view.state["post"] >= self.max_post_steps and not view.masks_in_window())
         return settled or spent
 
@@ -172,10 +174,12 @@ class KeepBest(Revises):
     """Keeps the surest positions of the block, a number that grows evenly, and masks all others (RemeDi).
 
     Sure is the raw logit of the proposal where a mask stands, and of the token itself where one stands.  The numbers
-    put what does not divide on the last steps.
+    put what does not divide on the last steps.  The release takes the likeliest token; above a `temperature` of 0 one
+    is drawn.
     """
 
     steps: StepsABlock = 32
+    temperature: Temperature = 0.0
 
     def begin(self, view: View) -> None:
         lo, hi = view.window
@@ -188,7 +192,8 @@ class KeepBest(Revises):
 
     def __call__(self, view: View) -> Update:
         inside, masks = view.in_window(), view.open_masks
-        tokens = torch.where(masks, view.logits.argmax(1), view.current)
+        proposed = draw(view.logits, self.temperature, view.generator) if self.temperature else view.logits.argmax(1)
+        tokens = torch.where(masks, proposed, view.current)
         score = view.logits.gather(1, tokens[:, None])[:, 0].float().masked_fill(~inside, float("-inf"))
         keep = torch.zeros_like(inside)
         keep[score.argsort(descending=True, stable=True)[: view.state["keep"][view.step]]] = True
@@ -202,17 +207,20 @@ class WideThenBack(Revises):
 
     Masks above `threshold` are written, at most max(5, min(20, 0.7 masks)) of them and at least the best.  If that were
     more than one, tokens of the block that stood before and whose probability, seen without themselves, is below
-    `threshold_back` become masks; never as many as were written the step before.
+    `threshold_back` become masks; never as many as were written the step before.  With `steps` at least so many are
+    written that the block ends within its share of them, and the last step takes nothing back.
     """
 
     threshold: Probability = 0.6
     threshold_back: Probability = 0.9
     temperature: Temperature = 0.0
+    steps: MostSteps = None
     draws: Draws = "positions"
     left_open: ForPrograms = False
 
     def begin(self, view: View) -> None:
-        view.state.update(last=30, bound=4 * view.masks_in_window())
+        bound = 4 * view.masks_in_window() if self.steps is None else view.share_of(self.steps)
+        view.state.update(last=30, bound=bound)
 
     def finished(self, view: View) -> bool:
         return view.masks_in_window() == 0 or view.step >= view.state["bound"]
@@ -241,10 +249,11 @@ class WideThenBack(Revises):
         rows = (view.in_window(left_open=self.left_open) & view.open_masks).nonzero()[:, 0]
         scores = view.beliefs.probability(tokens)
         order = rows[scores[rows].argsort(descending=True, stable=True)]
-        most = max(5, min(20, int(0.7 * len(rows))))
-        passed = int((scores[order] > self.threshold).sum())
-        cuts = (min(passed, most), Reason.THRESHOLD), (1, Reason.FORCED), (passed, Reason.CAPPED)
-        count, most_back = max(1, min(passed, most)), view.state["last"] - 1
+        floor, passed = view.least(self.steps, len(rows)), int((scores[order] > self.threshold).sum())
+        most = max(5, min(20, int(0.7 * len(rows))), floor)
+        cuts = (min(passed, most), Reason.THRESHOLD), (floor, Reason.FORCED), (passed, Reason.CAPPED)
+        last = self.steps is not None and view.step + 1 >= view.state["bound"]
+        count, most_back = max(floor, min(passed, most)), 0 if last else view.state["last"] - 1
         inside = view.in_window() & ~view.open_masks
         reason = torch.full_like(view.positions, Reason.OUTSIDE)
         reason[inside] = Reason.UNCHECKED
@@ -259,6 +268,6 @@ class WideThenBack(Revises):
             reason[weak] = Reason.UNSUPPORTED
             score[inside] = support[inside]
         view.state["last"] = count
-        info = {"threshold": self.threshold, "passed": passed, "floor": 1, "most": most}
+        info = {"threshold": self.threshold, "passed": passed, "floor": floor, "most": most}
         info |= {"threshold_back": self.threshold_back, "most_back": most_back}
         return Update.because(tokens, reason, info=info, score=score, ranking=Ranking.CONFIDENCE)

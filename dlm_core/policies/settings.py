@@ -14,6 +14,7 @@ from dlm_core.policies.parameter import Parameter
 _STEPS = Parameter(least=1, unit="steps")
 Steps = Annotated[int, _STEPS]
 StepsByAnotherName = Annotated[int, replace(_STEPS, aliases=("steps",), words="steps")]
+ClockSteps = Annotated[int, replace(_STEPS, words="clock_steps")]  # one more forward settles what they leave
 MostSteps = Annotated[int | None, replace(_STEPS, words="most_steps")]
 _A_BLOCK = replace(_STEPS, unit="steps a block", words="steps_a_block")
 StepsABlock = Annotated[int, _A_BLOCK]

@@ -23,9 +23,9 @@ _NEVER = -1e9  # the logit of an expansion that is not allowed, as DreamOn sets 
 
 @dataclass(frozen=True)
 class BestOne(Checked):
-    """The best row of every step, until the window has no mask or `steps` are spent; None is no limit.
+    """The best row of every step, or as many as must be for `steps` to do; None is no limit.
 
-    `alg_temp` draws the row from softmax(scores / alg_temp) instead.
+    `alg_temp` draws the rows from softmax(scores / alg_temp) instead.
     """
 
     steps: MostSteps = None
@@ -38,12 +38,14 @@ class BestOne(Checked):
         return view.step == self.steps or not view.masks_in_window()
 
     def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        quota = view.least(self.steps, len(order))
         if not self.alg_temp:
-            return ranked(len(order), (1, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": 1}
+            return ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": quota}
         exponential = torch.empty(len(order)).exponential_(generator=view.generator)[order.argsort().argsort()]
         reasons = torch.full_like(order, Reason.NOT_DRAWN_WEIGHED)
-        reasons[weighed(scores[order], self.alg_temp, exponential).argmax()] = Reason.WEIGHED_DRAW
-        return reasons, {"quota": 1, "alg_temp": self.alg_temp}
+        race = weighed(scores[order], self.alg_temp, exponential)
+        reasons[race.argsort(descending=True, stable=True)[:quota]] = Reason.WEIGHED_DRAW
+        return reasons, {"quota": quota, "alg_temp": self.alg_temp}
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ class Elastic(Writes):
     pad_eos_to_right: bool = False
 
     def begin(self, view: View) -> None:
+        vocab = view.denoiser.vocab_size
+        for name in ("expand_id", "eos_id"):
+            if (token := getattr(self, name)) is not None and token >= vocab:
+                raise ValueError(f"{name} must be a token of the model, between 0 and {vocab - 1}, got {token}")
         self.inner.begin(view)
         view.state.setdefault("expansions", 0)
         # every step fills a mask or spends budget, unless a denoiser proposes the mask itself and never stops
