@@ -9,12 +9,12 @@ import os
 import sys
 from typing import NoReturn
 
-import dlm_core.zerogpu as zerogpu
-from dlm_core.library import Choice, Library, choices
-from dlm_core.limits import Limits
-from dlm_core.listen import address, refuse_taken
+import dlm_core.engine.zerogpu as zerogpu
+from dlm_core.engine.library import Choice, Library, choices
+from dlm_core.engine.limits import Limits
+from dlm_core.engine.listen import address, refuse_taken
+from dlm_core.engine.remote import RemoteEngine
 from dlm_core.proxies import EVERYWHERE, without_proxy
-from dlm_core.remote import RemoteEngine
 from dlm_core.unicode import utf8_output, well_formed
 
 

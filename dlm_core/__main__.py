@@ -177,7 +177,7 @@ def _settings(policy: str, took: Mapping[str, Any], asked: Mapping[str, Any]) ->
 
 def export(args: argparse.Namespace) -> None:
     """Write the page that replays a run."""
-    from dlm_core.replay import page as replay_page
+    from dlm_core.export import page as replay_page
     from dlm_core.trace import Trace
 
     trace = Trace.load(args.run)
@@ -187,8 +187,8 @@ def export(args: argparse.Namespace) -> None:
 
 def site(args: argparse.Namespace) -> None:
     """Write a static site: the gallery and the player, and the header that makes it a static Space."""
+    from dlm_core.export import site as site_page
     from dlm_core.gallery import cards, file_of
-    from dlm_core.replay import site as site_page
 
     out = Path(args.folder)
     out.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from dlm_core.comparison import Standing
 from dlm_core.files import ASSETS
+from dlm_core.metrics import Standing
 from dlm_core.trace import Trace
 from dlm_core.words import english
 

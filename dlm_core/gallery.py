@@ -15,9 +15,9 @@ import numpy as np
 from numpy import ndarray
 
 from dlm_core.canvas import Canvas
-from dlm_core.comparison import summarise
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.files import ASSETS
+from dlm_core.metrics import summarise
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.trace import Trace
 

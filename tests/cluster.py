@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from dlm_core.remote import RemoteEngine
+from dlm_core.engine.remote import RemoteEngine
 
 ROOT = Path(__file__).parents[1]
 

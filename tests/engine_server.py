@@ -5,7 +5,7 @@ from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from dlm_core.engine import LocalEngine
-from dlm_core.remote import answer
+from dlm_core.engine.remote import answer
 
 
 class EngineServer:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dlm_core.library import Library, choices
+from dlm_core.engine.library import Library, choices
 from dlm_core.models import ModelError, load_model, needs
 from dlm_core.models.files import INDEX, shards
 

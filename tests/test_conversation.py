@@ -7,8 +7,8 @@ from layouts import IM, IM_END
 from dlm_core.__main__ import main
 from dlm_core.conversation import MOST_LETTERS, MOST_MESSAGES, answered, begun, checked, read, written
 from dlm_core.engine import LocalEngine, Request, plan
+from dlm_core.engine.remote import pack, unpack
 from dlm_core.models import load_model
-from dlm_core.remote import pack, unpack
 from dlm_core.trace import RunFileError, Trace
 
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from dlm_core.edit import Cell, edited, parse_pins
 from dlm_core.engine import LocalEngine, Request
+from dlm_core.engine.edit import Cell, edited, parse_pins
 from dlm_core.models import load_model
 from dlm_core.trace import Trace
-from dlm_core.ui.edit import elastic, made, request
+from dlm_core.ui.tabs.edit import elastic, made, request
 
 MASK = 1
 

@@ -7,8 +7,8 @@ import torch
 
 from dlm_core.autoregressive import autoregressive
 from dlm_core.canvas import Canvas
-from dlm_core.engine import BrokenEngine, LocalEngine, Request, plan
-from dlm_core.limits import Limits
+from dlm_core.engine import LocalEngine, Request, UnavailableEngine, plan
+from dlm_core.engine.limits import Limits
 from dlm_core.policies import POLICIES, make_policy, parameters
 from dlm_core.trace import Trace
 
@@ -265,7 +265,7 @@ def test_a_wrong_request_is_one_sentence_before_anything_runs(engine, kwargs, se
 
 def test_an_engine_without_a_model_says_why():
     with pytest.raises(ValueError, match="no model"):
-        BrokenEngine("no model here").run(Request())
+        UnavailableEngine("no model here").run(Request())
 
 
 def test_a_run_leaves_the_global_random_state_alone(engine):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from dlm_core.engine.puzzle import board_of, puzzle_canvas
 from dlm_core.models import load_model
 from dlm_core.policies import POLICIES
-from dlm_core.puzzle import board_of, puzzle_canvas
 from dlm_core.sampler import sample
 from dlm_core.sudoku import CELLS, minimal, parse, puzzle, solutions, solve
 from dlm_core.training import evaluate_sudoku

@@ -5,7 +5,6 @@ import pytest
 from stand_ins import MASK, record
 
 from dlm_core.canvas import Canvas
-from dlm_core.comparison import Standing
 from dlm_core.figures import (
     Curve,
     HeatmapData,
@@ -20,6 +19,7 @@ from dlm_core.figures import (
     schedule_data,
     tradeoff_data,
 )
+from dlm_core.metrics import Standing
 
 
 def test_the_heatmap_shows_what_was_measured_then_what_is_held(network):

@@ -12,7 +12,7 @@ import transformers
 from checkpoints import COMMIT
 from huggingface_hub import constants, errors
 
-from dlm_core.library import choices
+from dlm_core.engine.library import choices
 from dlm_core.models import ModelError, identity, load_model
 from dlm_core.models.hub import sentence
 from dlm_core.models.registry import recognise

@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dlm_core.lesson import LEVELS, MAX_TOKENS, lesson
+from dlm_core.engine.lesson import LEVELS, MAX_TOKENS, lesson
 from dlm_core.noise import corrupt, loss_weights, weighted_mean
 
 TEXT = "Tom had a big dog named Max."

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from stand_ins import ODD
 
-from dlm_core.engine import About, BrokenEngine, Request
-from dlm_core.library import Choice, Library, choices
-from dlm_core.limits import Limits
+from dlm_core.engine import About, Request, UnavailableEngine
+from dlm_core.engine.library import Choice, Library, choices
+from dlm_core.engine.limits import Limits
 from dlm_core.models import Cancelled, ModelError, Progress
 from dlm_core.trace import Trace
 
@@ -157,7 +157,7 @@ def test_a_page_whose_first_model_fails_says_why_until_another_is_chosen(shelf):
         books.run(ask("broken"))
     with pytest.raises(ValueError, match="needs more memory"):
         books.run(ask())
-    assert books.about().policies == BrokenEngine("").about().policies
+    assert books.about().policies == UnavailableEngine("").about().policies
     list(books.bring("b"))
     assert list(books.run(ask("b"))) == ["b"]
 
@@ -185,7 +185,7 @@ def test_an_operator_lists_what_is_offered_and_what_is_there_first(tmp_path, mon
         Choice("owner/name", "owner/name", "v1"), Choice("bundled", "bundled"), Choice("my-model", str(folder)),
     ]  # fmt: skip
     assert [choice.name for choice in choices({"UNMASK_MODEL": "/nowhere/x"})] == ["x", "bundled"]
-    monkeypatch.setattr("dlm_core.library.cached", lambda: ["owner/here", "owner/name"])
+    monkeypatch.setattr("dlm_core.engine.library.cached", lambda: ["owner/here", "owner/name"])
     assert [choice.name for choice in choices({"UNMASK_MODELS": "bundled,cached"})] == [
         "bundled", "owner/here", "owner/name",
     ]  # fmt: skip
@@ -205,7 +205,7 @@ def test_an_operator_lists_what_is_offered_and_what_is_there_first(tmp_path, mon
 )
 def test_a_wrong_list_is_one_sentence_before_anything_is_loaded(listed, told, monkeypatch):
     monkeypatch.delenv("UNMASK_REMOTE_CODE", raising=False)
-    monkeypatch.setattr("dlm_core.library.cached", list)
+    monkeypatch.setattr("dlm_core.engine.library.cached", list)
     with pytest.raises(ValueError, match=told) as error:
         choices({"UNMASK_MODELS": listed})
     assert "\n" not in str(error.value)

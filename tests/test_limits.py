@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlm_core.limits import VARIABLES, Limits
+from dlm_core.engine.limits import VARIABLES, Limits
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,10 +1,10 @@
 import pytest
 from stand_ins import spoken
 
-from dlm_core.engine import BrokenEngine, LocalEngine
+from dlm_core.engine import LocalEngine, UnavailableEngine
 from dlm_core.models import load_model
 from dlm_core.ui import words
-from dlm_core.ui.denoise import PLAIN
+from dlm_core.ui.controls import PLAIN
 from dlm_core.ui.link import opening, read
 
 
@@ -86,7 +86,7 @@ def test_names_of_others_are_left_alone(engine):
 
 
 def test_a_broken_model_is_the_one_complaint():
-    assert read({"length": "x"}, BrokenEngine("no model")).complaints == ["no model."]
+    assert read({"length": "x"}, UnavailableEngine("no model")).complaints == ["no model."]
 
 
 def test_a_policy_and_its_own_parameters_arrive_together(engine):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dlm_core.listen import address, refuse_taken
-from dlm_core.serve.__main__ import parser
+from dlm_core.engine.cluster.deploy import parser
+from dlm_core.engine.listen import address, refuse_taken
 
 ROOT = Path(__file__).parents[1]
 

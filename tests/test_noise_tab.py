@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pytest
 
-from dlm_core.engine import BrokenEngine, LocalEngine
+from dlm_core.engine import LocalEngine, UnavailableEngine
 from dlm_core.trace import Trace
 from dlm_core.ui import words
-from dlm_core.ui.noise import denoised, shown
+from dlm_core.ui.tabs.noise import denoised, shown
 
 TEXT = words.EXAMPLES[1]
 
@@ -47,7 +47,7 @@ def test_what_is_wrong_is_one_sentence(engine, values, sentence):
 
 
 def test_without_a_model_the_tab_says_why():
-    assert "no model here" in shown(BrokenEngine("no model here"), TEXT, "mask", "linear", 0)
+    assert "no model here" in shown(UnavailableEngine("no model here"), TEXT, "mask", "linear", 0)
 
 
 @pytest.mark.parametrize("kind", ["mask", "replace"])

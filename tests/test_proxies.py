@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dlm_core.engine.remote import RemoteEngine
 from dlm_core.models import ModelError, load_model
 from dlm_core.proxies import EVERYWHERE, LOOPBACK, is_loopback, without_proxy
-from dlm_core.remote import RemoteEngine
 
 ROOT = Path(__file__).parents[1]
 DEAD = "http://127.0.0.1:9"

@@ -9,11 +9,11 @@ from checkpoints import word_pieces
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from dlm_core.engine import LocalEngine, Request, about
+from dlm_core.engine.puzzle import board_of, puzzle_canvas
 from dlm_core.models import BUNDLED, ModelError, load_model
 from dlm_core.models.board import BoardConfig, BoardForCausalLM, BoardForMaskedLM
 from dlm_core.models.text import Text
 from dlm_core.policies import POLICIES, make_policy
-from dlm_core.puzzle import board_of, puzzle_canvas
 from dlm_core.sampler import sample
 from dlm_core.sudoku import conflicts, parse, puzzle, solve
 from dlm_core.trace import Trace

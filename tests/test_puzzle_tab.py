@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from dlm_core.limits import Limits
+from dlm_core.engine.limits import Limits
 from dlm_core.sudoku import parse, puzzle, solve
-from dlm_core.ui.puzzle import FIRST, RULES, made, shown, solved
+from dlm_core.ui.tabs.puzzle import FIRST, RULES, made, shown, solved
 
 
 def records(value):

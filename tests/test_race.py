@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 from stand_ins import spoken
 
-from dlm_core.comparison import Standing
 from dlm_core.engine import LocalEngine
+from dlm_core.metrics import Standing
 from dlm_core.trace import Trace
-from dlm_core.ui.race import race, verdict
+from dlm_core.ui.tabs.race import race, verdict
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from dlm_core.canvas import Canvas
-from dlm_core.edit import Cell
 from dlm_core.engine import LocalEngine, Request
-from dlm_core.remote import QUESTIONS, WAIT, RemoteEngine, answer, checked, pack, unpack
+from dlm_core.engine.edit import Cell
+from dlm_core.engine.remote import QUESTIONS, WAIT, RemoteEngine, answer, checked, pack, unpack
 from dlm_core.trace import Trace
 
 

@@ -15,8 +15,8 @@ from cluster import Cluster
 from visitor import free_port
 
 from dlm_core.engine import LocalEngine, Request
+from dlm_core.engine.cluster.deploy import parser
 from dlm_core.models import load_model
-from dlm_core.serve.__main__ import parser
 from dlm_core.trace import Trace
 
 ENDLESS = Request("the cat", "p2", 8, params={"num_steps": 10**6})

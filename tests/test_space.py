@@ -12,7 +12,7 @@ import pytest
 from gradio_client import Client
 from visitor import Server
 
-from dlm_core import zerogpu
+from dlm_core.engine import zerogpu
 
 SPACE = {
     "SYSTEM": "spaces", "SPACE_ID": "someone/unmask", "SPACE_HOST": "someone-unmask.hf.space",

@@ -17,20 +17,13 @@ from dlm_core.models import load_model
 from dlm_core.policies import make_policy, parameters
 from dlm_core.policies.parameter import answering
 from dlm_core.trace import Trace
-from dlm_core.ui import compare, words
+from dlm_core.ui import words
 from dlm_core.ui.code import snippets
-from dlm_core.ui.denoise import (
-    Stops,
-    gone_on,
-    is_rare,
-    opened,
-    parameter,
-    request_of,
-    show_parameters,
-    starting_value,
-    stream,
-)
+from dlm_core.ui.controls import is_rare, parameter, request_of, show_parameters, starting_value
 from dlm_core.ui.page import _denoise_api, _growing, _policies_api, _write_api
+from dlm_core.ui.streams import StopSignals, newest, stream
+from dlm_core.ui.tabs import compare
+from dlm_core.ui.tabs.denoise import next_conversation, opened
 from dlm_core.words import english
 
 
@@ -64,15 +57,15 @@ def test_only_a_finished_answer_joins_the_conversation(saved):
     engine = LocalEngine(load_model(saved("SDAR")))
     request = Request("x", length=8, params={"steps": 4}, conversation=begun("be kind", []))
     *_, value = stream(engine, request, threading.Event())
-    question, answer = json.loads(gone_on(request, value))
+    question, answer = json.loads(next_conversation(request, value))
     assert (question["content"], answer["role"]) == ("x", "assistant")
     assert answer["content"] == json.loads(value.splitlines()[-1])["text"].strip()
     stop = threading.Event()
     stop.set()
     *_, value = stream(engine, request, stop)
-    assert gone_on(request, value) is None
+    assert next_conversation(request, value) is None
     (value,) = stream(engine, Request(length=0), threading.Event())
-    assert gone_on(request, value) is None
+    assert next_conversation(request, value) is None
 
 
 def test_programs_ask_in_a_conversation_and_with_a_cache_or_hear_why_not(bundled, saved):
@@ -225,7 +218,7 @@ def test_a_wrong_request_becomes_a_sentence_for_the_player(bundled):
 
 
 def test_a_stop_reaches_only_the_visitor_who_asked():
-    stops = Stops()
+    stops = StopSignals()
     mine, other = stops.start("me"), stops.start("you")
     stops.stop("me")
     stops.stop("nobody")
@@ -336,16 +329,16 @@ def test_hindsight_of_opened_files_is_given_up_by_stop(bundled):
 
 
 def test_what_a_visitor_opened_gives_way_to_what_is_asked_for_later():
-    stops = Stops()
+    stops = StopSignals()
 
     def values(first):
         yield first
         yield first + " and more"
 
-    earlier = compare.newest(stops, "me", lambda signal: values("earlier"))
+    earlier = newest(stops, "me", lambda signal: values("earlier"))
     assert next(earlier) == "earlier"
-    other = compare.newest(stops, "you", lambda signal: values("other"))
-    later = compare.newest(stops, "me", lambda signal: values("later"))
+    other = newest(stops, "you", lambda signal: values("other"))
+    later = newest(stops, "me", lambda signal: values("later"))
     assert next(later) == "later"
     assert list(earlier) == [], "it would take the later one off the screen"
     assert list(later)[:-1] == ["later and more"]
@@ -370,10 +363,10 @@ def test_a_run_that_a_model_cannot_have_written_is_not_read_by_it(bundled, field
 SESSION = """
 import asyncio, gradio as gr
 from gradio.state_holder import StateHolder
-from dlm_core.limits import Limits
+from dlm_core.engine.limits import Limits
 from dlm_core.ui.page import launch_options
-from dlm_core.ui.session import keep_numbers
-keep_numbers()
+from dlm_core.ui.compat.session import keep_component_ids
+keep_component_ids()
 with gr.Blocks() as blocks:
     screen, press = gr.HTML(""), gr.Button()
     def run():

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_core.edit import Cell
 from dlm_core.engine import LocalEngine, Request
+from dlm_core.engine.edit import Cell
+from dlm_core.engine.remote import pack, unpack
 from dlm_core.models import load_model
-from dlm_core.remote import pack, unpack
 from dlm_core.trace import Trace
-from dlm_core.ui.denoise import gone_on, stream
 from dlm_core.ui.page import _denoise_api
+from dlm_core.ui.streams import stream
+from dlm_core.ui.tabs.denoise import next_conversation
 from dlm_core.unicode import well_formed
 
 ROOT = Path(__file__).parents[1]
@@ -76,7 +77,7 @@ def test_what_the_page_and_programs_are_told_has_no_half_characters(bundled, sav
         assert error.value.message.encode()
     asked = Request(HALF, length=8, params={"steps": 4})
     *_, value = stream(chat, asked, threading.Event())
-    assert json.loads(gone_on(asked, value).encode())[0]["content"] == "�"
+    assert json.loads(next_conversation(asked, value).encode())[0]["content"] == "�"
 
 
 def command(*words: bytes) -> subprocess.CompletedProcess:

@@ -22,7 +22,7 @@ from dlm_core.figures import (
 from dlm_core.gallery import cards
 from dlm_core.policies import POLICIES, parameters
 from dlm_core.ui import words
-from dlm_core.ui.denoise import starting_value
+from dlm_core.ui.controls import starting_value
 from dlm_core.words import english, languages, script, within
 
 ROOT = Path(__file__).parents[1]

@@ -20,11 +20,11 @@ from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import is_protobuf_available, is_sentencepiece_available
 
+import dlm_core.models.board  # noqa: F401  its classes are known to transformers from here on
 from dlm_core.canvas import Canvas, aligned, blocks
 from dlm_core.conversation import Message
 from dlm_core.denoiser import Advised, Banned, Denoiser, Shifted, TableDenoiser
 from dlm_core.files import ASSETS
-from dlm_core.models import board  # noqa: F401  its classes are known to transformers from here on
 from dlm_core.models.files import ModelError, end_tokens, read_config, require_fields, shards
 from dlm_core.models.hub import allowed, fetched, identity, is_folder, locate, sentence
 from dlm_core.models.memory import available

@@ -1,1 +1,1 @@
-"""An engine on a Ray cluster: replicas that hold a model each, and a desk in front of them that keeps the line."""
+"""`python -m dlm_core.serve`, by the name that operators know: `dlm_core.engine.cluster` on a Ray cluster."""

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from dlm_core.engine.puzzle import board_of, puzzle_canvas
 from dlm_core.files import ASSETS
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.policies import make_policy
-from dlm_core.puzzle import board_of, puzzle_canvas
 from dlm_core.sampler import sample
 from dlm_core.sudoku import CELLS, isomorph, minimal, parse, puzzle, solve
 from dlm_core.training.evaluate import at_least, table

@@ -7,10 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from dlm_core.engine import Request
-from dlm_core.library import Engine
+from dlm_core.engine import Engine, Request
 from dlm_core.policies.parameter import EXACT
-from dlm_core.ui import denoise, words
+from dlm_core.ui import controls, words
 
 _PYTHON = """\
 from gradio_client import Client
@@ -69,8 +68,8 @@ def snippets(url: str, request: Request) -> list[str]:
     ]
 
 
-def build(engine: Engine, controls: Sequence[gr.components.Component], using: gr.State, many: bool) -> None:
-    """Lay the disclosure out inside the current Blocks; `controls` are the prompt, the policy and every setting.
+def build(engine: Engine, inputs: Sequence[gr.components.Component], using: gr.State, many: bool) -> None:
+    """Lay the disclosure out inside the current Blocks; `inputs` are the prompt, the policy and every setting.
 
     `using` is the model that the page uses, which is named where there are `many`.
     """
@@ -81,16 +80,16 @@ def build(engine: Engine, controls: Sequence[gr.components.Component], using: gr
             for title, language in words.LANGUAGES.items():
                 with gr.Tab(title):
                     shown.append(gr.Code(language=language, show_label=False, elem_id=f"code-{language}", lines=4))
-    names = (*denoise.PLAIN, *words.NAMES)
+    names = (*controls.PLAIN, *words.NAMES)
     root = gr.Textbox(visible=False)  # never shown: only the browser knows the address that the page has there
 
     def on_look(url: str, model: str, prompt: str, policy: str, *values: Any) -> list[str]:
         settings, about = dict(zip(names, values)), engine.about(model)
-        return snippets(url, denoise.request_of(prompt, policy, settings, about, model if many else None))
+        return snippets(url, controls.request_of(prompt, policy, settings, about, model if many else None))
 
-    changes = [control.change for control in controls[1:]]
+    changes = [control.change for control in inputs[1:]]
     gr.on(
-        [panel.expand, controls[0].blur, *changes], on_look, [root, using, *controls], shown, queue=False,
+        [panel.expand, inputs[0].blur, *changes], on_look, [root, using, *inputs], shown, queue=False,
         js="(_, ...settings) => [served(''), ...settings]",
         trigger_mode="always_last", show_progress="hidden", api_visibility="private",
     )  # fmt: skip

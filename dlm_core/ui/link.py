@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from dlm_core.library import Engine
+from dlm_core.engine import Engine
 from dlm_core.policies import POLICIES, parameters
 from dlm_core.policies.parameter import answering
-from dlm_core.ui import denoise, words
+from dlm_core.ui import controls, words
 from dlm_core.ui.player import envelope
 
 MINE = {"prompt", "policy", "model", "revision", "run"}  # what a link may name beside settings
@@ -33,19 +33,19 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
     Names that mean nothing here belong to somebody else, and are left alone.
     """
     about, complaints = engine.about(model), []
-    policy = query.get("policy", usual := denoise.starting_policy(about))
-    if policy not in [name for _, name in denoise.policies(about)]:
+    policy = query.get("policy", usual := controls.starting_policy(about))
+    if policy not in [name for _, name in controls.policies(about)]:
         complaints.append(words.said("link.wrong", name="policy", value=policy[:40]))
         policy = usual
     known, values = parameters(policy), {}
 
     def refusal(more: Mapping[str, Any]) -> str | None:
         """Why the engine would not run what is accepted so far with `more` of it; None if it would."""
-        names = (*denoise.PLAIN, *words.CONTROLS[policy])
-        settings = {name: denoise.starting_value(policy, name, about) for name in names} | values | more
+        names = (*controls.PLAIN, *words.CONTROLS[policy])
+        settings = {name: controls.starting_value(policy, name, about) for name in names} | values | more
         settings |= _fewer_steps(policy, settings, values | more)
         try:
-            engine.run(denoise.request_of(settings.get("prompt", ""), policy, settings, about, model))
+            engine.run(controls.request_of(settings.get("prompt", ""), policy, settings, about, model))
         except ValueError as error:
             return str(error)
         return None
@@ -54,9 +54,9 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
     for name, given in query.items():
         one = answering(known, name)
         own = name if one is None else one.name
-        if own not in ("prompt", *denoise.PLAIN, *words.CONTROLS[policy]):
+        if own not in ("prompt", *controls.PLAIN, *words.CONTROLS[policy]):
             continue
-        if not denoise.has(about, name):
+        if not controls.has(about, name):
             complaints.append(words.said("link.no_use", name=name, model=about.name))
         elif own in wanted:
             complaints.append(words.said("link.twice", name=name, own=own))
@@ -75,7 +75,7 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
             else:
                 values[name] = value
     if "length" in values:
-        start = {name: denoise.starting_value(policy, name, about) for name in words.CONTROLS[policy]}
+        start = {name: controls.starting_value(policy, name, about) for name in words.CONTROLS[policy]}
         values |= _fewer_steps(policy, start | values, values)
     complaints += _out_of_reach(query, policy)
     if (theirs := query.get("model")) and theirs != about.name:
@@ -87,12 +87,12 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
 
 def opening(query: Mapping[str, str], model: str, engine: Engine) -> list[Any]:
     """What a link changes: whether to run, the player's value, the fold, the prompt, the policy, and every control."""
-    names = (*denoise.PLAIN, *words.NAMES)
+    names = (*controls.PLAIN, *words.NAMES)
     if not query:
         return [gr.skip() for _ in range(5 + len(names))]
     policy, values, complaints, run = read(query, engine, model)
-    about, more, *shown = denoise.show_parameters(policy, engine.about(model))
-    updates = dict(zip(words.NAMES, shown)) | {name: gr.update() for name in denoise.PLAIN}
+    about, more, *shown = controls.show_parameters(policy, engine.about(model))
+    updates = dict(zip(words.NAMES, shown)) | {name: gr.update() for name in controls.PLAIN}
     told = envelope("notice", message=complaints) if complaints else gr.skip()
     prompt = gr.update(**({"value": values["prompt"]} if "prompt" in values else {}))
     filled = [updates[name] | ({"value": values[name]} if name in values else {}) for name in names]
@@ -127,7 +127,7 @@ def _out_of_reach(query: Mapping[str, str], policy: str) -> list[dict[str, Any]]
     known = parameters(policy)
     some = {name for each in POLICIES for one in parameters(each).values() for name in one.names}
     told = []
-    for name in sorted(set(query) - set(denoise.PLAIN) - MINE):
+    for name in sorted(set(query) - set(controls.PLAIN) - MINE):
         one = answering(known, name)
         if one is None and name in some:
             told.append(words.said("link.unknown", name=name, policy=policy))

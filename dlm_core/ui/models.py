@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from dlm_core.engine import About
-from dlm_core.library import Library, Offer, Progress
-from dlm_core.ui import denoise, words
-from dlm_core.ui.follower import Follower
+from dlm_core.engine.library import Library, Offer, Progress
+from dlm_core.ui import streams, words
+from dlm_core.ui.controls import ModelDependent
 from dlm_core.ui.player import models
 
 LOOK_EVERY = 3.0  # seconds between two looks at what other visitors have loaded
@@ -91,11 +91,11 @@ def _status(
 
 
 def wire(
-    page: gr.Blocks, library: Library, menu: Menu, prompt: gr.Textbox, followers: Sequence[Follower]
+    page: gr.Blocks, library: Library, menu: Menu, prompt: gr.Textbox, dependents: Sequence[ModelDependent]
 ) -> gr.events.Dependency:
     """Make the menu work; returns the event after which the page shows the model that it was opened with."""
-    loads = denoise.Stops()
-    outputs = [menu.status, menu.choose, menu.using, menu.seen, *(c for each in followers for c in each.components)]
+    loads = streams.StopSignals()
+    outputs = [menu.status, menu.choose, menu.using, menu.seen, *(c for each in dependents for c in each.components)]
     many, built = len(library.names) > 1, library.about().name
     given: dict[str, str | None] = {}  # the model that each visitor's page was given last
 
@@ -108,7 +108,7 @@ def wire(
         """The whole page as it is with a model."""
         about = library.about(name)
         given[visitor.session_hash] = about.name
-        shown = [update for each in followers for update in each.become(about, text)]
+        shown = [update for each in dependents for update in each.update(about, text)]
         choose = gr.update(choices=titles(library), value=about.name, interactive=True)
         return [idle(about, library, notice), choose, about.name, seen(library), *shown]
 

@@ -12,18 +12,20 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from dlm_core.conversation import begun, checked
-from dlm_core.engine import Request
+from dlm_core.engine import Engine, Request
+from dlm_core.engine.library import Library
+from dlm_core.engine.limits import Limits
+from dlm_core.engine.queue import is_notice
+from dlm_core.export import LANGUAGES, PLAYER, css
 from dlm_core.gallery import OPENING, file_of
-from dlm_core.library import Engine, Library
-from dlm_core.limits import Limits
-from dlm_core.line import is_notice
 from dlm_core.policies import parameters
 from dlm_core.reasons import NO_REASON, Reason
-from dlm_core.replay import LANGUAGES, PLAYER, css
 from dlm_core.trace import Trace
-from dlm_core.ui import code, compare, denoise, edit, link, models, noise, puzzle, race, runs, session, words
-from dlm_core.ui.early import Early
+from dlm_core.ui import code, link, models, streams, words
+from dlm_core.ui.compat import session
+from dlm_core.ui.compat.early import HeadScriptMiddleware
 from dlm_core.ui.player import branches
+from dlm_core.ui.tabs import compare, denoise, edit, noise, puzzle, race, runs
 from dlm_core.unicode import well_formed
 from dlm_core.words import english, script
 
@@ -63,8 +65,8 @@ def _script(file: str, mount: str) -> str:
 
 def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
     """The page over the models that an operator offers."""
-    session.keep_numbers()
-    stops = denoise.Stops()  # of what plays in the player, whichever tab began it
+    session.keep_component_ids()
+    stops = streams.StopSignals()  # of what plays in the player, whichever tab began it
     with gr.Blocks(title=english("page.title"), analytics_enabled=False, delete_cache=DELETE_FILES) as page:
         with gr.Row(elem_id="top"):
             gr.HTML(html_template=MASTHEAD, js_on_load="putWords(element);", apply_default_css=False)
@@ -86,9 +88,9 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
                 puzzle.build(library.limits)
             with gr.Tab(words.TABS["tab-runs"], elem_id="tab-runs"):
                 runs.build(library, compared)
-        followers = [first.follower, edited, compared.follower, raced, noised]
-        shown = models.wire(page, library, menu, first.controls[0], followers)
-        first.by_link(shown.then, partial(link.opening, engine=library))
+        dependents = [first.dependent, edited, compared.dependent, raced, noised]
+        shown = models.wire(page, library, menu, first.controls[0], dependents)
+        first.apply_link(shown.then, partial(link.opening, engine=library))
         page.load(None, None, first.generate, js=READY_WITHOUT_LINK, api_visibility="private")
         gr.api(_denoise_api(library), api_name="denoise")
         gr.api(_write_api(library), api_name="write")
@@ -245,7 +247,7 @@ def launch_options(limits: Limits) -> dict[str, Any]:
         "css": css(),
         "head": HEAD + _script("tour.js", "mountTour") + _script("help.js", "mountHelp"),
         "i18n": words.translations(),
-        "app_kwargs": {"middleware": [Middleware(Early, script=f"{script()}\n{_file('server.js')}")]},
+        "app_kwargs": {"middleware": [Middleware(HeadScriptMiddleware, script=f"{script()}\n{_file('server.js')}")]},
         "theme": gr.themes.Base(font=system, font_mono=["ui-monospace", "monospace"]),
         "footer_links": ["api"],
         "enable_monitoring": False,

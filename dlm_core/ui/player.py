@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
-import dlm_core.replay as replay
+import dlm_core.export as replay
 
 # the page's own events: a run that one part of it hands to the player; the player, asked for its run, answers in the
 # event; the player shows a new run; the player asks for a branch

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dlm_core.canvas import Canvas
 from dlm_core.denoiser import Banned, TableDenoiser
+from dlm_core.export import page
 from dlm_core.policies import make_policy
-from dlm_core.replay import page
 from dlm_core.sampler import sample
 from dlm_core.trace import Trace
 from tests.benchmarks.measure import Row, Timed

@@ -12,8 +12,8 @@ from browser.visitor import free_port
 from cluster import Cluster
 
 from dlm_core.engine import LocalEngine, Request
+from dlm_core.engine.remote import RemoteEngine
 from dlm_core.models import load_model
-from dlm_core.remote import RemoteEngine
 from tests.benchmarks.measure import Row, side_by_side
 from tests.benchmarks.page import STEPS, served, visit
 

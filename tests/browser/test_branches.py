@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 from visitor import Server, Visitor
 
-from dlm_core.replay import PLAYER
+from dlm_core.export import PLAYER
 from dlm_core.words import script
 
 CELLS = "#edit [data-cell]:not([hidden])"

@@ -10,7 +10,7 @@ from visitor import Visitor
 
 from dlm_core.canvas import Canvas, blocks
 from dlm_core.denoiser import Banned, TableDenoiser
-from dlm_core.replay import page
+from dlm_core.export import page
 
 LENGTH = 1024
 

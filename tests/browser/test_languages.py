@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 from visitor import Visitor
 
+from dlm_core.export import page, site
 from dlm_core.gallery import cards, file_of
-from dlm_core.replay import page, site
 from dlm_core.ui import words
 from dlm_core.words import languages
 

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from visitor import Server, Visitor
 
 from dlm_core.engine import LocalEngine
-from dlm_core.limits import Limits
+from dlm_core.engine.limits import Limits
 
 ENDLESS = "/?policy=p2&length=200&num_steps=1000000"  # hours of work, unless it is ended
 LIMITS = {"UNMASK_MAX_STEPS": "1000000"}

@@ -6,10 +6,10 @@ import pytest
 from stand_ins import EVERY, MASK, as_schema_1, record
 
 from dlm_core.canvas import Canvas
+from dlm_core.export import PLAYER
 from dlm_core.figures import MOST_CELLS, heatmap_data, progress_data
 from dlm_core.policies import make_policy
 from dlm_core.reasons import Reason, why
-from dlm_core.replay import PLAYER
 from dlm_core.words import script
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from run_files import Opens, Refused, differing, files, member, text_of
 
-from dlm_core.replay import PLAYER, reader
+from dlm_core.export import PLAYER, reader
 from dlm_core.trace import Trace
 from dlm_core.words import script
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 from visitor import Visitor
 
-from dlm_core.replay import page
+from dlm_core.export import page
 from dlm_core.trace import Trace
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>${alert(3)}"

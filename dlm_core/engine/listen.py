@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import MutableMapping
 
-from dlm_core.limits import number
+from dlm_core.engine.limits import number
 
 PORTS = 65535
 _ROOT = "GRADIO_ROOT_PATH"

@@ -17,10 +17,13 @@ import numpy as np
 from numpy import ndarray
 
 from dlm_core.canvas import Canvas
-from dlm_core.edit import Cell
-from dlm_core.engine import About, BrokenEngine, LocalEngine, Request, unmeasured
-from dlm_core.lesson import Corrupted, Kind, Lesson
-from dlm_core.line import is_notice
+from dlm_core.engine.describe import About
+from dlm_core.engine.edit import Cell
+from dlm_core.engine.interface import Engine
+from dlm_core.engine.lesson import Corrupted, Kind, Lesson
+from dlm_core.engine.queue import is_notice
+from dlm_core.engine.request import Request
+from dlm_core.engine.unavailable import UnavailableEngine, unmeasured
 from dlm_core.proxies import is_loopback
 from dlm_core.trace import Trace, pieces_of, texts_of
 
@@ -94,7 +97,7 @@ def _asked(body: bytes) -> Request:
     return unpack(json.loads(body))
 
 
-QUESTIONS: Mapping[str, Callable[[LocalEngine, bytes, threading.Event], Iterator[str]]] = {
+QUESTIONS: Mapping[str, Callable[[Engine, bytes, threading.Event], Iterator[str]]] = {
     "about": lambda engine, _body, _stop: _line(asdict(engine.about())),
     "opening": lambda engine, body, _stop: iter([engine.opening(_asked(body))]),
     "run": lambda engine, body, stop: engine.run(_asked(body), stop),
@@ -104,7 +107,7 @@ QUESTIONS: Mapping[str, Callable[[LocalEngine, bytes, threading.Event], Iterator
 }
 
 
-def answer(engine: LocalEngine, question: str, body: bytes, stop: threading.Event) -> Iterator[str]:
+def answer(engine: Engine, question: str, body: bytes, stop: threading.Event) -> Iterator[str]:
     """The lines of an engine's answer to one of `QUESTIONS`; `stop` ends a run after the step it is in."""
     try:
         yield from QUESTIONS[question](engine, body, stop)
@@ -165,7 +168,7 @@ class RemoteEngine:
         try:
             told = json.loads(self._answer("about", b""))
         except LostError as error:
-            return BrokenEngine(str(error)).about()
+            return UnavailableEngine(str(error)).about()
         return About(**told | {name: tuple(told[name]) for name in ("policies", "caches")})
 
     def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:

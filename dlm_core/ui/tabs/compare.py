@@ -8,15 +8,14 @@ from typing import Any, NamedTuple
 import gradio as gr
 from numpy import ndarray
 
-from dlm_core.comparison import summarise
-from dlm_core.engine import About, Request
-from dlm_core.library import Engine
-from dlm_core.line import is_notice
+from dlm_core.engine import About, Engine, Request
+from dlm_core.engine.queue import is_notice
+from dlm_core.metrics import summarise
 from dlm_core.policies import parameters
 from dlm_core.policies.parameter import answering
 from dlm_core.trace import RunFileError, Trace
-from dlm_core.ui import denoise, words
-from dlm_core.ui.follower import Follower
+from dlm_core.ui import controls, streams, words
+from dlm_core.ui.controls import ModelDependent
 from dlm_core.ui.player import comparison, envelope, record
 
 PANES = 4
@@ -128,36 +127,18 @@ def _row(number: int, trace: Trace, hindsight: ndarray | None, why: dict[str, An
     return record(summary=row, of=number, why=why)
 
 
-def newest(
-    stops: denoise.Stops, visitor: str, values: Callable[[threading.Event], Iterator[str]]
-) -> Iterator[str | dict[str, Any]]:
-    """What the screen of a visitor shows: `values` until the visitor asks for something else there."""
-    stops.stop(visitor)
-    signal = stops.start(visitor)
-    try:
-        for value in denoise.paced(values(signal)):
-            if not stops.is_newest(visitor, signal):
-                return
-            yield value
-        yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
-    except ValueError as error:
-        yield envelope("error", message=f"{error}.")
-    finally:
-        stops.end(visitor, signal)
-
-
 class Tab(NamedTuple):
     """Where runs are shown, the stop signals of what is shown there, and what follows the model."""
 
     screen: gr.HTML
-    stops: denoise.Stops
-    follower: Follower
+    stops: streams.StopSignals
+    dependent: ModelDependent
 
 
 def build(engine: Engine, using: gr.State) -> Tab:
     """Lay the tab out inside the current Blocks and wire it; `using` is the model that the page uses."""
-    stops, about = denoise.Stops(), engine.about()
-    prompt, run, stop = denoise.ask(
+    stops, about = streams.StopSignals(), engine.about()
+    prompt, run, stop = controls.ask(
         words.PROMPT_HINT, words.label("page.compare"), ("compare-prompt", "compare-run", "compare-stop")
     )
     with gr.Row(elem_classes="settings"):
@@ -169,10 +150,10 @@ def build(engine: Engine, using: gr.State) -> Tab:
             for number, (choices, value) in enumerate(offered(about))
         ]  # fmt: skip
         steps, temperature = (
-            denoise.parameter("llada", name, about, prefix="compare-") for name in ("steps", "temperature")
+            controls.parameter("llada", name, about, prefix="compare-") for name in ("steps", "temperature")
         )
         length, block, seed = (
-            denoise.plain(name, about, prefix="compare-") for name in ("length", "block_length", "seed")
+            controls.plain(name, about, prefix="compare-") for name in ("length", "block_length", "seed")
         )
         upload = gr.UploadButton(
             words.label("page.open_runs"),
@@ -195,10 +176,10 @@ def build(engine: Engine, using: gr.State) -> Tab:
             ]
             yield from panes(engine, requests, signal)
 
-        yield from newest(stops, visitor.session_hash, values_of)
+        yield from streams.newest(stops, visitor.session_hash, values_of)
 
     def on_open(visitor: gr.Request, paths: list[str]) -> Iterator[Any]:
-        yield from newest(stops, visitor.session_hash, lambda signal: opened(engine, paths, signal))
+        yield from streams.newest(stops, visitor.session_hash, lambda signal: opened(engine, paths, signal))
 
     def on_stop(visitor: gr.Request) -> None:
         stops.stop(visitor.session_hash)
@@ -210,15 +191,15 @@ def build(engine: Engine, using: gr.State) -> Tab:
     # other files may be opened while the model is still asked about these
     upload.upload(on_open, upload, screen, trigger_mode="multiple", **event)
 
-    def become(about: About, prompt: str) -> list[Any]:
+    def update_for_model(about: About, prompt: str) -> list[Any]:
         return [gr.update(choices=choices, value=value) for choices, value in offered(about)]
 
-    return Tab(screen, stops, Follower(chosen, become))
+    return Tab(screen, stops, ModelDependent(chosen, update_for_model))
 
 
 def offered(about: About) -> list[tuple[list[tuple[str, str]], str]]:
     """What each of the menus offers for a model, and what it starts with."""
-    titles = denoise.policies(about)
+    titles = controls.policies(about)
     names = [name for _, name in titles]
     first = [name for name in STARTING if name in names]
     start = [*first, *(name for name in names if name not in first), *[NONE] * PANES]
@@ -229,4 +210,4 @@ def own(policy: str, settings: dict[str, Any], about: About) -> dict[str, Any]:
     """The page's starting values of a policy's parameters, with the shared settings over them."""
     known = parameters(policy)
     shared = {one.name: value for name, value in settings.items() if (one := answering(known, name))}
-    return {name: shared.get(name, denoise.starting_value(policy, name, about)) for name in words.CONTROLS[policy]}
+    return {name: shared.get(name, controls.starting_value(policy, name, about)) for name in words.CONTROLS[policy]}

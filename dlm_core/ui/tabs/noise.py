@@ -7,13 +7,12 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from dlm_core.engine import About, Request
+from dlm_core.engine import About, Engine, Request
+from dlm_core.engine.lesson import LEVELS, Kind, Lesson
 from dlm_core.figures import Theme, plot_schedule, schedule_data
-from dlm_core.lesson import LEVELS, Kind, Lesson
-from dlm_core.library import Engine
 from dlm_core.trace import texts_of
-from dlm_core.ui import denoise, words
-from dlm_core.ui.follower import Follower
+from dlm_core.ui import controls, streams, words
+from dlm_core.ui.controls import ModelDependent
 from dlm_core.ui.player import envelope, lesson, record
 
 # how each kind of noise is undone: masks one a forward, the surest first; random tokens by editing what is doubted
@@ -67,10 +66,10 @@ def denoised(
     except ValueError as error:
         yield envelope("error", message=f"{error}.")
         return
-    yield from denoise.stream(engine, asked, stop)
+    yield from streams.stream(engine, asked, stop)
 
 
-def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops, using: gr.State) -> Follower:
+def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: streams.StopSignals, using: gr.State) -> ModelDependent:
     """Lay the tab out inside the current Blocks and wire it; the run it begins plays in `player`.
 
     `using` is the model that the page uses; returns what follows it.
@@ -93,7 +92,7 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops, us
             )
             for control in (KIND, SCHEDULE)
         )  # fmt: skip
-        seed = denoise.plain("seed", about, prefix="noise-")
+        seed = controls.plain("seed", about, prefix="noise-")
         reseed = gr.Button(words.label("noise.new"), elem_id="noise-new", elem_classes="quiet", size="sm")
     screen = lesson("", "noise")
 
@@ -118,11 +117,11 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: denoise.Stops, us
     reseed.click(None, None, seed, js="() => String(Math.floor(Math.random() * 1000000))", **event)
     screen.apply(on_denoise, inputs, player, **event)
 
-    def become(about: About, prompt: str) -> list[Any]:
+    def update_for_model(about: About, prompt: str) -> list[Any]:
         offered = choices(KIND, about)
         return [gr.update(choices=offered, value=offered[0][1])]
 
-    return Follower([kind], become)
+    return ModelDependent([kind], update_for_model)
 
 
 def choices(control: tuple[str, str, str, dict[str, str]], about: About) -> list[tuple[Any, str]]:

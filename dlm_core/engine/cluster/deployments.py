@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from dlm_core.engine import LocalEngine
-from dlm_core.limits import Limits
-from dlm_core.line import is_notice
+from dlm_core.engine.cluster.turns import Turn, Turns
+from dlm_core.engine.limits import Limits
+from dlm_core.engine.queue import is_notice
+from dlm_core.engine.remote import QUESTIONS, WAIT, answer, refused
 from dlm_core.models import load_model
-from dlm_core.remote import QUESTIONS, WAIT, answer, refused
-from dlm_core.serve.turns import Turn, Turns
 from dlm_core.trace import Trace
 
 _log = logging.getLogger("ray.serve")
@@ -75,7 +75,7 @@ class Desk:
         self._line, self._limits = Turns(), limits
 
     async def __call__(self, request: Request) -> Response:
-        """A question by HTTP, as `dlm_core.remote` asks it."""
+        """A question by HTTP, as `dlm_core.engine.remote` asks it."""
         question = request.url.path.strip("/")
         if question not in QUESTIONS:
             return PlainTextResponse(f"{question[:40]!r} is none of {', '.join(QUESTIONS)}", 404)

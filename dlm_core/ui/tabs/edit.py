@@ -5,13 +5,13 @@ from typing import Any
 
 import gradio as gr
 
-from dlm_core.edit import Cell, parse_pins
-from dlm_core.engine import About, Request, decoder, whole
-from dlm_core.library import Engine
+from dlm_core.engine import About, Engine, Request, decoder, whole
+from dlm_core.engine.edit import Cell, parse_pins
 from dlm_core.policies.parameter import answering
-from dlm_core.ui import compare, denoise, words
-from dlm_core.ui.follower import Follower
+from dlm_core.ui import controls, streams, words
+from dlm_core.ui.controls import ModelDependent
 from dlm_core.ui.player import editor, envelope
+from dlm_core.ui.tabs import compare
 
 PINS_HINT = "0:Once 5:upon"
 _MOST = 2**31  # of any count or id that the page sends
@@ -21,7 +21,7 @@ def made(engine: Engine, text: str, pins: str, length: Any, model: str | None = 
     """The tab's value for a typed text with `length` masks behind it, some of them pinned; or what is wrong with it."""
     try:
         pinned = parse_pins(pins or "")
-        policy = denoise.starting_policy(engine.about(model))
+        policy = controls.starting_policy(engine.about(model))
         line = engine.opening(Request(text or "", policy, length, pins=pinned, model=model))
     except ValueError as error:
         return envelope("error", message=f"{error}.")
@@ -90,7 +90,9 @@ def _window(lo: Any, hi: Any) -> tuple[int, int]:
     return whole("a window", lo, 0, _MOST), whole("a window", hi, 0, _MOST)
 
 
-def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops, using: gr.State) -> Follower:
+def build(
+    engine: Engine, player: gr.HTML, tree: gr.HTML, stops: streams.StopSignals, using: gr.State
+) -> ModelDependent:
     """Lay the tab out inside the current Blocks and wire it; `tree` asks for runs, which play in `player`.
 
     `using` is the model that the page uses; returns what follows it.
@@ -107,15 +109,15 @@ def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops, 
             "", label=words.label("edit.pins"), info=words.label("edit.pins_info"), placeholder=PINS_HINT,
             elem_id="edit-pins", max_lines=1, min_width=120,
         )  # fmt: skip
-        length = denoise.plain("length", about, prefix="edit-")
+        length = controls.plain("length", about, prefix="edit-")
         policy = gr.Dropdown(
-            denoise.policies(about), value=denoise.starting_policy(about), label=words.label("page.policy"),
+            controls.policies(about), value=controls.starting_policy(about), label=words.label("page.policy"),
             info=words.label("edit.policy_info"), elem_id="edit-policy", filterable=False, min_width=120,
         )  # fmt: skip
         steps, temperature = (
-            denoise.parameter("llada", name, about, prefix="edit-") for name in ("steps", "temperature")
+            controls.parameter("llada", name, about, prefix="edit-") for name in ("steps", "temperature")
         )
-        seed = denoise.plain("seed", about, prefix="edit-")
+        seed = controls.plain("seed", about, prefix="edit-")
     screen = editor("", "edit")
 
     def on_make(*values: Any) -> str:
@@ -131,7 +133,7 @@ def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops, 
             name, params = elastic(about, t) if grows else (name, compare.own(name, settings, about))
             asked = request(event._data, name, number, params, model)
             engine.opening(asked)
-            for value in denoise.stream(engine, asked, signal):
+            for value in streams.stream(engine, asked, signal):
                 yield gr.skip(), value
             yield gr.skip(), gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
         except ValueError as error:  # told where it was asked: a branch with its own policy in the player
@@ -145,7 +147,7 @@ def build(engine: Engine, player: gr.HTML, tree: gr.HTML, stops: denoise.Stops, 
     inputs = [using, policy, steps, temperature, seed]
     tree.apply(on_run, inputs, [screen, player], **event)
 
-    def become(about: About, prompt: str) -> list[Any]:
-        return [gr.update(choices=denoise.policies(about), value=denoise.starting_policy(about))]
+    def update_for_model(about: About, prompt: str) -> list[Any]:
+        return [gr.update(choices=controls.policies(about), value=controls.starting_policy(about))]
 
-    return Follower([policy], become)
+    return ModelDependent([policy], update_for_model)

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from dlm_core.limits import Limits
-from dlm_core.puzzle import solver
+from dlm_core.engine.limits import Limits
+from dlm_core.engine.puzzle import solver
 from dlm_core.sudoku import CELLS, LEVELS, parse, puzzle, solve
-from dlm_core.ui import compare, denoise, words
+from dlm_core.ui import streams, words
 from dlm_core.ui.player import board, envelope, record
+from dlm_core.ui.tabs import compare
 
 DEPTHS = {  # the same weights
     "sudoku": "puzzle.depths.usual", "sudoku-shallow": "puzzle.depths.shallow", "sudoku-deep": "puzzle.depths.deep"
@@ -107,7 +108,7 @@ def made(level: str, seed: Any) -> str:
 
 def build(limits: Limits) -> None:
     """Lay the tab out inside the current Blocks and wire it."""
-    stops = denoise.Stops()
+    stops = streams.StopSignals()
     options = {"first": FIRST, "levels": list(LEVELS), "rules": list(RULES), "depths": DEPTHS, "cells": CELLS}
     screen = board(envelope("puzzle", cells=FIRST), "puzzle", options)
 
@@ -120,7 +121,7 @@ def build(limits: Limits) -> None:
             yield shown(text)
         else:
             names, depth = list(asked.get("rules") or []), str(asked.get("depth"))
-            yield from compare.newest(
+            yield from streams.newest(
                 stops, visitor.session_hash, lambda signal: solved(limits, text, names, depth, seed, signal)
             )
 

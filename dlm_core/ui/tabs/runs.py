@@ -6,11 +6,12 @@ from typing import Any
 
 import gradio as gr
 
+from dlm_core.engine import Engine
 from dlm_core.gallery import FOLDER, cards
-from dlm_core.library import Engine
 from dlm_core.trace import Trace
-from dlm_core.ui import compare, words
+from dlm_core.ui import streams, words
 from dlm_core.ui.player import envelope, runs
+from dlm_core.ui.tabs import compare
 
 
 def side_by_side(engine: Engine, files: Sequence[str], stop: threading.Event) -> Iterator[str]:
@@ -26,7 +27,7 @@ def build(engine: Engine, compared: compare.Tab) -> None:
 
     def on_compare(visitor: gr.Request, event: gr.EventData) -> Iterator[Any]:
         files = event._data.get("runs")
-        yield from compare.newest(
+        yield from streams.newest(
             compared.stops, visitor.session_hash, lambda signal: side_by_side(engine, files, signal)
         )
 

@@ -3,8 +3,8 @@ import pytest
 from stand_ins import MASK, record
 
 from dlm_core.canvas import Canvas
-from dlm_core.comparison import READABLE_WORDS, kendall_tau, standing, summarise
 from dlm_core.engine import LocalEngine, Request
+from dlm_core.metrics import READABLE_WORDS, kendall_tau, standing, summarise
 from dlm_core.step import Step
 from dlm_core.trace import Trace
 

@@ -7,7 +7,7 @@ script is put into the page as it is served.
 from typing import Any
 
 
-class Early:
+class HeadScriptMiddleware:
     """ASGI middleware: the front page with `script` at the beginning of its head, everything else as it is."""
 
     def __init__(self, app: Any, script: str) -> None:

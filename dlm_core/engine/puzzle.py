@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from dlm_core.canvas import Canvas
 from dlm_core.engine import LocalEngine, Request
-from dlm_core.limits import Limits
+from dlm_core.engine.limits import Limits
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.sudoku import CELLS
 from dlm_core.trace import Trace

@@ -8,15 +8,14 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from dlm_core.comparison import Standing, standing
-from dlm_core.engine import AUTOREGRESSIVE, About, Request, whole
+from dlm_core.engine import AUTOREGRESSIVE, About, Engine, Request, whole
+from dlm_core.engine.queue import is_notice
 from dlm_core.figures import Theme, plot_tradeoff, tradeoff_data
-from dlm_core.library import Engine
-from dlm_core.line import is_notice
-from dlm_core.ui import denoise, words
-from dlm_core.ui.compare import pane
-from dlm_core.ui.follower import Follower
+from dlm_core.metrics import Standing, standing
+from dlm_core.ui import controls, streams, words
+from dlm_core.ui.controls import ModelDependent
 from dlm_core.ui.player import comparison, envelope, record
+from dlm_core.ui.tabs.compare import pane
 
 FORWARDS = (4, 8, 16, 32, 64)
 COLUMNS = {"forwards": 0, "seconds": 3, "tokens_per_second": 0, "readable": 3, "foresight": 3, "hindsight": 3}
@@ -110,24 +109,24 @@ def _close(left: float, right: float) -> bool:
     return abs(left - right) <= TIE * max(left, right)
 
 
-def build(engine: Engine, using: gr.State) -> Follower:
+def build(engine: Engine, using: gr.State) -> ModelDependent:
     """Lay the tab out inside the current Blocks and wire it; `using` is the model of the page, and this follows it."""
-    stops, about = denoise.Stops(), engine.about()
+    stops, about = streams.StopSignals(), engine.about()
     none = gr.Markdown(words.label("race.none"), visible=not about.rightward, elem_id="race-none")
-    prompt, run, stop = denoise.ask(
+    prompt, run, stop = controls.ask(
         words.PROMPT_HINT, words.label("page.race"), ("race-prompt", "race-run", "race-stop")
     )
     with gr.Row(elem_classes="settings"):
         steps, temperature = (
-            denoise.parameter("llada", name, about, prefix="race-") for name in ("steps", "temperature")
+            controls.parameter("llada", name, about, prefix="race-") for name in ("steps", "temperature")
         )
-        length, seed = (denoise.plain(name, about, prefix="race-") for name in ("length", "seed"))
+        length, seed = (controls.plain(name, about, prefix="race-") for name in ("length", "seed"))
     screen = comparison("", "race", COLUMNS, unit="seconds")
 
     def on_race(visitor: gr.Request, model: str, *values: Any) -> Iterator[str]:
         signal = stops.start(visitor.session_hash)
         try:
-            yield from denoise.paced(race(engine, *values, signal, model))
+            yield from streams.throttled(race(engine, *values, signal, model))
             yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
         finally:
             stops.end(visitor.session_hash, signal)
@@ -142,7 +141,7 @@ def build(engine: Engine, using: gr.State) -> Follower:
     )  # fmt: skip
     stop.click(on_stop, None, None, queue=False, **event)
 
-    def become(about: About, prompt: str) -> list[Any]:
+    def update_for_model(about: About, prompt: str) -> list[Any]:
         return [gr.update(visible=not about.rightward), gr.update(interactive=about.rightward)]
 
-    return Follower([none, run], become)
+    return ModelDependent([none, run], update_for_model)

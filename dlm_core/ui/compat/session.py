@@ -13,12 +13,12 @@ from gradio.state_holder import SessionState
 _put = SessionState.__setitem__
 
 
-def _put_in_place(session: SessionState, number: int, value: Any) -> None:
+def _set_under_first_id(session: SessionState, number: int, value: Any) -> None:
     if isinstance(value, Block):
         value._id = number
     _put(session, number, value)
 
 
-def keep_numbers() -> None:
+def keep_component_ids() -> None:
     """From now on every session keeps a component under the one number that it had at first."""
-    SessionState.__setitem__ = _put_in_place
+    SessionState.__setitem__ = _set_under_first_id

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 
-class Within(gr.Number):
+class SoftRangeNumber(gr.Number):
     """A number whose arrows keep to what makes sense.
 
     What is typed beyond that is left to whoever checks the run: there the sentence names the thing and the rule.

@@ -1,0 +1,42 @@
+"""What a page must know of a model before it asks for a run, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dlm_core.models import LoadedModel
+from dlm_core.policies import POLICIES, make_policy
+
+
+@dataclass(frozen=True)
+class About:
+    """What a page must know of a model before it asks for a run, as plain data."""
+
+    name: str | None = None  # None: there is no model
+    revision: str | None = None  # tells its weights from others: only with the same ones can a run be repeated
+    context: int = 0  # positions at most, prompt included
+    policies: tuple[str, ...] = ()  # those that suit it
+    policy: str = "llada"  # how its authors decode,
+    settings: Mapping[str, Any] = field(default_factory=dict)  # with what,
+    length: int = 96  # and how many positions
+    starts: Mapping[str, Any] = field(default_factory=dict)  # what a page begins with, where not a policy's defaults
+    block_length: int | None = None  # of its attention, where it has one
+    masks: bool = True  # its noise is a mask; else random tokens
+    rightward: bool = True  # it also writes left to right
+    chats: bool = False
+    caches: tuple[str, ...] = ()  # approximate ones that it can have
+
+
+def about(model: LoadedModel) -> About:
+    """What a page must know of `model`."""
+    masks = model.mask_token_id is not None
+    return About(
+        model.name, model.revision, model.context, suited(masks, model.policy), model.policy, model.settings,
+        model.length, model.starts, model.block_length, masks, model.ar_logits is not None, model.chats, model.caches,
+    )  # fmt: skip
+
+
+def suited(masks: bool, usual: str) -> tuple[str, ...]:
+    """The policies that suit a model with masks or without, whose authors decode with the `usual` one."""
+    made = {name: make_policy(name) for name in POLICIES}
+    return tuple(name for name, one in made.items() if one.for_masks == masks and (name == usual or not one.for_few))

@@ -1,0 +1,167 @@
+"""A request checked against a model and the operator's limits: every rule that it breaks is one sentence."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlm_core.autoregressive import autoregressive
+from dlm_core.canvas import Canvas
+from dlm_core.conversation import checked
+from dlm_core.engine.describe import suited
+from dlm_core.engine.edit import edited, pinned
+from dlm_core.engine.limits import Limits
+from dlm_core.engine.request import MOST_SEED, Request
+from dlm_core.models import LoadedModel
+from dlm_core.policies import Parameter, make_policy, parameters
+from dlm_core.policies.parameter import answering, described, named, read, shown
+from dlm_core.sampler import sample
+from dlm_core.step import Step
+
+AUTOREGRESSIVE = "autoregressive"  # the name that asks for left to right with a KV cache in place of a policy
+TOP_K = 5
+
+
+class Decoder(NamedTuple):
+    """A way from a canvas to steps: the parameters it takes, and how it begins."""
+
+    parameters: Mapping[str, Parameter]
+    revises: bool  # more steps than positions make sense
+    for_masks: bool  # a model without a mask has nothing for it to write
+    begin: Callable[[LoadedModel, Canvas, list[tuple[int, int]], int, Mapping[str, Any]], Iterator[Step]]
+
+
+def decoder(name: str) -> Decoder:
+    """A policy in the denoising loop, or left to right with a KV cache; unknown names are a ValueError."""
+    if name == AUTOREGRESSIVE:
+        return Decoder(described(autoregressive), False, False, _autoregress)
+    known, usual = parameters(name), make_policy(name)
+    return Decoder(known, usual.revises, usual.for_masks, partial(_denoise, name))
+
+
+def _denoise(
+    name: str, model: LoadedModel, canvas: Canvas, windows: list[tuple[int, int]], seed: int, params: Mapping[str, Any]
+) -> Iterator[Step]:
+    return sample(model.denoiser, canvas, make_policy(name, **params), windows=windows, seed=seed, top_k=TOP_K)
+
+
+def _autoregress(
+    model: LoadedModel, canvas: Canvas, windows: list[tuple[int, int]], seed: int, params: Mapping[str, Any]
+) -> Iterator[Step]:
+    if model.ar_logits is None:
+        raise ValueError(f"the model {model.name} does not write left to right: choose a policy of diffusion")
+    banned = sorted(set(model.tokenizer.all_special_ids) - set(model.stop_ids))
+    return autoregressive(model.model, canvas, banned=banned, stop_ids=model.stop_ids, seed=seed, top_k=TOP_K, **params)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A request that has passed every check."""
+
+    canvas: Canvas
+    windows: list[tuple[int, int]]
+    steps: Iterator[Step]  # not begun yet
+    settings: dict[str, Any]  # the policy's name and all its parameters, defaults included
+    seed: int
+
+    @property
+    def length(self) -> int:
+        """Positions from the first free one to the last."""
+        return self.windows[-1][1] - self.windows[0][0]
+
+    @property
+    def forwards(self) -> int:
+        """About how many forward passes this takes, rather too many."""
+        known = decoder(self.settings["name"]).parameters
+        told = [n for name, n in self.settings.items() if n and name in known and known[name].unit == "steps"]
+        steps = answering(known, "steps")
+        if steps and steps.unit == "steps" and self.settings[steps.name]:
+            return self.settings[steps.name]
+        return max([self.length, *told])
+
+
+def whole(name: str, value: Any, lo: int, hi: int) -> int:
+    """`value` as an int from lo to hi, or one sentence saying what it should have been."""
+    return Parameter(name=name, kind="whole", least=lo, most=hi).read(value)
+
+
+def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Plan:
+    """Check a request against a model and limits; every rule that it breaks is a ValueError of one sentence."""
+    way = decoder(request.policy)
+    if way.for_masks and model.mask_token_id is None:
+        suits = ", ".join(suited(False, model.policy))
+        raise ValueError(
+            f"policy {request.policy} writes masks, and the model {model.name} has none: choose one of {suits}"
+        )
+    seed = whole("seed", request.seed, 0, MOST_SEED)
+    canvas = _canvas(model, request)
+    free = np.flatnonzero(~canvas.fixed)
+    if len(canvas) > model.context or not len(free):
+        raise ValueError(
+            f"a canvas must fit the model's {model.context} positions and leave some of them free, "
+            f"got {len(canvas)} with {len(free)} free"
+        )
+    lo, hi = int(free[0]), int(free[-1]) + 1
+    length = whole("length", hi - lo, 1, limits.length)
+    params = _settings(model, request, limits, length)
+    block_length = None if request.block_length is None else whole("block length", request.block_length, 1, length)
+    windows = model.windows(lo, hi, block_length) if request.windows is None else list(request.windows)
+    if request.cache and request.policy == AUTOREGRESSIVE:
+        raise ValueError("left to right keeps an exact cache: leave the approximate one out")
+    denoised = model.cached(request.cache) if request.cache else model
+    return Plan(
+        canvas=canvas,
+        windows=windows,
+        steps=way.begin(denoised, canvas, windows, seed, params),
+        settings={"name": request.policy}
+        | {name: _plain(params.get(name, one.default)) for name, one in way.parameters.items()},
+        seed=seed,
+    )
+
+
+def _settings(model: LoadedModel, request: Request, limits: Limits, length: int) -> dict[str, Any]:
+    """The parameters of a request as the policy takes them: as the model's authors decode, unless it says otherwise."""
+    way = decoder(request.policy)
+    if not isinstance(request.params, Mapping):
+        raise ValueError(f"the parameters of a policy must be a table of values by name, got {shown(request.params)}")
+    known = {
+        name: replace(one, most=limits.steps) if one.unit == "steps" else one for name, one in way.parameters.items()
+    }
+    if steps := answering(known, "steps"):
+        # what only writes masks has nothing to do after one step a position
+        most = limits.steps if way.revises else min(length, limits.steps)
+        known[steps.name] = replace(steps, most=most)
+    theirs = model.settings if request.policy == model.policy else {}
+    names = partial(named, request.policy, known)
+    own = {name: ids for name, ids in model.token_ids.items() if name in known}
+    params = read(request.policy, known, own | names(theirs) | names(request.params))
+    if steps and steps.default and steps.name not in params:
+        params[steps.name] = min(length, limits.steps, steps.default)
+    return params
+
+
+def _canvas(model: LoadedModel, request: Request) -> Canvas:
+    if request.canvas is not None:
+        return request.canvas
+    return _prompted(model, request) if request.cells is None else edited(model, request.cells)
+
+
+def _prompted(model: LoadedModel, request: Request) -> Canvas:
+    length = whole("length", request.length, 1, model.context - len(model.text.opening) - len(model.closing))
+    ids = model.encode_prompt(request.prompt, checked(request.conversation))
+    room = max(0, model.context - len(ids) - len(model.closing))
+    if length > room:
+        raise ValueError(
+            f"the prompt and the length must fit the model's {model.context} positions: the prompt"
+            f"{' and the conversation before it take' if request.conversation else ' takes'} {len(ids)}, "
+            f"so the length can be at most {room}, got {length}"
+        )
+    seed = whole("seed", request.seed, 0, MOST_SEED)
+    return pinned(model, model.canvas(ids, length, seed), len(ids), length, request.pins)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as a run file can hold it."""
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,43 @@
+"""What answers where a model could not be loaded, or an engine cannot be reached."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy import ndarray
+
+from dlm_core.engine.describe import About, suited
+from dlm_core.engine.lesson import Kind, Lesson
+from dlm_core.engine.request import Request
+from dlm_core.trace import Trace
+
+
+@dataclass(frozen=True)
+class UnavailableEngine:
+    """Stands where an engine would be when its model could not be loaded: every request hears why."""
+
+    reason: str
+
+    def about(self, model: str | None = None) -> About:
+        return About(policies=suited(True, About.policy))
+
+    def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
+        raise ValueError(self.reason)
+
+    def opening(self, request: Request) -> str:
+        raise ValueError(self.reason)
+
+    def hindsight(self, trace: Trace) -> ndarray:
+        return unmeasured(trace)
+
+    def foresight(self, trace: Trace) -> ndarray:
+        return unmeasured(trace)
+
+    def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
+        raise ValueError(self.reason)
+
+
+def unmeasured(trace: Trace) -> ndarray:
+    """A NaN for every position of the newest canvas."""
+    return np.full(len(trace.canvas(len(trace.steps))), np.nan)

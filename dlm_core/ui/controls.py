@@ -1,0 +1,169 @@
+"""The controls of the page: a policy's parameters as it describes them, and how they change with policy and model.
+
+Knows components and words, and no tab.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+from gradio.i18n import I18nData
+
+from dlm_core.conversation import begun, read
+from dlm_core.engine import About, Request
+from dlm_core.policies import Parameter, parameters
+from dlm_core.policies.parameter import named
+from dlm_core.ui import words
+from dlm_core.ui.compat.number import Digits, SoftRangeNumber
+
+PLAIN = ("length", "block_length", "cache", "seed", "system", "conversation")  # settings beside a policy's own
+NO_CACHE = "none"
+KEPT = ("steps", "temperature")  # what answers to these stays as a visitor left it when another policy is chosen
+
+
+class ModelDependent(NamedTuple):
+    """Components that follow the model, and what they become with it, given the prompt that stands there."""
+
+    components: Sequence[gr.components.Component]
+    update: Callable[[About, str], list[Any]]
+
+
+def ask(
+    value: str, go: I18nData, ids: tuple[str, str, str], hint: I18nData | None = None, ready: bool = True
+) -> tuple[gr.Textbox, gr.Button, gr.Button]:
+    """The row of a prompt, the button `go` that runs it, and Stop, with their `ids`; `value` is what stands there.
+
+    `hint` is what stands there while it is empty; `ready` is whether the button works from the start.
+    """
+    prompt, run, stop = ids
+    hint = hint or words.label("page.prompt")
+    with gr.Row(elem_classes="ask"):
+        return (
+            gr.Textbox(
+                value, label=words.label("page.prompt"), show_label=False, container=False, lines=1, max_lines=5,
+                placeholder=hint, elem_id=prompt, elem_classes="prompt",
+            ),
+            gr.Button(go, elem_id=run, elem_classes="go", variant="primary", scale=0, interactive=ready),
+            gr.Button(words.label("page.stop"), elem_id=stop, elem_classes="quiet", scale=0),
+        )  # fmt: skip
+
+
+def has(about: About, name: str) -> bool:
+    """Whether a model has what a setting is for."""
+    return {"cache": bool(about.caches), "system": about.chats, "conversation": about.chats}.get(name, True)
+
+
+def hint(about: About) -> I18nData:
+    """What a prompt is to the model, in an empty box."""
+    return words.label("page.question") if about.chats else words.label("page.prompt")
+
+
+def sample_prompt(about: About) -> str:
+    """A prompt that suits the model: a question, a story for one taught to write in both orders, or text."""
+    return words.SAMPLES["chat" if about.chats else "story" if about.rightward else "text"]
+
+
+def policies(about: About) -> list[tuple[str, str]]:
+    """The policies that suit a model, by their titles."""
+    return [(title, name) for name, (title, _) in words.POLICIES.items() if name in about.policies]
+
+
+def starting_policy(about: About) -> str:
+    """The one that the model's authors decode with."""
+    offered = [name for _, name in policies(about)]
+    return about.policy if about.policy in offered else offered[0]
+
+
+def starting_value(policy: str, name: str, about: About) -> Any:
+    """What a control shows: as the model's authors decode, else as a page of that model starts, else the default."""
+    if name in PLAIN:
+        return {"length": about.length, "cache": NO_CACHE, "system": "", "conversation": ""}.get(
+            name, about.starts.get(name, 0)
+        )
+    one = words.control(policy, name).parameter
+    starts = {} if one.optional else about.starts  # what need not be set starts unset, as its authors have it
+    value = next((starts[key] for key in one.names if key in starts), one.default)
+    if policy == about.policy:
+        value = named(policy, parameters(policy), about.settings).get(name, value)
+    if value is None:
+        return one.neutral
+    return min(value, about.length) if "steps" in one.names else value
+
+
+def show_parameters(policy: str, about: About, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Each policy shows the parameters it has and no others, as it calls them and within its own ranges.
+
+    The first update is what it does, in its own words, the second whether some of them are folded away.  With the
+    `values` that a visitor left, those that mean the same for every policy stay.
+    """
+    known = words.CONTROLS[policy]
+    updates = [gr.update(info=words.POLICIES[policy][1]), gr.update(visible=has_more(policy))]
+    for name in words.NAMES:
+        left = (values or {}).get(name) if name in known and stays(known[name].parameter) else None
+        value = {"value": starting_value(policy, name, about)} if name in known and left is None else {}
+        updates.append(gr.update(visible=name in known, **(_looks(known[name]) if name in known else {}), **value))
+    return updates
+
+
+def stays(one: Parameter) -> bool:
+    """Whether a parameter means the same for every policy, and has to be set."""
+    return not (one.optional or set(KEPT).isdisjoint(one.names))
+
+
+def has_more(policy: str) -> bool:
+    """Whether a policy has parameters that few set."""
+    return any(is_rare(name) for name in words.CONTROLS[policy])
+
+
+def is_rare(name: str) -> bool:
+    """Whether a control stands folded away: where every policy that has it says that few set it."""
+    return all(controls[name].parameter.rare for controls in words.CONTROLS.values() if name in controls)
+
+
+def parameter(policy: str, name: str, about: About, prefix: str = "") -> gr.components.Component:
+    """The control of a policy's parameter, hidden where the policy has none of that name."""
+    control, start = words.control(policy, name), starting_value(policy, name, about)
+    return _component(name, control, start, name in words.CONTROLS[policy], prefix)
+
+
+def plain(name: str, about: About, prefix: str = "") -> gr.components.Component:
+    """The control of a setting that every policy has, hidden where the model has nothing to set."""
+    return _component(name, words.SETTINGS[name], starting_value("", name, about), has(about, name), prefix)
+
+
+def _component(name: str, control: words.Control, start: Any, visible: bool, prefix: str) -> gr.components.Component:
+    looks = _looks(control) | {
+        "elem_id": prefix + name.replace("_", "-"), "visible": visible, "min_width": 120, "value": start
+    }  # fmt: skip
+    if control.titles:
+        return gr.Dropdown(filterable=False, **looks)
+    if control.parameter is None:
+        return gr.Textbox(lines=1, max_lines=4, **looks)
+    if control.parameter.long:
+        return Digits(max_lines=1, **looks)
+    return gr.Checkbox(**looks) if control.parameter.kind == "flag" else SoftRangeNumber(**looks)
+
+
+def _looks(control: words.Control) -> dict[str, Any]:
+    """What of a component is its control's: the words, and what it may hold."""
+    looks: dict[str, Any] = {"label": control.label, "info": control.info}
+    if control.titles:
+        return looks | {"choices": [(title, value) for value, title in control.titles.items()]}
+    if control.parameter is None or control.parameter.kind == "flag" or control.parameter.long:
+        return looks
+    least, most = control.parameter.span
+    return looks | {"step": control.parameter.arrow or 1, "minimum": least, "maximum": most}
+
+
+def request_of(
+    prompt: str, policy: str, settings: Mapping[str, Any], about: About, model: str | None = None
+) -> Request:
+    """The controls' values as a request; what the policy or the model does not have, and so is hidden, stays behind."""
+    known, here = parameters(policy), {name: settings.get(name) for name in PLAIN if has(about, name)}
+    cache = here.get("cache") or NO_CACHE
+    return Request(
+        prompt or "", policy, here["length"], here["block_length"] or None, here["seed"],
+        {name: value for name, value in settings.items() if name in known and name not in PLAIN}, model=model,
+        cache=None if cache == NO_CACHE else cache,
+        conversation=begun(here.get("system"), read(here.get("conversation") or "")),
+    )  # fmt: skip

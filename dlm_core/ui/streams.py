@@ -1,0 +1,84 @@
+"""A run as the growing value of a component, and the signals that stop it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import accumulate, islice
+from typing import Any
+
+import gradio as gr
+
+from dlm_core.engine import Engine, Request
+from dlm_core.ui.player import envelope
+
+SEND_EVERY = 0.05  # seconds; a faster model's lines travel together
+
+
+class StopSignals:
+    """One stop signal for every visitor's run in progress."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, threading.Event] = {}
+
+    def start(self, visitor: str) -> threading.Event:
+        """A fresh signal for this visitor's new run."""
+        self._events[visitor] = event = threading.Event()
+        return event
+
+    def end(self, visitor: str, event: threading.Event) -> None:
+        """The visitor's run with this signal is over; a newer one may have begun."""
+        if self._events.get(visitor) is event:
+            del self._events[visitor]
+
+    def is_newest(self, visitor: str, event: threading.Event) -> bool:
+        """Whether the visitor has begun nothing after the run with this signal."""
+        return self._events.get(visitor) is event
+
+    def at_work(self, visitor: str) -> bool:
+        """Whether something of this visitor's is not over."""
+        return visitor in self._events
+
+    def stop(self, visitor: str) -> None:
+        """Ask the visitor's run to end after the step it is in."""
+        if event := self._events.get(visitor):
+            event.set()
+
+
+def stream(engine: Engine, request: Request, stop: threading.Event) -> Iterator[str]:
+    """The player's growing value for one run; a wrong request becomes a sentence and leaves the run on screen alone."""
+    try:
+        lines = engine.run(request, stop)
+    except ValueError as error:
+        yield envelope("error", message=f"{error}.")
+        return
+    # the envelope travels with the first line: alone it would use up the moment in which that line, perhaps one that
+    # says to wait, should be shown
+    yield from throttled(islice(accumulate(lines, initial=envelope("live")), 1, None))
+
+
+def throttled(values: Iterator[str]) -> Iterator[str]:
+    """A growing value, no more often than the page needs it; the last one always."""
+    value, sent = "", 0.0
+    for value in values:
+        if time.monotonic() - sent >= SEND_EVERY:
+            yield value
+            sent = time.monotonic()
+    yield value
+
+
+def newest(
+    stops: StopSignals, visitor: str, values: Callable[[threading.Event], Iterator[str]]
+) -> Iterator[str | dict[str, Any]]:
+    """What the screen of a visitor shows: `values` until the visitor asks for something else there."""
+    stops.stop(visitor)
+    signal = stops.start(visitor)
+    try:
+        for value in throttled(values(signal)):
+            if not stops.is_newest(visitor, signal):
+                return
+            yield value
+        yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
+    except ValueError as error:
+        yield envelope("error", message=f"{error}.")
+    finally:
+        stops.end(visitor, signal)

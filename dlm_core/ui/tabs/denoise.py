@@ -1,0 +1,181 @@
+"""The Denoise tab: a prompt and settings above, the player below.  Handlers are plain functions on plain values."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from dlm_core.conversation import SYSTEM, answered, checked, written
+from dlm_core.engine import About, Engine, Request
+from dlm_core.trace import RunFileError, Trace
+from dlm_core.ui import words
+from dlm_core.ui.controls import (
+    PLAIN,
+    ModelDependent,
+    ask,
+    has,
+    has_more,
+    hint,
+    is_rare,
+    parameter,
+    plain,
+    policies,
+    request_of,
+    sample_prompt,
+    show_parameters,
+    starting_policy,
+    starting_value,
+)
+from dlm_core.ui.player import envelope, player, talk
+from dlm_core.ui.streams import StopSignals, stream
+
+
+class Tab(NamedTuple):
+    """The player, the controls (prompt, policy, every setting), Generate, how a link opens the page, its dependent.
+
+    `apply_link(then, link)`: behind `then`, what `link` makes of the page's query and model changes the run flag,
+    the player and every control, and runs if it says so.
+    """
+
+    player: gr.HTML
+    controls: list[gr.components.Component]
+    generate: gr.Button
+    apply_link: Callable[..., None]
+    dependent: ModelDependent
+
+
+def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -> Tab:
+    """Lay the tab out inside the current Blocks and wire it; `using` is the model that the page uses."""
+    about = engine.about()
+    with gr.Column(elem_classes="denoise"):
+        with gr.Column(visible=about.chats, elem_id="conversation-panel") as panel:
+            said = talk("", "conversation")
+            system = plain("system", about)
+        # the button waits for what a link says: pressed before that it would run other settings than the link's
+        prompt, generate, stop = ask(
+            sample_prompt(about), words.label("page.generate"), ("prompt", "generate", "stop"), hint(about), ready=False
+        )
+        with gr.Row(elem_classes="settings"):
+            controls = _settings(about) | {"system": system, "conversation": said}
+            with gr.Column(elem_classes="pair", min_width=100):
+                reseed = gr.Button(words.label("page.new_seed"), elem_id="new-seed", elem_classes="quiet", size="sm")
+                upload = gr.UploadButton(
+                    words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
+                )
+        usual = starting_policy(about)
+        more = gr.Accordion(words.label("page.more"), open=False, visible=has_more(usual), elem_id="more")
+        with more, gr.Row(elem_classes="settings"):
+            controls |= {name: parameter(usual, name, about) for name in words.NAMES if is_rare(name)}
+        value = envelope("recorded") + "".join(line + "\n" for line in Trace.load(recorded).lines)
+        screen = player(value, elem_id="player")
+
+    names = (*PLAIN, *words.NAMES)
+    inputs = [prompt, controls["policy"], *(controls[name] for name in names)]
+
+    def on_generate(visitor: gr.Request, model: str, text: str, policy: str, *values: Any) -> Iterator[list[Any]]:
+        """The player's value as it grows; then, where the model chats, the conversation with the answer in it."""
+        signal, same = stops.start(visitor.session_hash), [gr.skip(), gr.skip()]
+        try:
+            about = engine.about(model)
+            request = request_of(text, policy, dict(zip(names, values)), about, model)
+            if request.conversation and not text.strip():
+                yield [envelope("error", message=words.said("conversation.empty")), *same]
+                return
+            value = ""
+            for value in stream(engine, request, signal):
+                yield [value, *same]
+            more = next_conversation(request, value) if about.chats else None
+            # Gradio sends the last value once more, whole: let that be nothing
+            yield [gr.skip(), *(same if more is None else [more, ""])]
+        except ValueError as error:
+            yield [envelope("error", message=f"{error}."), *same]
+        finally:
+            stops.end(visitor.session_hash, signal)
+
+    def on_said(event: gr.EventData, text: str) -> list[Any]:
+        """The panel's buttons: a conversation that is shorter now, and the question that was taken out of it."""
+        shorter, question = checked(event._data.get("said")), event._data.get("question")
+        return [written(shorter), text if question is None else str(question)]
+
+    def on_stop(visitor: gr.Request) -> None:
+        stops.stop(visitor.session_hash)
+
+    event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    outputs = [screen, said, prompt]
+    generate.click(on_generate, [using, *inputs], outputs, **event)
+    prompt.submit(None, None, None, js="() => document.getElementById('generate').click()", **event)
+    said.apply(on_said, prompt, [said, prompt], queue=False, **event)
+    stop.click(on_stop, None, None, queue=False, **event)
+    upload.upload(opened, upload, screen, **event)
+    reseed.click(None, None, controls["seed"], js="() => String(Math.floor(Math.random() * 1000000))", **event)
+    shown = [controls[name] for name in words.NAMES]
+    run = gr.State(False)
+
+    def on_policy(model: str, name: str, *values: Any) -> list[Any]:
+        return show_parameters(name, engine.about(model), dict(zip(words.NAMES, values)))
+
+    def apply_link(then: Callable[..., Any], link: Callable[[dict[str, str], str], list[Any]]) -> None:
+        def on_open(visitor: gr.Request, model: str) -> list[Any]:
+            return [*link(dict(visitor.query_params), model), gr.update(interactive=True)]
+
+        def on_opened(visitor: gr.Request, run: bool, *values: Any) -> Iterator[list[Any]]:
+            yield from on_generate(visitor, *values) if run else [[gr.skip() for _ in outputs]]
+
+        filled = then(on_open, using, [run, screen, more, *inputs, generate], queue=False, **event)
+        filled.then(on_opened, [run, using, *inputs], outputs, **event)
+
+    # input and not change: a link sets the policy and its parameters at once
+    policy = controls["policy"]
+    policy.input(on_policy, [using, policy, *shown], [policy, more, *shown], queue=False, **event)
+    return Tab(screen, inputs, generate, apply_link, ModelDependent([panel, more, *inputs], update_for_model))
+
+
+def update_for_model(about: About, prompt: str) -> list[Any]:
+    """What the controls become with another model; what a visitor wrote stays, and so do the seed and the cache."""
+    policy = starting_policy(about)
+    updates = {name: gr.update(value=starting_value(policy, name, about)) for name in ("length", "block_length")}
+    updates["cache"] = gr.update(visible=has(about, "cache"))
+    first, more, *shown = show_parameters(policy, about)
+    own = prompt and prompt not in words.SAMPLES.values()
+    text = gr.update(placeholder=hint(about), **({} if own else {"value": sample_prompt(about)}))
+    menu = gr.update(choices=policies(about), value=policy, **{"info": first["info"]})
+    panel = gr.update(visible=about.chats)
+    return [panel, more, text, menu, *(updates.get(name, gr.skip()) for name in PLAIN), *shown]
+
+
+def next_conversation(request: Request, value: str) -> str | None:
+    """The conversation behind a run whose last value of the player this is; None unless it finished."""
+    last = json.loads(value.rstrip("\n").rpartition("\n")[2])
+    if last.get("end") != "finished":
+        return None
+    said = [message for message in request.conversation if message["role"] != SYSTEM]
+    return written(answered(said, request.prompt, last["text"]))
+
+
+def opened(path: str | Path | None) -> str:
+    """The player's value for a run file, or the sentence that says what is wrong with it."""
+    if path is None:
+        return envelope("error", message=words.said("page.no_file"))
+    try:
+        trace = Trace.load(path)
+    except RunFileError as error:
+        return envelope("error", message=f"{error}.")
+    notice = f"{trace.notice}." if trace.notice else words.said("page.opened")
+    return envelope("recorded", notice=notice) + "".join(line + "\n" for line in trace.lines)
+
+
+def _settings(about: About) -> dict[str, gr.components.Component]:
+    usual = starting_policy(about)
+    policy = gr.Dropdown(
+        policies(about), value=usual, elem_id="policy", label=words.label("page.policy"),
+        info=words.POLICIES[usual][1],
+        filterable=False, min_width=120,
+    )  # fmt: skip
+    # in the order a visitor sees them: what to do, how long, how bold, from which seed
+    common = [name for name in words.NAMES if not is_rare(name)]
+    bold = [name for name in common if words.control(usual, name).parameter.unit == "temperature"]
+    shown = {name: parameter(usual, name, about) for name in common if name not in bold}
+    controls = {"policy": policy} | shown | {name: plain(name, about) for name in ("length", "block_length", "cache")}
+    return controls | {name: parameter(usual, name, about) for name in bold} | {"seed": plain("seed", about)}
