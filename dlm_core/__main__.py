@@ -155,7 +155,7 @@ def run(args: argparse.Namespace) -> None:
         args.prompt, policy, length, args.block_length, args.seed, theirs | params, cache=args.cache, conversation=said
     )
     engine = LocalEngine(model)
-    trace = Trace.parse("".join(engine.run(request)).encode())
+    trace = engine.run(request).complete()
     if args.out:
         trace.save(args.out)
     print(trace.text())

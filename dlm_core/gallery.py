@@ -76,7 +76,7 @@ def record(model: LoadedModel, folder: Path = FOLDER, told: Callable[[str], None
     """Record every recipe into `folder`, with its index; a failed or too large run is a ValueError."""
     engine, index = LocalEngine(model), {}
     for name, recipe in RECIPES.items():
-        trace = Trace.parse("".join(engine.run(recipe.request(model))).encode())
+        trace = engine.run(recipe.request(model)).complete()
         if trace.totals is None or trace.totals["end"] != "finished":
             raise ValueError(f"the run {name!r} did not finish: {trace.totals}")
         trace.save(path := file_of(name, folder))

@@ -48,7 +48,7 @@ def loaded(folder):
 
 def test_without_its_weights_it_begins_the_same_run(folder, loaded):
     request, hollow = Request("the", "diffusion_gemma", 2 * CANVAS, seed=SEED), load_model(folder, device="meta")
-    assert LocalEngine(hollow).opening(request) == LocalEngine(loaded).opening(request)
+    assert LocalEngine(hollow).header_line(request) == LocalEngine(loaded).header_line(request)
 
 
 def test_a_text_ends_at_any_end_that_its_files_name(folder, loaded, tmp_path):

@@ -146,4 +146,4 @@ def test_steps_that_are_left_are_left_and_what_is_fixed_stays(engine, bundled):
 )  # fmt: skip
 def test_whatever_a_page_sends_is_a_request_or_a_sentence(engine, page):
     with pytest.raises(ValueError, match=r"\w"):
-        engine.opening(request(page, "llada", 0, {}))
+        engine.header_line(request(page, "llada", 0, {}))

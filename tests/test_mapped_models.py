@@ -84,7 +84,9 @@ def test_a_family_runs_with_its_own_defaults_from_the_command_line(saved, family
     assert agreed.canvas.fixed.sum() == len(agreed.canvas) - 16
     request = Request("the cat", model.policy, 16, params=model.settings)
     hollow = load_model(saved(family), device="meta")
-    assert LocalEngine(hollow).opening(request) == LocalEngine(model).opening(request), "no weights are needed to begin"
+    assert LocalEngine(hollow).header_line(request) == LocalEngine(model).header_line(request), (
+        "no weights are needed to begin"
+    )
 
 
 def test_a_question_is_put_through_the_template_and_its_control_tokens_stay_text(saved):

@@ -82,7 +82,7 @@ def test_without_its_weights_a_model_begins_the_same_run(saved, kind):
     whole, hollow = load_model(saved(kind)), load_model(saved(kind), device="meta")
     assert {parameter.device.type for parameter in hollow.model.parameters()} == {"meta"}
     request = Request("the cat", length=8)
-    assert LocalEngine(hollow).opening(request) == LocalEngine(whole).opening(request)
+    assert LocalEngine(hollow).header_line(request) == LocalEngine(whole).header_line(request)
     assert (hollow.context, hollow.revision) == (whole.context, whole.revision)
 
 

@@ -83,7 +83,7 @@ def test_a_run_is_the_same_here_and_there(name, local, wire):
     there, here = list(ask(wire).run(request)), list(local.run(request))
     assert untimed(there) == untimed(here)
     assert [line[-1] for line in there] == ["\n"] * len(here)
-    assert ask(wire).opening(request) == local.opening(request)
+    assert ask(wire).header_line(request) == local.header_line(request)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_a_wrong_request_hears_the_same_sentence_before_it_takes_a_place_in_line
     with pytest.raises(ValueError, match=r".") as there:
         ask(wire).run(request_)
     assert str(there.value) == str(here.value)
-    assert wire.asked == ["opening"]
+    assert wire.asked == ["header_line"]
 
 
 def test_a_run_nobody_begins_to_read_is_not_asked_for(wire):
     ask(wire).run(REQUESTS["a prompt"])
-    assert wire.asked == ["opening"]
+    assert wire.asked == ["header_line"]
 
 
 def test_readings_and_lessons_are_the_same_here_and_there(local, wire):
@@ -130,7 +130,7 @@ def test_a_stop_ends_the_run_within_a_step_and_hangs_up(wire):
             stop.set()
     trace = Trace.parse("".join(lines).encode())
     assert (len(trace.steps), trace.totals["end"]) == (3, "stopped")
-    assert wire.hung_up == ["opening", "run"]
+    assert wire.hung_up == ["header_line", "run"]
 
 
 def test_a_run_stopped_while_it_waits_has_no_step(local):
@@ -152,9 +152,9 @@ def test_a_run_stopped_while_it_waits_has_no_step(local):
 def test_whoever_leaves_hangs_up(wire):
     run = ask(wire).run(REQUESTS["a prompt"])
     next(run)
-    assert wire.hung_up == ["opening"]
+    assert wire.hung_up == ["header_line"]
     run.close()
-    assert wire.hung_up == ["opening", "run"]
+    assert wire.hung_up == ["header_line", "run"]
 
 
 def broken(lines):
@@ -203,7 +203,7 @@ def test_an_engine_out_of_reach_says_so_and_measures_nothing(local):
 
 def test_an_address_that_is_no_engine_says_what_it_answered():
     with pytest.raises(ValueError, match="answers with HTTP status 404"):
-        ask(lambda request: httpx.Response(404)).opening(Request())
+        ask(lambda request: httpx.Response(404)).header_line(Request())
 
 
 @pytest.mark.parametrize(

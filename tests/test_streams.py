@@ -51,6 +51,7 @@ SETTINGS: Mapping[str, list[dict[str, Any]]] = {
     ],
     "prophet": [{"steps": 8, "temperature": 1}, {"steps": 8, "temperature": 1, "answer_start_pos": 0}],
     "pc_sampler": [{"steps": 8, "temperature": 1, "lambd": 0.01}],
+    "dinfer": [{"temperature": 1, "decoder": name, "threshold": 0.3} for name in ("threshold", "credit", "hierarchy")],
     "d3llm": [{"temperature": 1, "block_size": 12, "threshold": 1.0}, {"temperature": 1, "threshold": 0.0}],
     "dllm_mdlm": [{"steps": 8, "temperature": 1}, {"steps": 8, "temperature": 1, "stochastic_transfer": True}],
     "dus": [{"temperature": 1}],

@@ -1,7 +1,7 @@
 """What the page, the command line and programs ask: an engine, wherever its model is."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 from numpy import ndarray
@@ -12,14 +12,39 @@ from dlm_core.engine.request import Request
 from dlm_core.trace import Trace
 
 
+class Run(Iterator[str]):
+    """The lines of a run file as they come, with notices to those who wait between them, and the trace they make."""
+
+    def __init__(self, lines: Generator[str, None, None], trace: Callable[[], Trace]) -> None:
+        self._lines, self._trace = lines, trace
+
+    def __next__(self) -> str:
+        return next(self._lines)
+
+    def close(self) -> None:
+        """End the run after the step it is in."""
+        self._lines.close()
+
+    @property
+    def trace(self) -> Trace:
+        """The run as far as its lines have come."""
+        return self._trace()
+
+    def complete(self) -> Trace:
+        """Go to the end, and return the whole run."""
+        for _ in self._lines:
+            pass
+        return self.trace
+
+
 class Engine(Protocol):
     """Whatever turns a request into run-file lines, with the model that the request names."""
 
     def about(self, model: str | None = None) -> About: ...
 
-    def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]: ...
+    def run(self, request: Request, stop: threading.Event | None = None) -> Run: ...
 
-    def opening(self, request: Request) -> str: ...
+    def header_line(self, request: Request) -> str: ...
 
     def hindsight(self, trace: Trace) -> ndarray: ...
 

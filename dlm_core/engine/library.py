@@ -7,7 +7,7 @@ at work holds the engine that it began with, so it ends on the model that it beg
 
 import gc
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ import torch
 from numpy import ndarray
 
 from dlm_core.engine.describe import About
-from dlm_core.engine.interface import Engine
+from dlm_core.engine.interface import Engine, Run
 from dlm_core.engine.lesson import Kind, Lesson
 from dlm_core.engine.limits import Limits
 from dlm_core.engine.local import LocalEngine
@@ -260,13 +260,13 @@ class Library:
         """What a page must know of a model in memory, None: of the one used latest; ValueError if it is not there."""
         return self._engine(model).about()
 
-    def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
-        """The lines of a run, by the model that the request names; ValueError also where that is not in memory."""
+    def run(self, request: Request, stop: threading.Event | None = None) -> Run:
+        """A run, by the model that the request names; ValueError also where that is not in memory."""
         return self._engine(request.model).run(request, stop)
 
-    def opening(self, request: Request) -> str:
+    def header_line(self, request: Request) -> str:
         """The first line of a run, with nothing run."""
-        return self._engine(request.model).opening(request)
+        return self._engine(request.model).header_line(request)
 
     def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
         """A sentence under noise at every level, by a model in memory."""

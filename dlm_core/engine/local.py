@@ -18,6 +18,7 @@ import dlm_core.engine.zerogpu as zerogpu
 from dlm_core.beliefs import NotNumbersError, believe
 from dlm_core.conversation import Message
 from dlm_core.engine.describe import About, about
+from dlm_core.engine.interface import Run
 from dlm_core.engine.lesson import MAX_TOKENS, Kind, Lesson, lesson
 from dlm_core.engine.limits import Limits
 from dlm_core.engine.planning import TOP_K, Plan, plan, whole
@@ -49,18 +50,19 @@ class LocalEngine:
         """What a page must know of the model."""
         return about(self.model)
 
-    def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
-        """Yield the lines of a run; a wrong request raises ValueError here, before anything is yielded.
+    def run(self, request: Request, stop: threading.Event | None = None) -> Run:
+        """Return a run, not begun yet; a wrong request raises ValueError here.
 
         While other runs are ahead, lines of the form {"waiting": n, "seconds": s} come first; they are not part of the
         run.  `s` is what n runs took lately, and is missing as long as none was measured.  Setting `stop` or closing
         the iterator ends the run within one step; a limit, or a failure of the model, ends it with a line that says so.
         """
-        agreed = plan(self.model, request, self.limits)
-        return self._lines(self._open(agreed, request), request, stop or threading.Event())
+        planned = plan(self.model, request, self.limits)
+        trace = self._open(planned, request)
+        return Run(self._lines(trace, planned, stop or threading.Event()), lambda: trace)
 
-    def opening(self, request: Request) -> str:
-        """The first line of the run that a request asks for, with nothing run; a wrong request raises ValueError."""
+    def header_line(self, request: Request) -> str:
+        """Return the first line of the run that a request asks for, with nothing run; ValueError as `run`."""
         return self._open(plan(self.model, request, self.limits), request).lines[0] + "\n"
 
     def hindsight(self, trace: Trace) -> ndarray:
@@ -104,12 +106,11 @@ class LocalEngine:
 
     # -- what asks the model; arguments and results can be pickled --
 
-    def _denoised(self, request: Request) -> Iterator[Step]:
-        yield from plan(self.model, request, self.limits).steps
+    def _denoised(self, planned: Plan) -> Iterator[Step]:
+        yield from planned.steps(self.model)
 
-    def _seconds(self, request: Request) -> int:
-        agreed = plan(self.model, request, self.limits)
-        return min(zerogpu.seconds(agreed.forwards, len(agreed.canvas)), self.limits.seconds)
+    def _seconds(self, planned: Plan) -> int:
+        return min(zerogpu.seconds(planned.forwards, len(planned.canvas)), self.limits.seconds)
 
     @torch.inference_mode()
     def _read_without(self, canvas: ndarray, at: ndarray) -> ndarray:
@@ -132,33 +133,33 @@ class LocalEngine:
 
     # -- the line in front of the model --
 
-    def _open(self, agreed: Plan, request: Request) -> Trace:
+    def _open(self, planned: Plan, request: Request) -> Trace:
         return Trace.begin(
-            model=self.model.describe(), prompt=request.prompt, canvas=agreed.canvas.ids, fixed=agreed.canvas.fixed,
-            policy=agreed.settings, windows=agreed.windows, seed=agreed.seed, top_k=TOP_K,
+            model=self.model.describe(), prompt=request.prompt, canvas=planned.canvas.ids, fixed=planned.canvas.fixed,
+            policy=planned.settings, windows=planned.windows, seed=planned.seed, top_k=TOP_K,
             versions={name: version(name) for name in ("torch", "transformers")}, piece=self.model.piece,
-            branch=request.branch, cache=request.cache, conversation=self._said(request), others=RANKINGS,
+            branch=request.branch, cache=request.cache, conversation=self._conversation(request), others=RANKINGS,
         )  # fmt: skip
 
-    def _said(self, request: Request) -> Sequence[Message] | None:
-        """What was said before the question, where the canvas is one question."""
-        asked = self.model.chats and request.canvas is None and request.cells is None
-        return request.conversation if asked else None
+    def _conversation(self, request: Request) -> Sequence[Message] | None:
+        """The messages before the question, where the canvas is a question."""
+        is_question = self.model.chats and request.canvas is None and request.cells is None
+        return request.conversation if is_question else None
 
-    def _lines(self, trace: Trace, request: Request, stop: threading.Event) -> Iterator[str]:
+    def _lines(self, trace: Trace, planned: Plan, stop: threading.Event) -> Iterator[str]:
         with self.line.place() as ticket:
             if len(self.line) > self.limits.queue:
                 yield trace.lines[-1] + "\n"
                 yield trace.finish("error", self.limits.full) + "\n"
                 return
             yield from self.line.wait(ticket, stop)
-            yield from self._record(trace, request, stop)
+            yield from self._record(trace, planned, stop)
 
-    def _record(self, trace: Trace, request: Request, stop: threading.Event) -> Iterator[str]:
+    def _record(self, trace: Trace, planned: Plan, stop: threading.Event) -> Iterator[str]:
         yield trace.lines[-1] + "\n"
         begun, why = time.monotonic(), None
         try:
-            with closing(self._steps(request)) as steps:
+            with closing(self._steps(planned)) as steps:
                 while not stop.is_set() and not why and (step := next(steps, None)):
                     # looked at once there is one step more: a run that ends by itself at a limit has finished
                     if not (why := self._exceeded(len(trace.steps), time.monotonic() - begun)):

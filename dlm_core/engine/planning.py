@@ -58,13 +58,19 @@ def _autoregress(
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A request that has passed every check."""
+    """A request that has passed every check, as plain data: it can be pickled."""
 
     canvas: Canvas
     windows: list[tuple[int, int]]
-    steps: Iterator[Step]  # not begun yet
     settings: dict[str, Any]  # the policy's name and all its parameters, defaults included
     seed: int
+    cache: str | None
+
+    def steps(self, model: LoadedModel) -> Iterator[Step]:
+        """Return the steps, not begun yet; what the loop and the policy refuse is a ValueError here."""
+        params = {name: value for name, value in self.settings.items() if name != "name"}
+        denoised = model.cached(self.cache) if self.cache else model
+        return decoder(self.settings["name"]).begin(denoised, self.canvas, self.windows, self.seed, params)
 
     @property
     def length(self) -> int:
@@ -75,11 +81,11 @@ class Plan:
     def forwards(self) -> int:
         """About how many forward passes this takes, rather too many."""
         known = decoder(self.settings["name"]).parameters
-        told = [n for name, n in self.settings.items() if n and name in known and known[name].unit == "steps"]
+        step_counts = [n for name, n in self.settings.items() if n and name in known and known[name].unit == "steps"]
         steps = answering(known, "steps")
         if steps and steps.unit == "steps" and self.settings[steps.name]:
             return self.settings[steps.name]
-        return max([self.length, *told])
+        return max([self.length, *step_counts])
 
 
 def whole(name: str, value: Any, lo: int, hi: int) -> int:
@@ -110,15 +116,16 @@ def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Pla
     windows = model.windows(lo, hi, block_length) if request.windows is None else list(request.windows)
     if request.cache and request.policy == AUTOREGRESSIVE:
         raise ValueError("left to right keeps an exact cache: leave the approximate one out")
-    denoised = model.cached(request.cache) if request.cache else model
-    return Plan(
+    made = Plan(
         canvas=canvas,
         windows=windows,
-        steps=way.begin(denoised, canvas, windows, seed, params),
         settings={"name": request.policy}
         | {name: _plain(params.get(name, one.default)) for name, one in way.parameters.items()},
         seed=seed,
+        cache=request.cache,
     )
+    made.steps(model)  # what it refuses is refused before anybody waits
+    return made
 
 
 def _settings(model: LoadedModel, request: Request, limits: Limits, length: int) -> dict[str, Any]:

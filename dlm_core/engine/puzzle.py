@@ -4,13 +4,15 @@ For the loop, a policy, a run file and the player a puzzle is a canvas like any 
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from dlm_core.canvas import Canvas
-from dlm_core.engine import LocalEngine, Request
+from dlm_core.engine.interface import Run
 from dlm_core.engine.limits import Limits
+from dlm_core.engine.local import LocalEngine
+from dlm_core.engine.request import Request
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.sudoku import CELLS
 from dlm_core.trace import Trace
@@ -45,8 +47,8 @@ class Solver(NamedTuple):
 
     def run(
         self, cells: Sequence[int], policy: str, params: Mapping[str, Any], seed: int, stop: threading.Event
-    ) -> Iterator[str]:  # fmt: skip
-        """Return the run-file lines of one puzzle under a policy; a wrong setting is a ValueError here."""
+    ) -> Run:  # fmt: skip
+        """Return the run of one puzzle under a policy, not begun yet; a wrong setting is a ValueError here."""
         canvas = puzzle_canvas(self.model, cells)
         return self.engine.run(Request(policy=policy, seed=seed, params=params, canvas=canvas), stop)
 

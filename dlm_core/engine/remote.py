@@ -6,7 +6,7 @@ line {"error": "..."} that there will be none, and why.  `answer` is the other m
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
@@ -19,7 +19,7 @@ from numpy import ndarray
 from dlm_core.canvas import Canvas
 from dlm_core.engine.describe import About
 from dlm_core.engine.edit import Cell
-from dlm_core.engine.interface import Engine
+from dlm_core.engine.interface import Engine, Run
 from dlm_core.engine.lesson import Corrupted, Kind, Lesson
 from dlm_core.engine.queue import is_notice
 from dlm_core.engine.request import Request
@@ -99,7 +99,7 @@ def _asked(body: bytes) -> Request:
 
 QUESTIONS: Mapping[str, Callable[[Engine, bytes, threading.Event], Iterator[str]]] = {
     "about": lambda engine, _body, _stop: _line(asdict(engine.about())),
-    "opening": lambda engine, body, _stop: iter([engine.opening(_asked(body))]),
+    "header_line": lambda engine, body, _stop: iter([engine.header_line(_asked(body))]),
     "run": lambda engine, body, stop: engine.run(_asked(body), stop),
     "hindsight": lambda engine, body, _stop: _line(_measured(engine.hindsight(Trace.parse(body)))),
     "foresight": lambda engine, body, _stop: _line(_measured(engine.foresight(Trace.parse(body)))),
@@ -139,6 +139,32 @@ def checked(address: str) -> str:
     return address.strip().rstrip("/")
 
 
+class _Received:
+    """The lines of a run as they came from elsewhere, and the trace they make, read once somebody wants it."""
+
+    def __init__(self, header_line: str) -> None:
+        self._header_line, self._lines = header_line, list[str]()
+        self._trace: Trace | None = None
+        self._read = 1  # lines that the trace has; the first is the header, which is known
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    def add(self, line: str) -> None:
+        """Take in the next line."""
+        self._lines.append(line)
+
+    def trace(self) -> Trace:
+        """The run as far as its lines have come."""
+        if self._trace is None:
+            self._trace = Trace.parse(self._header_line.encode())
+            self._trace.notice = None  # it is not cut off, but still to come
+        for line in self._lines[self._read :]:
+            self._trace.feed(line.rstrip("\n").encode())
+        self._read = max(self._read, len(self._lines))
+        return self._trace
+
+
 class RemoteEngine:
     """Asks the engine at an address, and needs no model here.
 
@@ -171,12 +197,13 @@ class RemoteEngine:
             return UnavailableEngine(str(error)).about()
         return About(**told | {name: tuple(told[name]) for name in ("policies", "caches")})
 
-    def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
+    def run(self, request: Request, stop: threading.Event | None = None) -> Run:
         """As `LocalEngine.run`; nothing is asked for a place in line before the first line is."""
-        return self._lines(self.opening(request), request, stop or threading.Event())
+        received = _Received(self.header_line(request))
+        return Run(self._lines(received, request, stop or threading.Event()), received.trace)
 
-    def opening(self, request: Request) -> str:
-        return self._answer("opening", json.dumps(pack(request)))
+    def header_line(self, request: Request) -> str:
+        return self._answer("header_line", json.dumps(pack(request)))
 
     def hindsight(self, trace: Trace) -> ndarray:
         """As `LocalEngine.hindsight`; not measured where the engine is lost."""
@@ -190,24 +217,24 @@ class RemoteEngine:
         asked = {"text": text, "kind": kind, "schedule": schedule, "seed": seed}
         return _unpack_lesson(json.loads(self._answer("lesson", json.dumps(asked))))
 
-    def _lines(self, opening: str, request: Request, stop: threading.Event) -> Iterator[str]:
-        run: list[str] = []
+    def _lines(self, received: "_Received", request: Request, stop: threading.Event) -> Generator[str, None, None]:
         try:
             with closing(self._ask("run", json.dumps(pack(request)))) as lines:
                 for line in lines:
                     if line != WAIT:
+                        if not is_notice(line):
+                            received.add(line)
                         yield line
-                        run += [] if is_notice(line) else [line]
                     if stop.is_set():  # closing the answer stops the run there
                         break
             lost = "it ended without a word"
         except ValueError as error:
             lost = str(error)
-        if run and run[-1].startswith('{"end"'):
+        trace = received.trace()
+        if trace.totals:
             return
-        trace = Trace.parse("".join(run or [opening]).encode())
-        if not run:
-            yield opening
+        if not received:
+            yield trace.lines[0] + "\n"
         if stop.is_set():
             yield trace.finish("stopped") + "\n"
         else:

@@ -1,13 +1,13 @@
 """What answers where a model could not be loaded, or an engine cannot be reached."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy import ndarray
 
 from dlm_core.engine.describe import About, suited
+from dlm_core.engine.interface import Run
 from dlm_core.engine.lesson import Kind, Lesson
 from dlm_core.engine.request import Request
 from dlm_core.trace import Trace
@@ -22,10 +22,10 @@ class UnavailableEngine:
     def about(self, model: str | None = None) -> About:
         return About(policies=suited(True, About.policy))
 
-    def run(self, request: Request, stop: threading.Event | None = None) -> Iterator[str]:
+    def run(self, request: Request, stop: threading.Event | None = None) -> Run:
         raise ValueError(self.reason)
 
-    def opening(self, request: Request) -> str:
+    def header_line(self, request: Request) -> str:
         raise ValueError(self.reason)
 
     def hindsight(self, trace: Trace) -> ndarray:

@@ -201,20 +201,14 @@ def _growing(
             cache=cache,
             conversation=said,
         )
-        lines = engine.run(request)
+        run = engine.run(request)
     except ValueError as error:
         raise gr.Error(well_formed(f"{error}.")) from error
-    trace: Trace | None = None
-    for line in lines:
-        if is_notice(line):
-            continue
-        if trace is None:
-            trace = Trace.parse(line.encode())
-        else:
-            trace.feed(line.rstrip("\n").encode())
-        yield trace
-        if trace.totals and trace.totals["end"] == "error":
-            raise gr.Error(f"{trace.totals['message']}.")
+    for line in run:
+        if not is_notice(line):
+            yield run.trace
+    if run.trace.totals["end"] == "error":
+        raise gr.Error(f"{run.trace.totals['message']}.")
 
 
 def step_dict(trace: Trace) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from dlm_core.trace import Trace
 
 _log = logging.getLogger("ray.serve")
 BEAT = 0.5  # seconds between two signs of life where there is nothing to tell
-AT_THE_DESK = ("about", "opening")  # answered without weights, so at once
+AT_THE_DESK = ("about", "header_line")  # answered without weights, so at once
 
 
 @serve.deployment
@@ -88,13 +88,13 @@ class Desk:
                 yield line
             return
         if question == "run":
-            (opening,) = self._here("opening", body)
-            if refused(opening):
-                yield opening
+            (header_line,) = self._here("header_line", body)
+            if refused(header_line):
+                yield header_line
                 return
             if len(self._line) >= self._limits.queue:
-                yield opening
-                yield Trace.parse(opening.encode()).finish("error", self._limits.full) + "\n"
+                yield header_line
+                yield Trace.parse(header_line.encode()).finish("error", self._limits.full) + "\n"
                 return
         with self._line.join() as turn:
             async with aclosing(self._relayed(question, body, turn)) as relayed:

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from numpy import ndarray
 
-from dlm_core.engine import About, Engine, Request
-from dlm_core.engine.queue import is_notice
+from dlm_core.engine import About, Engine, Request, Run
 from dlm_core.metrics import summarise
 from dlm_core.policies import parameters
 from dlm_core.policies.parameter import answering
@@ -50,17 +49,11 @@ def _pieces(engine: Engine, requests: Sequence[Request], stop: threading.Event) 
     yield record(done=True)
 
 
-def pane(
-    number: int, title: dict[str, Any], lines: Iterator[str], place: int | None = None
-) -> Generator[str, None, Trace]:
-    """The lines of one run behind the line that titles its pane; returns the run."""
+def pane(number: int, title: dict[str, Any], run: Run, place: int | None = None) -> Generator[str, None, Trace]:
+    """Yield the line that titles a pane, then the lines of its run; return the run's trace."""
     yield record(pane=number, title=title, place=number if place is None else place)
-    kept = []
-    for line in lines:
-        yield line
-        if not is_notice(line):
-            kept.append(line)
-    return Trace.parse("".join(kept).encode())
+    yield from run
+    return run.trace
 
 
 def opened(

@@ -22,7 +22,7 @@ def made(engine: Engine, text: str, pins: str, length: Any, model: str | None = 
     try:
         pinned = parse_pins(pins or "")
         policy = controls.starting_policy(engine.about(model))
-        line = engine.opening(Request(text or "", policy, length, pins=pinned, model=model))
+        line = engine.header_line(Request(text or "", policy, length, pins=pinned, model=model))
     except ValueError as error:
         return envelope("error", message=f"{error}.")
     return envelope("canvas") + line
@@ -132,7 +132,7 @@ def build(
             about, grows = engine.about(model), event._data.get("elastic") is True
             name, params = elastic(about, t) if grows else (name, compare.own(name, settings, about))
             asked = request(event._data, name, number, params, model)
-            engine.opening(asked)
+            engine.header_line(asked)
             for value in streams.stream(engine, asked, signal):
                 yield gr.skip(), value
             yield gr.skip(), gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
