@@ -20,21 +20,33 @@ class Denoiser(Protocol):
     projection to the vocabulary is the dearest part of a step.  The caller owns the result and may write into it.
     """
 
-    vocab_size: int
-    mask_token_id: int | None  # None: the process has no mask token, its noise is random tokens
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are."""
+
+    @property
+    def mask_token_id(self) -> int | None:
+        """The id of the mask; None if the process has no mask token and its noise is random tokens."""
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor: ...
+
+
+def mask_of(denoiser: Denoiser) -> int:
+    """Return the id of the mask; ValueError for a denoiser without one."""
+    if (mask := denoiser.mask_token_id) is None:
+        raise ValueError("this needs mask tokens, and the model has none: its noise is random tokens")
+    return mask
 
 
 @runtime_checkable
 class SelfConditioned(Denoiser, Protocol):
     """A denoiser that builds on its own last answer, as the policy left it: tempered, for one that divides by T."""
 
-    def hear(self, logits: Tensor) -> None:
-        """Take note of `logits (n, vocab)` at the positions last asked about; unheard, the plain answer counts."""
-        ...
+    def observe(self, logits: Tensor) -> None:
+        """Take note of `logits (n, vocab)` at the positions last asked about; without it, the plain answer counts."""
 
 
+@runtime_checkable
 class Windowed(Denoiser, Protocol):
     """A denoiser that works on a window at a time: settles one before the next, or keeps what it knows of the rest."""
 
@@ -43,9 +55,9 @@ class Windowed(Denoiser, Protocol):
         ...
 
 
-def focus(denoiser: Denoiser | Windowed, lo: int, hi: int) -> slice:
+def focus(denoiser: Denoiser, lo: int, hi: int) -> slice:
     """Tell a denoiser which window is at work; one that does not care may be asked about everything."""
-    return denoiser.focus(lo, hi) if hasattr(denoiser, "focus") else slice(0, None)
+    return denoiser.focus(lo, hi) if isinstance(denoiser, Windowed) else slice(0, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +81,9 @@ class _Composed:
     """A denoiser built around another: same vocabulary, same mask."""
 
     denoiser: Denoiser
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        raise NotImplementedError
 
     @property
     def vocab_size(self) -> int:
@@ -96,7 +111,7 @@ class Advised(_Composed):
         return self.denoiser(ids, positions)
 
 
-def planner(denoiser: Denoiser | None) -> Denoiser | None:
+def planner(denoiser: Denoiser) -> Denoiser | None:
     """The second opinion that a denoiser comes with, whatever is built around it; None if it has none."""
     if isinstance(denoiser, Advised):
         return denoiser.planner
@@ -151,7 +166,7 @@ class Guided(_Composed):
             raise ValueError("guidance hides the prompt behind mask tokens, and this denoiser has none")
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
-        hidden = torch.where(self.given, self.denoiser.mask_token_id, ids)
+        hidden = torch.where(self.given, mask_of(self.denoiser), ids)
         with_prompt, without = self.denoiser(torch.cat([ids, hidden]), positions).chunk(2)
         return without + (self.scale + 1) * (with_prompt - without)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from dlm_core.beliefs import believe
 from dlm_core.canvas import Canvas
 from dlm_core.denoiser import Denoiser, focus
-from dlm_core.policies.policy import Policy, Update, View
+from dlm_core.policies.policy import Policy, S, Update, View
 from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.step import Step
 
@@ -25,7 +25,7 @@ from dlm_core.step import Step
 def sample(
     denoiser: Denoiser,
     canvas: Canvas,
-    policy: Policy,
+    policy: Policy[S],
     *,
     windows: Sequence[tuple[int, int]] | None = None,
     seed: int = 0,
@@ -38,18 +38,18 @@ def sample(
     arguments raise ValueError here, not at the first step.
     """
     length = len(canvas)
-    windows = [(0, length)] if windows is None else [(int(lo), int(hi)) for lo, hi in windows]
+    ranges = [(0, length)] if windows is None else [(int(lo), int(hi)) for lo, hi in windows]
     if length == 0:
         raise ValueError("the canvas is empty: there is no position to denoise")
     if canvas.ids.min() < 0 or canvas.ids.max() >= denoiser.vocab_size:
         raise ValueError(
             f"token ids must be from 0 to {denoiser.vocab_size - 1}, got {canvas.ids.min()} to {canvas.ids.max()}"
         )
-    for lo, hi in windows:
+    for lo, hi in ranges:
         if not 0 <= lo < hi <= length:
             raise ValueError(f"a window must lie inside the canvas of {length} positions, got ({lo}, {hi})")
-    if any(left[1] > right[0] for left, right in pairwise(windows)):
-        raise ValueError(f"windows must not overlap and must go left to right, got {windows}")
+    if any(left[1] > right[0] for left, right in pairwise(ranges)):
+        raise ValueError(f"windows must not overlap and must go left to right, got {ranges}")
     if not 1 <= top_k <= denoiser.vocab_size:
         raise ValueError(f"top_k must be between 1 and the vocabulary's {denoiser.vocab_size}, got {top_k}")
     if not 0 <= seed < 2**63:
@@ -58,27 +58,27 @@ def sample(
 
     def fresh() -> View:
         generator = torch.Generator().manual_seed(seed)
-        return View(ids, denoiser, ~fixed, _masked(ids, ~fixed, denoiser), generator, windows)
+        return View(ids, denoiser, ~fixed, _masked(ids, ~fixed, denoiser), generator, ranges)
 
-    rehearsal = fresh()
-    for rehearsal.window_index in range(len(windows)):  # every rule that depends on the windows speaks now
-        policy.begin(rehearsal)
+    rehearsal, state = fresh(), None
+    for rehearsal.window_index in range(len(ranges)):  # every rule that depends on the windows is checked now
+        state = policy.begin(rehearsal, state)
     return _steps(policy, fresh(), top_k)
 
 
 @torch.inference_mode()  # as a decorator: entered anew at each resume, so it never leaks into the consumer
-def _steps(policy: Policy, view: View, top_k: int) -> Iterator[Step]:
-    done, seconds = 0, 0.0
+def _steps(policy: Policy[S], view: View, top_k: int) -> Iterator[Step]:
+    done, seconds, state = 0, 0.0, None
     for index in range(len(view.windows)):
         view.window_index, view.step = index, 0
-        policy.begin(view)
-        while not policy.finished(view):
+        state = policy.begin(view, state)
+        while not policy.finished(view, state):
             began = time.perf_counter()
             reach = focus(view.denoiser, *view.window)
             view.positions = reach.start + policy.asks(view)[reach].nonzero()[:, 0]
-            view.logits = view.ask(view.ids[None], view.positions)[0]
+            view.logits = view.forward(view.ids[None], view.positions)[0]
             view.beliefs = believe(view.logits, top_k)
-            update = _allowed(policy(view), view.free[view.positions])
+            update = _allowed(policy(view, state), view.free[view.positions])
             before, window = view.ids, view.window
             copies = _apply(update, view)
             view.step += 1
@@ -100,9 +100,9 @@ def _allowed(update: Update, free: Tensor) -> Update:
     return replace(
         update,
         write=update.write & free,
-        blank=None if update.blank is None else update.blank & free,
+        blank=update.blank & free,
         copies=None if update.copies is None else torch.where(free, update.copies, 1),
-        reason=None if update.reason is None else torch.where(free, update.reason, Reason.FIXED),
+        reason=torch.where(free, update.reason, Reason.FIXED),
     )
 
 
@@ -113,8 +113,9 @@ def _apply(update: Update, view: View) -> Tensor:
     """
     ids, copies = view.ids.clone(), torch.ones_like(view.ids)
     ids[view.positions[update.write]] = update.tokens[update.write]
-    if update.blank is not None:
-        ids[view.positions[update.blank]] = view.mask_token_id if update.noise is None else update.noise[update.blank]
+    if update.blank.any():
+        noise = torch.tensor(view.mask_token_id) if update.noise is None else update.noise[update.blank]
+        ids[view.positions[update.blank]] = noise
     if update.copies is not None:
         copies[view.positions] = update.copies
         ids = torch.where(copies > 1, view.mask_token_id, ids).repeat_interleave(copies)
@@ -148,12 +149,12 @@ def _record(
         top_ids=spread(view.beliefs.top_ids, -1),
         top_probs=spread(view.beliefs.top_probs, np.nan),
         written=spread(update.write, False),
-        blanked=np.zeros(length, dtype=bool) if update.blank is None else spread(update.blank, False),
+        blanked=spread(update.blank, False),
         copies=copies.numpy(),
         forwards=view.forwards,
         seconds=seconds,
         info=dict(update.info),
-        score=None if update.score is None else spread(update.score.double(), np.nan),
+        score=spread(update.score.double(), np.nan),
         ranking=update.ranking,
-        reason=None if update.reason is None else spread(update.reason, NO_REASON),
+        reason=spread(update.reason, NO_REASON),
     )

@@ -7,11 +7,17 @@ import numpy as np
 from numpy import ndarray
 
 
+def _unknown() -> ndarray:
+    """Stand for one missing value a position, until the step knows how many positions there are."""
+    return np.empty(0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """What one forward pass led to.  All arrays but `after` are read-only and indexed by position in the canvas before.
+    """What one forward pass led to.
 
-    Where nothing was measured, floats are NaN and ids are -1: a number here was always computed by the model.
+    All arrays are read-only.  All but `after` are indexed by position in the canvas before the step.  Where nothing was
+    measured, floats are NaN and ids are -1: a number here was always computed by the model.
     """
 
     index: int  # 0-based, over the whole run
@@ -29,15 +35,13 @@ class Step:
     forwards: int  # network calls so far
     seconds: float  # spent in the model and the policy so far, without waiting for whoever watches
     info: Mapping[str, float] = field(default_factory=dict)  # the rule's numbers in force, such as its quota
-    score: ndarray = None  # (length,) what the rule ranked by, higher is sooner; NaN where it ranked nothing
+    score: ndarray = field(default_factory=_unknown)  # (length,) the rule's rank, best highest; NaN if it has none
     ranking: str = ""  # what the score is: the name of a `Ranking`
-    reason: ndarray = (
-        None  # (length,) why the position was written, left or taken back: a `Reason`; -1 where none is known
-    )
+    reason: ndarray = field(default_factory=_unknown)  # (length,) why it was so treated: a `Reason`; -1 if not known
 
     def __post_init__(self) -> None:
         for name, missing in (("score", np.nan), ("reason", -1)):
-            if getattr(self, name) is None:
+            if not len(getattr(self, name)):
                 object.__setattr__(self, name, np.full(len(self.before), missing))
         for name in self.__slots__:
             value = getattr(self, name)

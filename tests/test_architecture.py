@@ -26,7 +26,7 @@ TABLE = {
     "beliefs": (set(), {"numpy", "torch"}),
     "denoiser": (set(), {"torch"}),
     "reasons": ({"step", "words"}, {"numpy"}),
-    "policies": ({"policies", "beliefs", "denoiser", "reasons", "step"}, {"torch"}),
+    "policies": ({"policies", "beliefs", "denoiser", "noise", "reasons", "step"}, {"torch"}),
     "sampler": ({"step", "canvas", "beliefs", "denoiser", "policies", "reasons"}, {"numpy", "torch"}),
     "autoregressive": ({"step", "canvas", "beliefs", "policies", "reasons"}, {"numpy", "torch", "transformers"}),
     "trace": ({"conversation", "reasons", "step", "unicode"}, {"numpy"}),

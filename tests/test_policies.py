@@ -111,8 +111,9 @@ def test_klass_writes_the_rows_whose_every_recent_change_was_small_by_its_defini
     view = View(ids, denoiser, ids == ids, ids == MASK, random, [(0, 20), (20, 40)])
     table = torch.randn(length, VOCAB, generator=random) * 3
     changes, before, passed = torch.full((length, history), torch.inf), torch.zeros(length, VOCAB).double(), 0
+    state = None
     for view.window_index in (0, 1):
-        rule.begin(view)
+        state = rule.begin(view, state)
         for view.step in range(steps // 2):
             pace = 10 ** -(2 * torch.rand(length, 1, generator=random))
             table = table + pace * torch.randn(length, VOCAB, generator=random)
@@ -123,7 +124,7 @@ def test_klass_writes_the_rows_whose_every_recent_change_was_small_by_its_defini
             changes, before = torch.cat([changes[:, 1:], change[:, None]], 1), now
             sure = now.amax(1)
             order = view.in_window().nonzero()[:, 0]
-            reasons, info = rule(view, sure[view.positions], order)
+            reasons, info = rule(view, state, sure[view.positions], order)
             chosen = order[having(reasons, Effect.WRITE)]
             wanted = (changes < 0.02).all(1) & (sure > 0.4) & (torch.arange(length) < view.window[1]) & view.masked
             wanted &= view.step >= history - 1 and view.step < steps // 2 - 1

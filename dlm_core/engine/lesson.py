@@ -14,11 +14,10 @@ from torch import Tensor
 from dlm_core.beliefs import believe
 from dlm_core.canvas import Canvas
 from dlm_core.models import LoadedModel
-from dlm_core.noise import Cosine, Linear, NoiseSchedule, corrupt, loss_weights, weighted_mean
+from dlm_core.noise import SCHEDULES, corrupt, loss_weights, weighted_mean
 from dlm_core.trace import Piece
 
 Kind = Literal["mask", "replace"]
-SCHEDULES: dict[str, NoiseSchedule] = {"linear": Linear(), "cosine": Cosine()}
 LEVELS = 100  # noise levels are 0, 1/LEVELS, ..., 1
 MAX_TOKENS = 64
 TOP_K = 5
@@ -72,9 +71,10 @@ def lesson(model: LoadedModel, text: str, kind: Kind = "mask", schedule: str = "
     canvases, hits = torch.stack(list(order.values())), torch.tensor(list(order))
     states = _believed(model, clean, canvases, hits, kind)
     tokens = {*clean.tolist()}.union(*(chain(state.ids, *state.top_ids) for state in states))
+    alpha = SCHEDULES[schedule].alpha(torch.tensor(levels, dtype=torch.float64))
     return Lesson(
         kind=kind, model=model.describe(), pieces={token: model.piece(token) for token in sorted(tokens)},
-        clean=clean.tolist(), t=levels, alpha=[SCHEDULES[schedule].alpha(t) for t in levels],
+        clean=clean.tolist(), t=levels, alpha=alpha.tolist(),
         state=[numbers[tuple(hit.tolist())] for _, hit in noisy], states=states,
     )  # fmt: skip
 

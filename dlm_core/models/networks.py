@@ -409,7 +409,7 @@ class CanvasDecoder(_Canvases):
         self._said = logits.to(self.model.dtype)
         return logits[:, self._asked].to(ids.device)
 
-    def hear(self, logits: Tensor) -> None:
+    def observe(self, logits: Tensor) -> None:
         self._said[:, self._asked] = logits.to(self._said)
 
     def encode(self, ids: Tensor, cache: Any) -> Any:

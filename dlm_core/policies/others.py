@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -11,7 +12,7 @@ from dlm_core.reasons import Effect, Ranking
 from dlm_core.step import Step
 
 # what each ranks by, and what says how many it writes; None is as many as the run's own rule wrote
-OTHERS: Mapping[str, tuple[Ranking, Select | None]] = MappingProxyType(
+OTHERS: Mapping[str, tuple[Ranking, Select[Any] | None]] = MappingProxyType(
     {
         "surest": (Ranking.CONFIDENCE, None),
         "above": (Ranking.CONFIDENCE, Threshold(threshold=0.9)),
@@ -45,6 +46,6 @@ def others(step: Step, mask_token_id: int | None) -> list[int]:
             counts.append(min(own, len(rows)))
             continue
         order = rows[scores[ranking][rows].argsort(descending=True, stable=True)]
-        select.begin(view)
-        counts.append(int(having(select(view, scores[ranking], order)[0], Effect.WRITE).sum()))
+        reasons, _ = select(view, select.begin(view, None), scores[ranking], order)
+        counts.append(int(having(reasons, Effect.WRITE).sum()))
     return counts

@@ -7,15 +7,16 @@ table in `dlm_core.policies`).  Scores are higher where a row should be written 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from dlm_core.beliefs import believe, divergence, draw, inverse, uniforms
+from dlm_core.noise import SCHEDULES
 from dlm_core.policies.draws import categorical, gumbel_race, keep_top_k, keep_top_p, weighed
 from dlm_core.policies.parameter import Checked
-from dlm_core.policies.policy import Update, View, Writes, even_split, having, only, ranked
+from dlm_core.policies.policy import S, Update, View, Writes, even_split, having, only, ranked
 from dlm_core.policies.settings import (
     AnswerStart,
     AtLeast,
@@ -60,39 +61,50 @@ class Proposal:
     probability: Tensor | None = None  # (n,) float64
 
 
-class Propose(Protocol):
-    """A token for every row."""
+class Propose(Protocol[S]):
+    """A token for every row.  `begin` returns what it keeps for a window, as that of a policy does."""
 
-    def __call__(self, view: View) -> Proposal: ...
+    def begin(self, view: View, before: S | None) -> S: ...
+
+    def __call__(self, view: View, state: S) -> Proposal: ...
 
 
 class Score(Protocol):
     """A row's claim to be written now, `(n,)` float64, and what that number is."""
 
-    ranking: ClassVar[Ranking]
+    @property
+    def ranking(self) -> Ranking:
+        """What the number is."""
 
     def __call__(self, view: View, proposal: Proposal) -> Tensor: ...
 
 
-class Select(Protocol):
-    """Which of the rows at work to write; owns how many steps a window takes.
+class Select(Protocol[S]):
+    """Which of the rows at work to write; owns how many steps a window takes.  Its state is as that of a policy.
 
     `order (m,)` are the rows at work, best first.  Returns the reason for each of them, `(m,)` in that order, and the
     numbers that decided.  A row is chosen if its reason is one to write.
     """
 
-    def begin(self, view: View) -> None: ...
+    def begin(self, view: View, before: S | None) -> S: ...
 
-    def finished(self, view: View) -> bool: ...
+    def finished(self, view: View, state: S) -> bool: ...
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]: ...
+    def __call__(self, view: View, state: S, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]: ...
 
 
 # --- propose ----------------------------------------------------------------------------------------------------------
 
 
+class _Forgetful(Checked):
+    """A proposal that keeps nothing from one step to the next."""
+
+    def begin(self, view: View, before: None) -> None:
+        return None
+
+
 @dataclass(frozen=True)
-class Gumbel(Checked):
+class Gumbel(_Forgetful):
     """The likeliest token at temperature 0, else a sample from softmax(logits / temperature) (LLaDA).
 
     `draws="positions"` spends one number a row; `"canvas"` repeats the published samplers' stream.
@@ -101,7 +113,7 @@ class Gumbel(Checked):
     temperature: Temperature = 0.0
     draws: Draws = "positions"
 
-    def __call__(self, view: View) -> Proposal:
+    def __call__(self, view: View, state: None = None) -> Proposal:
         return Proposal(sampled(view, view.logits, view.beliefs.top_ids[:, 0], self.temperature, self.draws))
 
 
@@ -115,7 +127,7 @@ def sampled(view: View, logits: Tensor, likeliest: Tensor, temperature: float, d
 
 
 @dataclass(frozen=True)
-class Filtered(Checked):
+class Filtered(_Forgetful):
     """A sample from the tempered, filtered distribution, which the scores read too (Dream, LLaDA2, SDAR).
 
     `first` says which filter comes first.  `stream` says what the published sampler draws for: the rows asked about
@@ -137,7 +149,7 @@ class Filtered(Checked):
             return keep_top_k(keep_top_p(logits, self.top_p, tempered), self.top_k)
         return keep_top_p(keep_top_k(logits, self.top_k), self.top_p, tempered)
 
-    def __call__(self, view: View) -> Proposal:
+    def __call__(self, view: View, state: None = None) -> Proposal:
         if self.temperature == 0:
             filtered = self.stream == "rows" and (self.top_p or self.top_k)
             return Proposal(view.beliefs.top_ids[:, 0], self.distribution(view) if filtered else None)
@@ -166,10 +178,10 @@ class Boosted(Checked):
     temperature: Temperature = 0.0
     draws: Draws = "positions"
 
-    def __call__(self, view: View) -> Proposal:
-        if view.step == 0:
-            view.state["credit"] = torch.zeros(len(view.ids), view.logits.shape[1])
-        memory = view.state["credit"]
+    def begin(self, view: View, before: object) -> Tensor:
+        return torch.zeros(len(view.ids), view.denoiser.vocab_size)
+
+    def __call__(self, view: View, memory: Tensor) -> Proposal:
         memory *= self.decay_beta
         best = view.beliefs.top_ids[:, 0]
         memory[view.positions, best] += view.beliefs.top_probs[:, 0].float() ** self.boost_gamma
@@ -297,24 +309,36 @@ class Informative(Checked):
 # --- select -----------------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class Quotas:
+    """How many masks each of the window's steps writes."""
+
+    counts: list[int]
+
+
 @dataclass(frozen=True)
-class Quota(Checked):
+class _Counted(Checked):
+    """A rule with a fixed number of steps a window, and a number of masks for each of them."""
+
+    steps: Steps
+    exhaust: bool = False
+
+    def begin(self, view: View, before: Any) -> Quotas:
+        return Quotas(even_split(view.masks_in_window(), view.share_of(self.steps)))
+
+    def finished(self, view: View, state: Quotas) -> bool:
+        return view.step >= len(state.counts) or not (self.exhaust or view.masks_in_window())
+
+
+@dataclass(frozen=True)
+class Quota(_Counted):
     """A fixed number each step: the window's masks split evenly over its share of `steps`, larger shares first (LLaDA).
 
     `exhaust` spends every step even after the last mask has gone, as the reference does.
     """
 
-    steps: Steps
-    exhaust: bool = False
-
-    def begin(self, view: View) -> None:
-        view.state["quota"] = even_split(view.masks_in_window(), view.share_of(self.steps))
-
-    def finished(self, view: View) -> bool:
-        return view.step >= len(view.state["quota"]) or not (self.exhaust or view.masks_in_window())
-
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        quota = view.state["quota"][view.step]
+    def __call__(self, view: View, state: Quotas, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        quota = state.counts[view.step]
         return ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": quota}
 
 
@@ -331,18 +355,17 @@ class AlphaQuota(Quota):
     alpha: Literal["linear", "cosine"] = "linear"
     stochastic: bool = False
 
-    def begin(self, view: View) -> None:
+    def begin(self, view: View, before: Any) -> Quotas:
         n, left, quota = -(-self.steps // len(view.windows)), view.masks_in_window(), []
         for i in range(n):
-            times = torch.tensor([(n - i) / n, (n - i - 1) / n])
-            clean = 1 - times if self.alpha == "linear" else 1 - torch.cos(torch.pi / 2 * (1 - times))
-            rate = 1 - (1 - clean[1]) / (1 - clean[0])
+            alpha_t, alpha_s = SCHEDULES[self.alpha].alpha(torch.tensor([(n - i) / n, (n - i - 1) / n]))
+            rate = 1 - (1 - alpha_s) / (1 - alpha_t)
             if self.stochastic:
                 quota.append(int(torch.binomial(torch.tensor(float(left)), rate, generator=view.generator)))
             else:
                 quota.append(min(round(left * float(rate)), left))
             left -= quota[-1]
-        view.state["quota"] = [count for count in quota if count]
+        return Quotas([count for count in quota if count])
 
 
 @dataclass(frozen=True)
@@ -359,19 +382,19 @@ class TimeQuota(Checked):
     alg_temp: OrderTemperature = None
     exhaust: bool = False
 
-    def begin(self, view: View) -> None:
-        view.state["times"] = torch.linspace(1, self.eps, view.share_of(self.steps) + 1)
+    def begin(self, view: View, before: object) -> Tensor:
+        return torch.linspace(1, self.eps, view.share_of(self.steps) + 1)
 
-    def finished(self, view: View) -> bool:
-        return view.step >= len(view.state["times"]) - 1 or not (self.exhaust or view.masks_in_window())
+    def finished(self, view: View, times: Tensor) -> bool:
+        return view.step >= len(times) - 1 or not (self.exhaust or view.masks_in_window())
 
-    def rate(self, view: View) -> float:
-        """The share of the masks that opens in this step."""
-        times, i = view.state["times"], view.step
-        return 1.0 if i == len(times) - 2 else float(1 - times[i + 1] / times[i])
+    @staticmethod
+    def rate(step: int, times: Tensor) -> float:
+        """Return the share of the masks that opens in this step."""
+        return 1.0 if step == len(times) - 2 else float(1 - times[step + 1] / times[step])
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        count = int(torch.tensor(self.rate(view)) * len(order))
+    def __call__(self, view: View, times: Tensor, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        count = int(torch.tensor(self.rate(view.step, times)) * len(order))
         if not self.alg_temp or not count:
             return ranked(len(order), (count, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": count}
         exponential = torch.empty(len(view.ids)).exponential_(generator=view.generator)[view.positions[order]]
@@ -385,11 +408,18 @@ class TimeQuota(Checked):
 class Chance(TimeQuota):
     """Each mask opens by itself with probability 1 - s/t, all of them in the last step (Dream's origin)."""
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        rate = self.rate(view)
+    def __call__(self, view: View, times: Tensor, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        rate = self.rate(view.step, times)
         opened = torch.rand(len(order), generator=view.generator) < rate
         reasons = torch.where(opened, Reason.LAST_STEP if rate == 1 else Reason.CHANCE, Reason.CHANCE_LEFT)
-        return reasons, {"t": float(view.state["times"][view.step])}
+        return reasons, {"t": float(times[view.step])}
+
+
+@dataclass
+class Bound:
+    """The most steps that the window may take."""
+
+    bound: int
 
 
 @dataclass(frozen=True)
@@ -401,13 +431,13 @@ class _UntilEmpty(Checked):
 
     steps: MostSteps = None
 
-    def begin(self, view: View) -> None:
+    def begin(self, view: View, before: object) -> Bound:
         view.least(self.steps, 0)  # refuses fewer steps than blocks
-        view.state["bound"] = view.masks_in_window()
+        return Bound(view.masks_in_window())
 
-    def finished(self, view: View) -> bool:
+    def finished(self, view: View, state: Bound) -> bool:
         # one row a step empties the window in time, unless a denoiser proposes the mask itself and never stops
-        return view.masks_in_window() == 0 or view.step >= view.state["bound"]
+        return view.masks_in_window() == 0 or view.step >= state.bound
 
     def floor(self, view: View, rows: int) -> int:
         """The least number of rows this step must write."""
@@ -420,7 +450,7 @@ class Threshold(_UntilEmpty):
 
     threshold: Probability = 0.9
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         passed, floor = int((scores[order] >= self.threshold).sum()), self.floor(view, len(order))
         reasons = ranked(len(order), (passed, Reason.THRESHOLD), (floor, Reason.FORCED), rest=Reason.BELOW_THRESHOLD)
         return reasons, {"threshold": self.threshold, "passed": passed, "floor": floor}
@@ -430,9 +460,9 @@ class Threshold(_UntilEmpty):
 class ThresholdOrAlmostBest(Threshold):
     """Every row at or above the threshold, or else above the best one less 1e-5 (dInfer)."""
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         least = min(self.threshold, float(scores[order[0]]) - 1e-5)
-        reasons, info = super().__call__(view, scores, order)
+        reasons, info = super().__call__(view, state, scores, order)
         reasons[(scores[order] >= least) & (reasons == Reason.BELOW_THRESHOLD)] = Reason.ALMOST_BEST
         return reasons, info
 
@@ -447,7 +477,7 @@ class Factor(_UntilEmpty):
     factor: RankFactor = 1.0
     last_passes: bool = False
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         sure = scores[order] >= 1 - self.factor / torch.arange(2, len(order) + 2, dtype=torch.float64)
         passed, floor = 1 + int(sure[1:].long().cumprod(0).sum()), self.floor(view, len(order))
         reasons = ranked(len(order), (passed, Reason.FACTOR), (floor, Reason.FORCED_FACTOR), rest=Reason.BELOW_FACTOR)
@@ -467,7 +497,7 @@ class EntropyBound(_UntilEmpty):
 
     gamma: Nats = 0.1
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         entropy = -scores[order]
         passed = int((entropy.cumsum(0) - entropy.cummax(0).values <= self.gamma).sum())
         floor = self.floor(view, len(order))
@@ -475,6 +505,13 @@ class EntropyBound(_UntilEmpty):
             len(order), (passed, Reason.ENTROPY_BOUND), (floor, Reason.FORCED_BOUND), rest=Reason.OVER_BOUND
         )
         return reasons, {"gamma": self.gamma, "passed": passed, "floor": floor}
+
+
+@dataclass
+class BlockQuotas(Bound):
+    """How many rows each step writes at least; the last number stays for all later steps."""
+
+    quotas: list[int]
 
 
 @dataclass(frozen=True)
@@ -489,14 +526,15 @@ class ThresholdOrQuota(_UntilEmpty):
     per_block: Steps = 32
     quota: AtLeast | None = None
 
-    def begin(self, view: View) -> None:
-        super().begin(view)
+    def begin(self, view: View, before: object) -> BlockQuotas:
         lo, hi = view.window
-        view.state["quota"] = even_split(hi - lo, self.per_block) if self.quota is None else [self.quota]
+        quotas = even_split(hi - lo, self.per_block) if self.quota is None else [self.quota]
+        return BlockQuotas(super().begin(view, before).bound, quotas)
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        quotas = view.state["quota"]
-        quota = max(quotas[min(view.step, len(quotas) - 1)], self.floor(view, len(order)))
+    def __call__(
+        self, view: View, state: BlockQuotas, scores: Tensor, order: Tensor
+    ) -> tuple[Tensor, Mapping[str, float]]:
+        quota = max(state.quotas[min(view.step, len(state.quotas) - 1)], self.floor(view, len(order)))
         if self.threshold is None:
             return ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": quota}
         passed = int((scores[order] > self.threshold).sum())
@@ -504,8 +542,15 @@ class ThresholdOrQuota(_UntilEmpty):
         return reasons, {"threshold": self.threshold, "passed": passed, "floor": quota}
 
 
+@dataclass
+class History(Quotas):
+    """The rows `(n,)` of the last steps and their logits `(n, vocab)`, the latest last."""
+
+    answers: list[tuple[Tensor, Tensor]]
+
+
 @dataclass(frozen=True)
-class StableOrQuota(Quota):
+class StableOrQuota(_Counted):
     """All rows that are sure and have stopped changing, else the step's quota (KLASS, arXiv 2511.05664).
 
     Ready is: KL(p now || p before) < `kl_threshold` in each of the last `kl_history_length` steps, and confidence above
@@ -521,6 +566,9 @@ class StableOrQuota(Quota):
     kl_history_length: SettledFor = 2
     unmask_strategy: UnmaskStrategy = "all"
 
+    def begin(self, view: View, before: History | None) -> History:
+        return History(super().begin(view, before).counts, [] if before is None else before.answers)
+
     def _one(self, view: View, ready: Tensor, changes: Tensor) -> Tensor:
         """The one of the `ready (m,)` rows that goes now, of equal ones the leftmost; `changes (m,)` are the latest."""
         if self.unmask_strategy == "max_conf":
@@ -530,12 +578,12 @@ class StableOrQuota(Quota):
             return ready[changes[left].argmin()][None]
         return ready[torch.randint(len(ready), (1,), generator=view.generator)]
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        seen = view.state.setdefault("seen", [])
+    def __call__(self, view: View, state: History, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        seen = state.answers
         seen.append((view.positions, view.logits))
         del seen[: -1 - self.kl_history_length]
-        last = view.step == len(view.state["quota"]) - 1
-        quota = len(order) if last else view.state["quota"][view.step]  # what stable steps left over is filled now
+        last = view.step == len(state.counts) - 1
+        quota = len(order) if last else state.counts[view.step]  # what stable steps left over is filled now
         settled = not last and view.step >= self.kl_history_length - 1 and len(seen) > self.kl_history_length
         ready, latest = order[(scores[order] > self.conf_threshold) & settled], torch.zeros(len(view.positions))
         for age, ((asked, before), (at, now)) in enumerate(reversed(list(pairwise(seen)))):
@@ -568,7 +616,7 @@ class RunwiseBest(_UntilEmpty):
     threshold: Probability = 0.9
     low_threshold: RareProbability = 0.4
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         rows, back = order.sort()
         starts = torch.ones(len(rows), dtype=torch.bool)
         starts[1:] = view.positions[rows][1:] - view.positions[rows][:-1] > 1
@@ -589,6 +637,14 @@ class RunwiseBest(_UntilEmpty):
         return reasons, limits | {"passed": passed, "floor": floor}
 
 
+@dataclass
+class Combs:
+    """The positions of each comb that is still to come, and whether they end with the finest one."""
+
+    left: list[Tensor]
+    to_finest: bool
+
+
 @dataclass(frozen=True)
 class Dilated(Checked):
     """Combs that grow finer: every (n / base)-th position of a window of n, then every (n / base^2)-th, to the last.
@@ -603,32 +659,39 @@ class Dilated(Checked):
     confidence_threshold: Probability = 0.3
     steps: MostSteps = None
 
-    def begin(self, view: View) -> None:
+    def begin(self, view: View, before: object) -> Combs:
         lo, hi = view.window
-        combs, left, stride = [], torch.arange(hi - lo), (hi - lo) // self.base
+        combs: list[Tensor] = []
+        left, stride = torch.arange(hi - lo), (hi - lo) // self.base
         while len(left):
             on = left % max(1, stride) == 0
             combs, left, stride = [*combs, left[on]], left[~on], stride // self.base
         if len(combs) > 1 and len(combs[-1]) < len(combs[-2]):
             combs[-2:] = [torch.cat(combs[-2:])]
         in_time = len(combs) if self.steps is None else view.share_of(self.steps) - 1
-        view.state["finest"] = len(combs) <= in_time
-        view.state["combs"] = [lo + comb for comb in combs[:in_time]] + [torch.arange(lo, hi)]
+        return Combs([lo + comb for comb in combs[:in_time]] + [torch.arange(lo, hi)], len(combs) <= in_time)
 
-    def finished(self, view: View) -> bool:
-        return not view.state["combs"] or view.masks_in_window() == 0
+    def finished(self, view: View, state: Combs) -> bool:
+        return not state.left or view.masks_in_window() == 0
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        combs, on = view.state["combs"], torch.zeros_like(order, dtype=torch.bool)
+    def __call__(self, view: View, state: Combs, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+        combs, on = state.left, torch.zeros_like(order, dtype=torch.bool)
         while not on.any():
             on = torch.isin(view.positions[order], combs.pop(0))
-        if not combs or (len(combs) == 1 and view.state["finest"]):
+        if not combs or (len(combs) == 1 and state.to_finest):
             takes_all = Reason.FINEST_COMB if combs else Reason.LAST_STEP
             return torch.where(on, takes_all, Reason.OFF_COMB), {}
         sure = scores[order] >= self.confidence_threshold
         reasons = torch.where(sure, Reason.COMB, Reason.BELOW_THRESHOLD)
         reasons[~on] = Reason.OFF_COMB
         return reasons, {"threshold": self.confidence_threshold, "passed": int((on & sure).sum())}
+
+
+@dataclass
+class OpenBlocks(Bound):
+    """How many blocks of the window are open."""
+
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -646,29 +709,30 @@ class Pipeline(_UntilEmpty):
     block_add_threshold: RareShare = 0.5
     decoded_token_threshold: RareShare = 0.5
 
-    def begin(self, view: View) -> None:
-        super().begin(view)
-        view.state["blocks"] = 1
+    def begin(self, view: View, before: object) -> OpenBlocks:
+        return OpenBlocks(super().begin(view, before).bound)
 
     def _done(self, view: View) -> list[float]:
         lo, hi = view.window
         edges = range(lo, hi, self.block_size)
         return [1 - float(view.masked[a : min(a + self.block_size, hi)].float().mean()) for a in edges]
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(
+        self, view: View, state: OpenBlocks, scores: Tensor, order: Tensor
+    ) -> tuple[Tensor, Mapping[str, float]]:
         done = self._done(view)
-        if view.state["blocks"] < len(done) and done[view.state["blocks"] - 1] >= self.block_add_threshold:
-            view.state["blocks"] += 1
-        while min(done[: view.state["blocks"]]) == 1:  # a block that came filled has nothing to write
-            view.state["blocks"] += 1
+        if state.count < len(done) and done[state.count - 1] >= self.block_add_threshold:
+            state.count += 1
+        while min(done[: state.count]) == 1:  # a block that came filled has nothing to write
+            state.count += 1
         block = torch.div(view.positions - view.window[0], self.block_size, rounding_mode="floor")
-        low, opened = -scores[order] <= self.threshold, block[order] < view.state["blocks"]
+        low, opened = -scores[order] <= self.threshold, block[order] < state.count
         reasons = torch.where(low, Reason.LOW_ENTROPY, Reason.HIGH_ENTROPY)
         reasons[~opened] = Reason.CLOSED_BLOCK
         lowest = opened.nonzero()[0, 0]
         if not low[lowest]:
             reasons[lowest] = Reason.FORCED_ENTROPY
-        for number in range(view.state["blocks"]):
+        for number in range(state.count):
             active = number == 0 or done[number - 1] >= self.decoded_token_threshold
             rows = block[order] == number
             if active and rows.any():
@@ -684,6 +748,14 @@ class Pipeline(_UntilEmpty):
 # --- the policies -----------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class PlannedState:
+    """What the parts of a plan keep; which types these are, is known to the parts."""
+
+    propose: Any
+    select: Any
+
+
 @dataclass(frozen=True)
 class Planned(Writes):
     """propose, score, select; writes masked rows of the window and never touches an open one.
@@ -693,24 +765,25 @@ class Planned(Writes):
     needs.
     """
 
-    propose: Propose
+    propose: Propose[Any]
     score: Score
-    select: Select
+    select: Select[Any]
     left_open: bool = False
 
-    def begin(self, view: View) -> None:
-        self.select.begin(view)
+    def begin(self, view: View, before: PlannedState | None) -> PlannedState:
+        propose, select = (None, None) if before is None else (before.propose, before.select)
+        return PlannedState(self.propose.begin(view, propose), self.select.begin(view, select))
 
-    def finished(self, view: View) -> bool:
-        return self.select.finished(view)
+    def finished(self, view: View, state: PlannedState) -> bool:
+        return self.select.finished(view, state.select)
 
-    def __call__(self, view: View) -> Update:
-        proposal = self.propose(view)
+    def __call__(self, view: View, state: PlannedState) -> Update:
+        proposal = self.propose(view, state.propose)
         scores = self.score(view, proposal)
         rows = (view.in_window(left_open=self.left_open) & view.open_masks).nonzero()[:, 0]
         order = rows[scores[rows].argsort(descending=True, stable=True)]  # ties go to the leftmost
         reason = torch.where(view.open_masks, Reason.OUTSIDE, Reason.STANDS)
-        reason[order], info = self.select(view, scores, order)
+        reason[order], info = self.select(view, state.select, scores, order)
         score = only(scores, rows)
         return Update.because(proposal.tokens, reason, info=info, score=score, ranking=self.score.ranking)
 
@@ -721,11 +794,11 @@ class RareFirst(Planned):
 
     score: Informative
 
-    def begin(self, view: View) -> None:
+    def begin(self, view: View, before: PlannedState | None) -> PlannedState:
         given, vocab = self.score.frequencies, view.denoiser.vocab_size
         if given is not None and len(given) != vocab:
             raise ValueError(f"frequencies must be one for each of the {vocab} tokens, got {len(given)} of them")
-        super().begin(view)
+        return super().begin(view, before)
 
 
 @dataclass(frozen=True)
@@ -734,8 +807,8 @@ class Pipelined(Planned):
 
     select: Pipeline
 
-    def __call__(self, view: View) -> Update:
-        update = super().__call__(view)
+    def __call__(self, view: View, state: PlannedState) -> Update:
+        update = super().__call__(view, state)
         forced = update.reason == Reason.FORCED_BLOCK
         return replace(update, tokens=torch.where(forced, view.beliefs.top_ids[:, 0], update.tokens))
 
@@ -751,8 +824,8 @@ class PipelinedToEnd(Pipelined):
     def asks(self, view: View) -> Tensor:
         return view.free
 
-    def __call__(self, view: View) -> Update:
-        update = super().__call__(view)
+    def __call__(self, view: View, state: PlannedState) -> Update:
+        update = super().__call__(view, state)
         after = torch.where(update.write, update.tokens, view.current)
         ends = torch.isin(after, torch.tensor(self.stop_ids)).nonzero()[:, 0]
         if not len(ends):
@@ -773,10 +846,10 @@ class ChanceFirst(Planned):
 
     propose: Filtered
 
-    def __call__(self, view: View) -> Update:
+    def __call__(self, view: View, state: PlannedState) -> Update:
         rows = (view.in_window() & view.open_masks).nonzero()[:, 0]
         reason = torch.full_like(view.positions, Reason.OUTSIDE)
-        reason[rows], info = self.select(view, torch.zeros(len(view.positions)), rows)
+        reason[rows], info = self.select(view, state.select, torch.zeros(len(view.positions)), rows)
         tokens, chosen = view.beliefs.top_ids[:, 0].clone(), having(reason, Effect.WRITE).nonzero()[:, 0]
         if self.propose.temperature and len(chosen):
             logits = self.propose.distribution(view)[chosen]
@@ -813,14 +886,14 @@ class Prophet(Writes):
     def asks(self, view: View) -> Tensor:
         return view.masked | self._answer(view)
 
-    def begin(self, view: View) -> None:
-        self.inner.begin(view)
+    def begin(self, view: View, before: PlannedState | None) -> PlannedState:
+        return self.inner.begin(view, before)
 
-    def finished(self, view: View) -> bool:
-        return self.inner.finished(view)
+    def finished(self, view: View, state: PlannedState) -> bool:
+        return self.inner.finished(view, state)
 
-    def __call__(self, view: View) -> Update:
-        update = self.inner(view)
+    def __call__(self, view: View, state: PlannedState) -> Update:
+        update = self.inner(view, state)
         at = self._answer(view)[view.positions]
         if not at.any():
             return update

@@ -1,25 +1,31 @@
 """The question asked once per step: which positions are written or blanked now, with which tokens, and why?
 
-A policy is an immutable value; what it has to remember during a run lives in the view it is given.  It need not know
-what a prompt is: the loop enforces what is fixed after the policy has spoken.
+A policy is an immutable value.  What it remembers during a run is the state that `begin` returns, which the loop hands
+back at every later call; a policy around another one keeps the inner one's state in its own.  A policy need not know
+what a prompt is: the loop enforces what is fixed after the policy has answered.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import Beliefs
-from dlm_core.denoiser import Denoiser, SelfConditioned, planner
+from dlm_core.beliefs import Beliefs, believe
+from dlm_core.denoiser import Denoiser, SelfConditioned, mask_of, planner
 from dlm_core.policies.parameter import Checked
-from dlm_core.reasons import Effect, Reason
+from dlm_core.reasons import NO_REASON, Effect, Reason
+
+S = TypeVar("S")  # the state of a policy, or of a part of one
 
 
 @dataclass
 class View:
-    """What a policy may look at.  `positions`, `logits` and `beliefs` are rows of one table, n positions long."""
+    """What a policy may look at.  `positions`, `logits` and `beliefs` are rows of one table, n positions long.
+
+    The table is the denoiser's last answer; before the first one it has no rows.
+    """
 
     ids: Tensor  # (length,) the canvas now
     denoiser: Denoiser
@@ -30,29 +36,36 @@ class View:
     window_index: int = 0
     step: int = 0  # steps in this window so far
     forwards: int = 0  # network calls in the whole run so far
-    state: dict[str, Any] = field(default_factory=dict)  # per run, for the policy
     positions: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))  # (n,) asked about, ascending
-    logits: Tensor = field(default_factory=lambda: torch.empty(0, 0))  # (n, vocab)
-    beliefs: Beliefs | None = None
+    logits: Tensor = field(default_factory=lambda: torch.empty(0, 1))  # (n, vocab)
+    beliefs: Beliefs = field(default_factory=lambda: believe(torch.empty(0, 1)))
 
     @property
-    def mask_token_id(self) -> int | None:
-        return self.denoiser.mask_token_id
+    def has_mask(self) -> bool:
+        """Whether the denoiser has a mask token; without one its noise is random tokens."""
+        return self.denoiser.mask_token_id is not None
 
-    def ask(self, ids: Tensor, positions: Tensor) -> Tensor:
+    @property
+    def mask_token_id(self) -> int:
+        """The id of the mask; ValueError for a denoiser without one."""
+        return mask_of(self.denoiser)
+
+    def forward(self, ids: Tensor, positions: Tensor) -> Tensor:
         """Call the network on `ids (batch, length)`; every call counts as a forward."""
         self.forwards += 1
         return self.denoiser(ids, positions)
 
-    def ask_planner(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """The same of the denoiser's second opinion, which it must have."""
+    def forward_planner(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Call the denoiser's second opinion in the same way; ValueError if it has none."""
+        if (second := planner(self.denoiser)) is None:
+            raise ValueError("a planner is a second opinion, and this model has none: leave `planner` out")
         self.forwards += 1
-        return planner(self.denoiser)(ids, positions)
+        return second(ids, positions)
 
-    def tell(self, logits: Tensor) -> None:
-        """What the policy made of `logits (n, vocab)`, for a denoiser that builds on its own last answer."""
+    def observe(self, logits: Tensor) -> None:
+        """Pass `logits (n, vocab)`, as the policy changed them, to a denoiser that builds on its own last answer."""
         if isinstance(self.denoiser, SelfConditioned):
-            self.denoiser.hear(logits)
+            self.denoiser.observe(logits)
 
     @property
     def current(self) -> Tensor:
@@ -84,7 +97,7 @@ class View:
         A window with work to do must get at least one, else ValueError.
         """
         share = even_split(steps, len(self.windows))[self.window_index]
-        if share == 0 and (self.mask_token_id is None or self.masks_in_window()):
+        if share == 0 and (not self.has_mask or self.masks_in_window()):
             raise ValueError(f"steps must be at least the number of blocks ({len(self.windows)}), got {steps}")
         return share
 
@@ -96,29 +109,37 @@ class View:
         return 1 if steps is None else max(1, -(-rows // max(1, self.share_of(steps) - self.step)))
 
 
+_NO_ROWS = torch.empty(0)
+
+
 @dataclass(frozen=True, eq=False)
 class Update:
     """A policy's answer, in the rows of the view: what to write, blank or splice, and what decided.
 
-    Every row has a reason whose effect is what is done to it; the reason's phrase may name numbers of `info`.
+    Every row has a reason whose effect is what is done to it; the reason's phrase may name numbers of `info`.  What is
+    left out of `blank`, `reason` and `score` is nowhere, unknown and not ranked.
     """
 
     tokens: Tensor  # (n,) proposed token of every row, written or not
     write: Tensor  # (n,) bool
-    blank: Tensor | None = None  # (n,) bool: becomes noise again
+    blank: Tensor = _NO_ROWS  # (n,) bool: becomes noise again
     noise: Tensor | None = None  # (n,) the noise tokens, where noise is not the mask
     copies: Tensor | None = None  # (n,) splice: positions to stand in the row's place; 0 removes it, several are masks
     info: Mapping[str, float] = field(default_factory=dict)
     done: bool = False  # end the whole run now
-    reason: Tensor | None = None  # (n,) a `Reason` for every row; None: nobody knows
-    score: Tensor | None = None  # (n,) what the rule ranked by, higher is sooner; NaN for a row it did not rank
+    reason: Tensor = _NO_ROWS  # (n,) a `Reason` for every row; -1 where it is not known
+    score: Tensor = _NO_ROWS  # (n,) what the rule ranked by, higher is sooner; NaN for a row it did not rank
     ranking: str = ""  # what the score is: a `Ranking`
+
+    def __post_init__(self) -> None:
+        for name, missing in (("blank", False), ("reason", NO_REASON), ("score", float("nan"))):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, torch.full(self.tokens.shape, missing))
 
     @classmethod
     def because(cls, tokens: Tensor, reason: Tensor, **more: Any) -> "Update":
         """Write and blank the rows whose `reason (n,)` says so; `more` are the other fields."""
-        blank = having(reason, Effect.BACK)
-        return cls(tokens, having(reason, Effect.WRITE), blank if blank.any() else None, reason=reason, **more)
+        return cls(tokens, having(reason, Effect.WRITE), having(reason, Effect.BACK), reason=reason, **more)
 
 
 _CODES = {effect: torch.tensor([reason for reason in Reason if reason.effect is effect]) for effect in Effect}
@@ -144,23 +165,33 @@ def only(scores: Tensor, rows: Tensor) -> Tensor:
     return kept
 
 
-class Policy(Protocol):
-    """`begin` opens a window, `asks` names the positions to ask the denoiser about, calling it answers one step.
+class Policy(Protocol[S]):
+    """Decide, step by step, what is written or blanked.
 
-    `finished` says when the window is done.
+    `begin` opens a window and returns the policy's state for it; `before` is the state that the window before it ended
+    with, and None for the first.  `asks` names the positions `(length,)` bool to ask the denoiser about, calling the
+    policy answers one step, and `finished` says when the window is done.
     """
 
-    revises: ClassVar[bool]  # False: it writes each mask once and changes nothing else
-    for_masks: ClassVar[bool]  # True: any model that fills masks will do; False: it wants one trained on other noise
-    for_few: ClassVar[bool]  # True: it wants what few models have, such as tokens or answers of its own kind
+    @property
+    def revises(self) -> bool:
+        """Whether it changes what it wrote; if not, it writes each mask once."""
 
-    def asks(self, view: View) -> Tensor: ...  # (length,) bool
+    @property
+    def for_masks(self) -> bool:
+        """Whether any model that fills masks will do; if not, it wants one trained on other noise."""
 
-    def begin(self, view: View) -> None: ...
+    @property
+    def for_few(self) -> bool:
+        """Whether it wants what few models have, such as tokens or answers of its own kind."""
 
-    def finished(self, view: View) -> bool: ...
+    def asks(self, view: View) -> Tensor: ...
 
-    def __call__(self, view: View) -> Update: ...
+    def begin(self, view: View, before: S | None) -> S: ...
+
+    def finished(self, view: View, state: S) -> bool: ...
+
+    def __call__(self, view: View, state: S) -> Update: ...
 
 
 class Writes(Checked):

@@ -63,9 +63,22 @@ def clean_log_probabilities(view: View) -> Tensor:
     return logits - logits.logsumexp(1, keepdim=True)
 
 
+def _chance_in(p: Tensor, ids: Tensor, rows: Tensor) -> Tensor:
+    """Probability of `ids (n,)` in `p (n, vocab)`, for `rows`."""
+    return p.gather(1, ids[:, None])[rows, 0]
+
+
 def chances(log_p: Tensor, temperature: float) -> Tensor:
     """The distribution `(n, vocab)` at a temperature, of which the logarithm `log_p` is that at 1."""
     return log_p.exp() if temperature == 1 else tempered(log_p, temperature).softmax(1)
+
+
+@dataclass
+class Clock:
+    """The number of times in a window and the index of the next one; after the last comes one more forward."""
+
+    steps: int
+    time: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,24 +98,24 @@ class MDLM(Writes):
     draws: Draws = "positions"
     exhaust: ForPrograms = False
 
-    def begin(self, view: View) -> None:
-        view.state.update(time=0, times=view.share_of(self.steps))
+    def begin(self, view: View, before: object) -> Clock:
+        return Clock(view.share_of(self.steps))
 
-    def finished(self, view: View) -> bool:
-        return view.state["time"] > view.state["times"] or not (self.exhaust or view.masks_in_window())
+    def finished(self, view: View, clock: Clock) -> bool:
+        return clock.time > clock.steps or not (self.exhaust or view.masks_in_window())
 
-    def __call__(self, view: View) -> Update:
+    def __call__(self, view: View, clock: Clock) -> Update:
         likeliest, inside = view.beliefs.top_ids[:, 0], view.in_window()
-        steps, tokens, opened = view.state["times"], likeliest, torch.zeros_like(inside)
-        if view.state["time"] == steps:
-            view.state["time"] += 1
+        steps, tokens, opened = clock.steps, likeliest, torch.zeros_like(inside)
+        if clock.time == steps:
+            clock.time += 1
             return Update.because(likeliest, torch.where(inside, Reason.LAST_STEP, Reason.OUTSIDE), info={"t": 0.0})
         times = torch.linspace(1, FINAL_TIME, steps + 1)
-        while view.state["time"] < steps and not opened.any():
-            t = times[view.state["time"]]
+        while clock.time < steps and not opened.any():
+            t = times[clock.time]
             tokens, opened = self._draw(view, t, t - (1 - FINAL_TIME) / steps)
             opened &= inside
-            view.state["time"] += 1
+            clock.time += 1
         reason = torch.where(opened, Reason.CHANCE, torch.where(inside, Reason.CHANCE_LEFT, Reason.OUTSIDE))
         return Update.because(torch.where(opened, tokens, likeliest), reason, info={"t": float(t)})
 
@@ -119,6 +132,13 @@ class MDLM(Writes):
             uniform = uniforms(len(tokens), view.generator)[opened]
             tokens[opened] = inverse(view.logits[opened], self.temperature, uniform)[0]
         return tokens, opened
+
+
+@dataclass(kw_only=True)
+class RemaskClock(Clock):
+    """A clock, and minus the probability `(length,)` float64 that each token was written with; -inf elsewhere."""
+
+    written_with: Tensor
 
 
 @dataclass(frozen=True)
@@ -147,12 +167,12 @@ class ReMDM(Revises):
     draws: Draws = "positions"
     exhaust: ForPrograms = False
 
-    def begin(self, view: View) -> None:
-        view.state.update(time=0, times=view.share_of(self.steps))
-        view.state["written_with"] = torch.full((len(view.ids),), float("-inf"), dtype=torch.float64)
+    def begin(self, view: View, before: object) -> RemaskClock:
+        written_with = torch.full((len(view.ids),), float("-inf"), dtype=torch.float64)
+        return RemaskClock(view.share_of(self.steps), written_with=written_with)
 
-    def finished(self, view: View) -> bool:
-        return view.state["time"] > view.state["times"]
+    def finished(self, view: View, clock: RemaskClock) -> bool:
+        return clock.time > clock.steps
 
     def _levels(self, t: float, s: float) -> tuple[float, float, float]:
         """alpha_t, alpha_s and the scalar part of sigma at the times t > s."""
@@ -169,30 +189,30 @@ class ReMDM(Revises):
         sigma = {"remdm-cap": min(self.eta, most), "remdm-rescale": self.eta * most, "remdm-conf": most, "mdlm": 0.0}
         return alpha_t, alpha_s, sigma[self.sampler]
 
-    def __call__(self, view: View) -> Update:
-        masks, inside, steps = view.open_masks, view.in_window(), view.state["times"]
+    def __call__(self, view: View, clock: RemaskClock) -> Update:
+        masks, inside, steps = view.open_masks, view.in_window(), clock.steps
         likeliest = view.beliefs.top_ids[:, 0]
-        if view.state["time"] == steps:
-            view.state["time"] += 1
+        if clock.time == steps:
+            clock.time += 1
             reason = torch.where(masks, Reason.LAST_STEP, Reason.STANDS)
             return Update.because(likeliest, torch.where(inside, reason, Reason.OUTSIDE), info={"t": 0.0})
         if self.draws == "canvas":
             p = nucleus(chances(clean_log_probabilities(view), self.temperature), self.nucleus_p)
-            turn = partial(self._race, view, p)
-            chance = lambda ids, rows: p.gather(1, ids[:, None])[rows, 0]  # noqa: E731
+            turn = partial(self._race, view, clock, p)
+            chance = partial(_chance_in, p)
         else:
-            turn = partial(self._toss, view, uniforms(len(masks), view.generator))
+            turn = partial(self._toss, view, clock, uniforms(len(masks), view.generator))
             chance = partial(self._chance, view)
         times, winner = torch.linspace(1, FINAL_TIME, steps + 1), view.current
-        while view.state["time"] < steps and not (inside & (winner != view.current)).any():
-            t = times[view.state["time"]]
+        while clock.time < steps and not (inside & (winner != view.current)).any():
+            t = times[clock.time]
             winner = turn(float(t), float(t - (1 - FINAL_TIME) / steps))
-            view.state["time"] += 1
+            clock.time += 1
         write = inside & masks & (winner != view.mask_token_id)
         blank = inside & ~masks & (winner == view.mask_token_id)
-        reason, ranking = self._why(view, write, blank)
-        view.state["written_with"][view.positions[write]] = -chance(winner, write).double()
-        view.state["written_with"][view.positions[blank]] = float("-inf")
+        reason, ranking = self._why(view, clock, write, blank)
+        clock.written_with[view.positions[write]] = -chance(winner, write).double()
+        clock.written_with[view.positions[blank]] = float("-inf")
         return Update.because(torch.where(write, winner, likeliest), reason, info={"t": float(t)}, **ranking)
 
     def _chance(self, view: View, ids: Tensor, rows: Tensor) -> Tensor:
@@ -201,34 +221,37 @@ class ReMDM(Revises):
         p = view.beliefs.probability(ids)[rows] if self.temperature == 1 else believe(logits, 1).probability(ids[rows])
         return p / nucleus_edge(logits, self.nucleus_p)[1]
 
-    def _why(self, view: View, write: Tensor, blank: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    def _why(self, view: View, clock: RemaskClock, write: Tensor, blank: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """The reason of every row, and with "conf" what the rows that stood were written with."""
         reason = torch.where(write, Reason.CHANCE, torch.where(blank, Reason.CHANCE_BACK, Reason.CHANCE_LEFT))
-        ranking, stood = {}, view.in_window() & ~view.open_masks
+        ranking: dict[str, Any] = {}
+        stood = view.in_window() & ~view.open_masks
         if self.sampler == "remdm-conf":
-            written = view.state["written_with"][view.positions]
+            written = clock.written_with[view.positions]
             ranking = {"score": only(written, stood & written.isfinite()), "ranking": Ranking.WRITTEN_CONFIDENCE}
             weighed = torch.where(blank, Reason.WEIGHED_BACK, Reason.WEIGHED_LEFT)
             reason = torch.where(stood, torch.where(written.isfinite(), weighed, Reason.GIVEN), reason)
         return torch.where(view.in_window(), reason, Reason.OUTSIDE), ranking
 
-    def _chances(self, view: View, t: float, s: float, dtype: torch.dtype) -> tuple[float, float, float | Tensor]:
+    def _chances(
+        self, view: View, clock: RemaskClock, t: float, s: float, dtype: torch.dtype
+    ) -> tuple[float, float, float | Tensor]:
         """alpha_t, alpha_s and sigma at the times t > s; with "conf" sigma is `(n,)` and worked out in `dtype`."""
         alpha_t, alpha_s, sigma = self._levels(t, s)
         if self.sampler == "remdm-conf":
-            kept = view.state["written_with"][view.positions].to(dtype)
+            kept = clock.written_with[view.positions].to(dtype)
             share = kept.softmax(0) if torch.isfinite(kept).any() else torch.zeros_like(kept)
-            sigma = share.masked_fill(view.open_masks, 0.0) * sigma
+            return alpha_t, alpha_s, share.masked_fill(view.open_masks, 0.0) * sigma
         return alpha_t, alpha_s, sigma
 
-    def _race(self, view: View, p: Tensor, t: float, s: float) -> Tensor:
+    def _race(self, view: View, clock: RemaskClock, p: Tensor, t: float, s: float) -> Tensor:
         """The release's draw from q(x_s | x_t) with `p (n, vocab)`, whose precision the weights keep up to the race.
 
         Only where it is plain MDLM the release has the weights in float32.
         """
         if self.sampler == "mdlm" or (self.sampler == "remdm-loop" and not self.t_off < t <= self.t_on):
             p = p.float()
-        alpha_t, alpha_s, sigma = self._chances(view, t, s, p.dtype)
+        alpha_t, alpha_s, sigma = self._chances(view, clock, t, s, p.dtype)
         masks, column = view.open_masks, sigma[:, None] if isinstance(sigma, Tensor) else sigma
         opens = p * ((alpha_s - (1 - column) * alpha_t) / (1 - alpha_t)) if alpha_t < 1 else p
         keeps = torch.zeros_like(p).scatter(1, view.current[:, None], 1.0) * (1 - column)
@@ -237,10 +260,10 @@ class ReMDM(Revises):
         weight[:, view.mask_token_id] = stays.to(p.dtype)
         return race(weight.double(), view.positions, len(view.ids), view.generator)
 
-    def _toss(self, view: View, uniform: Tensor, t: float, s: float) -> Tensor:
+    def _toss(self, view: View, clock: RemaskClock, uniform: Tensor, t: float, s: float) -> Tensor:
         """The same draw with one number for what happens; `uniform (n,)` says what a mask becomes if it opens."""
-        alpha_t, alpha_s, sigma = self._chances(view, t, s, torch.float64)
-        masks, sigma = view.open_masks, torch.as_tensor(sigma, dtype=torch.float64)
+        alpha_t, alpha_s, share = self._chances(view, clock, t, s, torch.float64)
+        masks, sigma = view.open_masks, torch.as_tensor(share, dtype=torch.float64)
         opens = (alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t)
         change = torch.rand(len(masks), dtype=torch.float64, generator=view.generator) < torch.where(
             masks, opens, sigma
@@ -266,14 +289,14 @@ class FirstHitting(Writes):
     steps: MostSteps = None
     draws: Draws = "positions"
 
-    def begin(self, view: View) -> None:
+    def begin(self, view: View, before: object) -> int:
         view.least(self.steps, 0)  # refuses fewer steps than blocks
-        view.state["bound"] = view.masks_in_window()
+        return view.masks_in_window()
 
-    def finished(self, view: View) -> bool:
-        return view.masks_in_window() == 0 or view.step >= view.state["bound"]
+    def finished(self, view: View, bound: int) -> bool:
+        return view.masks_in_window() == 0 or view.step >= bound
 
-    def __call__(self, view: View) -> Update:
+    def __call__(self, view: View, bound: int) -> Update:
         lo, hi = view.window
         rows = view.in_window().nonzero()[:, 0]
         tokens = view.beliefs.top_ids[:, 0].clone()
@@ -295,21 +318,21 @@ class FirstHitting(Writes):
 class _EverywhereOnce(Revises):
     """A uniform process on one window: N steps at the times of a grid and one more forward that cleans up.
 
-    The published samplers draw their first canvas themselves; `draws="canvas"` spends those numbers too.
+    The state is N, the number of steps.  The published samplers draw their first canvas themselves; `draws="canvas"`
+    spends those numbers too.
     """
 
     for_masks: ClassVar[bool] = False
 
-    steps: int
     draws: Draws
 
-    def begin(self, view: View) -> None:
-        view.state["steps"] = view.share_of(self.steps)
-        if self.draws == "canvas" and view.mask_token_id is None:
+    def begin(self, view: View, before: object) -> int:
+        if self.draws == "canvas" and not view.has_mask:
             torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
+        return view.share_of(self.steps)
 
-    def finished(self, view: View) -> bool:
-        return view.step > view.state["steps"]
+    def finished(self, view: View, steps: int) -> bool:
+        return view.step > steps
 
     def pick(self, view: View, weights: Tensor) -> Tensor:
         """One token a row with probability proportional to `weights (n, vocab)`."""
@@ -320,7 +343,7 @@ class _EverywhereOnce(Revises):
     def update(self, view: View, tokens: Tensor, t: float) -> Update:
         """Write every row of the window that changes; what becomes the mask is blanked."""
         change = torch.full_like(tokens, Reason.POSTERIOR if t else Reason.LAST_STEP)
-        if view.mask_token_id is not None:
+        if view.has_mask:
             change[tokens == view.mask_token_id] = Reason.POSTERIOR_BACK
         reason = torch.where(tokens == view.current, Reason.POSTERIOR_LEFT if t else Reason.AGREES, change)
         return Update.because(tokens, torch.where(view.in_window(), reason, Reason.OUTSIDE), info={"t": t})
@@ -435,8 +458,8 @@ class DUO(_EverywhereOnce):
         top = a_t * vocab * p * here + (a_ts - a_t) * here + (a_s - a_t) * p + (1 - a_ts) * (1 - a_s) / vocab
         return top / (a_t * vocab * p_here + (1 - a_t))
 
-    def __call__(self, view: View) -> Update:
-        logits, steps, i = tempered(view.logits, self.temperature), view.state["steps"], view.step
+    def __call__(self, view: View, steps: int) -> Update:
+        logits, i = tempered(view.logits, self.temperature), view.step
         p = logits.double().softmax(1)
         if self.p_nucleus < 1:
             edge = nucleus_edge(logits, self.p_nucleus, crossing=True)[0]
@@ -475,14 +498,10 @@ class GIDD(_EverywhereOnce):
     t_eps: ClockMargin = 1e-4
     draws: Draws = "positions"
 
-    @property
-    def steps(self) -> int:
-        return self.num_denoising_steps
-
-    def begin(self, view: View) -> None:
-        if view.mask_token_id is None:
+    def begin(self, view: View, before: object) -> int:
+        if not view.has_mask:
             raise ValueError("gidd takes masks and random tokens back, and this model has no mask")
-        view.state["steps"] = view.share_of(self.steps) - 1
+        return view.share_of(self.num_denoising_steps) - 1
 
     def _level(self, t: float, vocab: int, mask: int) -> tuple[float, Tensor]:
         p_u = max(self.p_uniform, 2.061153622438558e-09)  # e^-20: no uniform noise at all has no reverse
@@ -491,8 +510,8 @@ class GIDD(_EverywhereOnce):
         noise[mask] = t
         return (1 - t) / (1 + c), noise / (1 + c)
 
-    def __call__(self, view: View) -> Update:
-        mask, vocab, steps = view.mask_token_id, view.logits.shape[1], view.state["steps"] + 1
+    def __call__(self, view: View, last: int) -> Update:
+        mask, vocab, steps = view.mask_token_id, view.logits.shape[1], last + 1
         logits = view.logits.clone()
         logits[:, mask] = -1e6
         p = tempered(logits, self.temperature).softmax(1)
@@ -515,6 +534,16 @@ class GIDD(_EverywhereOnce):
         return self.update(view, tokens, t)
 
 
+@dataclass
+class Agreement:
+    """The window's number of steps, and the best share of positions that held their likeliest token, and when."""
+
+    steps: int
+    best: float = -1.0
+    best_step: int = 0
+    settled: bool = False
+
+
 @dataclass(frozen=True)
 class GIDDSelfCorrection(Revises):
     """Improves a finished text: draws a token everywhere and writes the surest of those that differ (GIDD).
@@ -533,15 +562,15 @@ class GIDDSelfCorrection(Revises):
     tokens_per_step: TokensAStep = 1
     patience: Patience = 32
 
-    def begin(self, view: View) -> None:
-        view.state.update(steps=view.share_of(self.steps), best=-1.0, best_step=0, settled=False)
+    def begin(self, view: View, before: object) -> Agreement:
+        return Agreement(view.share_of(self.steps))
 
-    def finished(self, view: View) -> bool:
-        return view.state["settled"] or view.step >= view.state["steps"]
+    def finished(self, view: View, state: Agreement) -> bool:
+        return state.settled or view.step >= state.steps
 
-    def __call__(self, view: View) -> Update:
-        logits, inside, state = view.logits.clone(), view.in_window(), view.state
-        if view.mask_token_id is not None:
+    def __call__(self, view: View, state: Agreement) -> Update:
+        logits, inside = view.logits.clone(), view.in_window()
+        if view.has_mask:
             logits[:, view.mask_token_id] = -1e6
         logits = tempered(logits, self.temperature)
         beliefs = believe(logits, 1)
@@ -552,9 +581,9 @@ class GIDDSelfCorrection(Revises):
         reason = torch.where(inside, Reason.AGREES, Reason.OUTSIDE)
         reason[order] = ranked(len(order), (self.tokens_per_step, Reason.QUOTA), rest=Reason.BEYOND_QUOTA)
         agrees = int((beliefs.top_ids[:, 0] == view.current)[inside].sum()) / max(1, int(inside.sum()))
-        if agrees > state["best"]:
-            state.update(best=agrees, best_step=view.step)
-        state["settled"] = not len(order) or view.step - state["best_step"] >= self.patience
+        if agrees > state.best:
+            state.best, state.best_step = agrees, view.step
+        state.settled = not len(order) or view.step - state.best_step >= self.patience
         info = {"agrees": agrees, "quota": self.tokens_per_step}
         score = only(score, order)
         return Update.because(tokens, reason, info=info, score=score, ranking=Ranking.PROPOSAL_CONFIDENCE)
@@ -579,10 +608,10 @@ class SEDD(_EverywhereOnce):
     noise: Literal["loglinear", "geometric"] = "loglinear"
     draws: Draws = "positions"
 
-    def begin(self, view: View) -> None:
-        if self.graph == "absorb" and view.mask_token_id is None:
+    def begin(self, view: View, before: object) -> int:
+        if self.graph == "absorb" and not view.has_mask:
             raise ValueError("graph must be uniform for a model without a mask, got absorb")
-        super().begin(view)
+        return super().begin(view, before)
 
     def _sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Total noise at t, and its rate."""
@@ -630,8 +659,8 @@ class SEDD(_EverywhereOnce):
         edge = edge + torch.where((view.current == mask)[:, None], 1 - (-d).exp(), 0.0)
         return staggered * edge
 
-    def __call__(self, view: View) -> Update:
-        steps, i = view.state["steps"], view.step
+    def __call__(self, view: View, steps: int) -> Update:
+        i = view.step
         times = torch.linspace(1, FINAL_TIME, steps + 1)
         t, dt = times[min(i, steps)], (1 - FINAL_TIME) / steps
         sigma, rate = self._sigma(t)

@@ -3,8 +3,8 @@
 They want a model trained on random tokens, and a first canvas of them where nothing is fixed.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -40,19 +40,26 @@ class _Renoises(Revises):
     num_inference_steps: int
     draws: Draws
 
-    def begin(self, view: View) -> None:
-        view.state["steps"] = self.num_inference_steps
+    def _spend_first_canvas(self, view: View) -> None:
         if self.draws == "canvas":
             lo, hi = view.window
             torch.randint(view.denoiser.vocab_size, (int(view.free[lo:hi].sum()),), generator=view.generator)
 
-    def finished(self, view: View) -> bool:
-        return view.step >= view.state["steps"]
+    def finished(self, view: View, state: Any) -> bool:
+        return view.step >= self.num_inference_steps
 
 
 def sampled(probabilities: Tensor, generator: torch.Generator) -> Tensor:
     """One token a row of `probabilities (n, vocab)`, on torch's own stream."""
     return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+
+
+@dataclass
+class Drafts:
+    """The likeliest text `(n,)` of every step so far, and whether the window is done."""
+
+    texts: list[Tensor] = field(default_factory=list)
+    done: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,16 +87,19 @@ class EntropyRenoise(_Renoises):
         if self.t_min > self.t_max:
             raise ValueError(f"t_min must be at most t_max, got {self.t_min} and {self.t_max}")
 
-    def begin(self, view: View) -> None:
-        super().begin(view)
-        view.state["drafts"] = []
+    def begin(self, view: View, before: object) -> Drafts:
+        self._spend_first_canvas(view)
+        return Drafts()
 
-    def __call__(self, view: View) -> Update:
-        steps, vocab, inside = view.state["steps"], view.logits.shape[1], view.in_window()
+    def finished(self, view: View, state: Drafts) -> bool:
+        return state.done or super().finished(view, state)
+
+    def __call__(self, view: View, state: Drafts) -> Update:
+        steps, vocab, inside = self.num_inference_steps, view.logits.shape[1], view.in_window()
         left = steps - view.step
         heat = self.t_min + (self.t_max - self.t_min) * left / steps if self.temperature is None else self.temperature
         logits = view.logits / (heat or COLDEST)
-        view.tell(logits)
+        view.observe(logits)
         probabilities = logits.float().softmax(1)
         tokens = sampled(probabilities, view.generator)
         log = logits.float().log_softmax(1).masked_fill(probabilities == 0, 0.0)  # of a banned token it is -inf
@@ -103,14 +113,14 @@ class EntropyRenoise(_Renoises):
         info = {"gamma": self.entropy_bound, "passed": int(passed.sum())}
         ranking = {"score": only(-entropy, rows), "ranking": Ranking.PROPOSAL_ENTROPY}
         if self.stability_threshold is not None:
-            draft, drafts = logits.argmax(1), view.state["drafts"]
+            draft, drafts = logits.argmax(1), state.texts
             recent = drafts[len(drafts) - self.stability_threshold :] if self.stability_threshold else []
             stable = len(drafts) >= self.stability_threshold and all(torch.equal(d, draft) for d in recent)
             drafts.append(draft)
             mean = float(entropy[rows].mean())
             done = stable and mean < self.confidence_threshold
             if done or left == 1:
-                view.state["steps"] = view.step + 1
+                state.done = True
                 reason[rows] = Reason.SETTLED if done else Reason.LAST_STEP
                 limits = {name: getattr(self, name) for name in ("stability_threshold", "confidence_threshold")}
                 info |= limits | ({"mean_entropy": mean} if done else {})
@@ -134,19 +144,19 @@ class StickyRenoise(_Renoises):
     top_k: TopK = None
     draws: Draws = "positions"
 
-    def begin(self, view: View) -> None:
-        super().begin(view)
-        view.state["committed"] = torch.zeros_like(view.free)
+    def begin(self, view: View, before: object) -> Tensor:
+        self._spend_first_canvas(view)
+        return torch.zeros_like(view.free)
 
-    def __call__(self, view: View) -> Update:
-        inside, committed = view.in_window(), view.state["committed"][view.positions]
+    def __call__(self, view: View, committed_at: Tensor) -> Update:
+        inside, committed = view.in_window(), committed_at[view.positions]
         tokens = view.logits.argmax(1)
         logits = view.logits
         if self.temperature:
             logits = keep_top_p(keep_top_k(view.logits / self.temperature, self.top_k), self.top_p)
             tokens = sampled(logits.float().softmax(1), view.generator)
         score = logits.double().softmax(1).gather(1, tokens[:, None])[:, 0]
-        size, steps = int(inside.sum()), view.state["steps"]
+        size, steps = int(inside.sum()), self.num_inference_steps
         need = -(-(view.step + 1) * size // steps) - int((inside & committed).sum())
         rows = (inside & ~committed).nonzero()[:, 0]
         order = rows[score[rows].argsort(descending=True, stable=True)]
@@ -159,7 +169,7 @@ class StickyRenoise(_Renoises):
             info["editing_threshold"] = self.editing_threshold
         reason[~inside] = Reason.OUTSIDE
         reason[order] = ranked(len(order), *cuts, rest=Reason.BELOW_THRESHOLD_BACK)
-        view.state["committed"][view.positions[order[: max(passed, floor)]]] = True
+        committed_at[view.positions[order[: max(passed, floor)]]] = True
         noise = torch.randint(logits.shape[1], tokens.shape, generator=view.generator)
         return Update.because(
             tokens, reason, noise=noise, info=info, score=only(score, judged), ranking=Ranking.PROPOSAL_CONFIDENCE
@@ -178,8 +188,11 @@ class DiscreteDDIM(_Renoises):
     temperature: Temperature = 0.0
     draws: Draws = "positions"
 
-    def __call__(self, view: View) -> Update:
-        vocab, steps, inside = view.logits.shape[1], view.state["steps"], view.in_window()
+    def begin(self, view: View, before: object) -> None:
+        self._spend_first_canvas(view)
+
+    def __call__(self, view: View, state: None) -> Update:
+        vocab, steps, inside = view.logits.shape[1], self.num_inference_steps, view.in_window()
         clean = view.logits.argmax(1)
         if self.temperature:
             clean = sampled((view.logits / self.temperature).float().softmax(1), view.generator)

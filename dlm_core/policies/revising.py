@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from math import log, pi, sin
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from dlm_core.beliefs import believe, draw, perturbed
 from dlm_core.denoiser import planner
 from dlm_core.policies.draws import gumbel_race
-from dlm_core.policies.planned import Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota
+from dlm_core.policies.planned import BlockQuotas, Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota
 from dlm_core.policies.policy import Revises, Update, View, only, ranked
 from dlm_core.policies.settings import (
     Draws,
@@ -30,6 +31,15 @@ from dlm_core.policies.settings import (
 from dlm_core.reasons import Ranking, Reason
 
 
+@dataclass
+class Edits:
+    """The drafts' state, the steps since the last mask was written, and whether the last of them edited nothing."""
+
+    drafts: BlockQuotas
+    post_steps: int = 0
+    settled: bool = False
+
+
 @dataclass(frozen=True)
 class DraftAndEdit(Revises):
     """Drafts masks by a threshold and rewrites open tokens in the same step (LLaDA2.1, arXiv 2602.08676).
@@ -45,37 +55,37 @@ class DraftAndEdit(Revises):
     max_post_steps: RoundsOfEdits = 16
     all_steps: Steps | None = None  # make exactly so many steps, as diffusers' scheduler does
 
-    def begin(self, view: View) -> None:
-        self.select.begin(view)
-        view.state.update(post=0, settled=False)
+    def begin(self, view: View, before: object) -> Edits:
+        return Edits(self.select.begin(view, None))
 
-    def finished(self, view: View) -> bool:
+    def finished(self, view: View, state: Edits) -> bool:
         if self.all_steps is not None:
             return view.step >= self.all_steps
         # a step writes at least one mask, unless a denoiser proposes the mask itself and never stops
-        most, steps = view.state["bound"] + self.max_post_steps, self.select.steps
+        most, steps = state.drafts.bound + self.max_post_steps, self.select.steps
         spent = view.step >= (most if steps is None else min(most, view.share_of(steps)))
-        settled = view.state["settled"] or (view.state["post"] >= self.max_post_steps and not view.masks_in_window())
+        settled = state.settled or (state.post_steps >= self.max_post_steps and not view.masks_in_window())
         return settled or spent
 
-    def __call__(self, view: View) -> Update:
+    def __call__(self, view: View, state: Edits) -> Update:
         proposal = self.propose(view)
         scores = ProposalConfidence()(view, proposal)
         inside, masks = view.in_window(), view.open_masks
         rows = (inside & masks).nonzero()[:, 0]
-        reason, info = torch.full_like(view.positions, Reason.STANDS), {}
+        reason = torch.full_like(view.positions, Reason.STANDS)
+        info: dict[str, float] = {}
         if self.editing_threshold is not None:
             reason = edited(proposal.tokens, scores, self.editing_threshold, view)
             info["editing_threshold"] = self.editing_threshold
         reason[~inside] = Reason.OUTSIDE
         if len(rows):
             order = rows[scores[rows].argsort(descending=True, stable=True)]
-            reason[order], drafting = self.select(view, scores, order)
+            reason[order], drafting = self.select(view, state.drafts, scores, order)
             info |= drafting
         else:
-            view.state["post"] += 1
+            state.post_steps += 1
         info["edits"] = edits = int((reason == Reason.EDIT).sum())
-        view.state["settled"] = not len(rows) and not edits
+        state.settled = not len(rows) and not edits
         score = only(scores, inside)
         return Update.because(proposal.tokens, reason, info=info, score=score, ranking=Ranking.PROPOSAL_CONFIDENCE)
 
@@ -116,13 +126,13 @@ class PathPlanning(Revises):
     planner: Switch = False
     draws: Draws = "positions"
 
-    def begin(self, view: View) -> None:
-        view.state["steps"] = view.share_of(self.num_steps)
+    def begin(self, view: View, before: object) -> int:
         if self.planner and planner(view.denoiser) is None:
             raise ValueError("a planner is a second opinion, and this model has none: leave `planner` out")
+        return view.share_of(self.num_steps)
 
-    def finished(self, view: View) -> bool:
-        return view.step >= view.state["steps"]
+    def finished(self, view: View, steps: int) -> bool:
+        return view.step >= steps
 
     def _judged(self, view: View, tokens: Tensor, score: Tensor) -> Tensor:
         """The score with the planner's log-probability of the proposals at open positions of the window."""
@@ -131,7 +141,7 @@ class PathPlanning(Revises):
             return score
         text = view.ids.clone()
         text[view.positions] = torch.where(view.in_window() | view.open_masks, tokens, view.current)
-        advice = view.ask_planner(text[None], view.positions[rows])[0]
+        advice = view.forward_planner(text[None], view.positions[rows])[0]
         return score.index_put((rows,), believe(advice, 1).probability(tokens[rows]).log())
 
     def _propose(self, view: View) -> tuple[Tensor, Tensor]:
@@ -146,11 +156,11 @@ class PathPlanning(Revises):
         best = noisy.max(1)
         return best.indices, best.values
 
-    def __call__(self, view: View) -> Update:
+    def __call__(self, view: View, steps: int) -> Update:
         tokens, score = self._propose(view)
         if self.planner:
             score = self._judged(view, tokens, score)
-        inside, masks, steps = view.in_window(), view.open_masks, view.state["steps"]
+        inside, masks = view.in_window(), view.open_masks
         score = torch.where(masks, score, score * self.eta).masked_fill(~inside, float("inf"))
         share = KAPPAS[self.kappa_fn]((view.step + 1) * (1 / steps))
         back = int(inside.sum().float() * (1 - share))  # in float32, as the release rounds it
@@ -181,24 +191,32 @@ class KeepBest(Revises):
     steps: StepsABlock = 32
     temperature: Temperature = 0.0
 
-    def begin(self, view: View) -> None:
+    def begin(self, view: View, before: object) -> list[int]:
         lo, hi = view.window
         size = int(view.free[lo:hi].sum())
         late = [size // self.steps + (i >= self.steps - size % self.steps) for i in range(self.steps)]
-        view.state["keep"] = torch.tensor(late).cumsum(0).tolist()
+        return list(accumulate(late))
 
-    def finished(self, view: View) -> bool:
+    def finished(self, view: View, counts: list[int]) -> bool:
         return view.step >= self.steps
 
-    def __call__(self, view: View) -> Update:
+    def __call__(self, view: View, counts: list[int]) -> Update:
         inside, masks = view.in_window(), view.open_masks
         proposed = draw(view.logits, self.temperature, view.generator) if self.temperature else view.logits.argmax(1)
         tokens = torch.where(masks, proposed, view.current)
         score = view.logits.gather(1, tokens[:, None])[:, 0].float().masked_fill(~inside, float("-inf"))
         keep = torch.zeros_like(inside)
-        keep[score.argsort(descending=True, stable=True)[: view.state["keep"][view.step]]] = True
-        info = {"keep": view.state["keep"][view.step]}
+        keep[score.argsort(descending=True, stable=True)[: counts[view.step]]] = True
+        info = {"keep": counts[view.step]}
         return Update.because(tokens, kept(keep, view), info=info, score=only(score, inside), ranking=Ranking.LOGIT)
+
+
+@dataclass
+class Written:
+    """The most steps that the window may take, and how many masks the last step wrote."""
+
+    bound: int
+    count: int = 30  # before the first step: as the release has it
 
 
 @dataclass(frozen=True)
@@ -218,12 +236,11 @@ class WideThenBack(Revises):
     draws: Draws = "positions"
     left_open: ForPrograms = False
 
-    def begin(self, view: View) -> None:
-        bound = 4 * view.masks_in_window() if self.steps is None else view.share_of(self.steps)
-        view.state.update(last=30, bound=bound)
+    def begin(self, view: View, before: object) -> Written:
+        return Written(4 * view.masks_in_window() if self.steps is None else view.share_of(self.steps))
 
-    def finished(self, view: View) -> bool:
-        return view.masks_in_window() == 0 or view.step >= view.state["bound"]
+    def finished(self, view: View, state: Written) -> bool:
+        return view.masks_in_window() == 0 or view.step >= state.bound
 
     def _propose(self, view: View) -> Tensor:
         if self.temperature and self.draws == "canvas":
@@ -240,11 +257,11 @@ class WideThenBack(Revises):
             at = view.positions[rows]
             without = view.ids.repeat(len(rows), 1)
             without[torch.arange(len(rows)), at] = view.mask_token_id
-            shadow = torch.stack([row[i] for i, row in enumerate(view.ask(without, at))])
+            shadow = torch.stack([row[i] for i, row in enumerate(view.forward(without, at))])
             support[rows] = believe(shadow, 1).probability(view.ids[at])
         return support
 
-    def __call__(self, view: View) -> Update:
+    def __call__(self, view: View, state: Written) -> Update:
         tokens = self._propose(view)
         rows = (view.in_window(left_open=self.left_open) & view.open_masks).nonzero()[:, 0]
         scores = view.beliefs.probability(tokens)
@@ -252,8 +269,8 @@ class WideThenBack(Revises):
         floor, passed = view.least(self.steps, len(rows)), int((scores[order] > self.threshold).sum())
         most = max(5, min(20, int(0.7 * len(rows))), floor)
         cuts = (min(passed, most), Reason.THRESHOLD), (floor, Reason.FORCED), (passed, Reason.CAPPED)
-        last = self.steps is not None and view.step + 1 >= view.state["bound"]
-        count, most_back = max(floor, min(passed, most)), 0 if last else view.state["last"] - 1
+        last = self.steps is not None and view.step + 1 >= state.bound
+        count, most_back = max(floor, min(passed, most)), 0 if last else state.count - 1
         inside = view.in_window() & ~view.open_masks
         reason = torch.full_like(view.positions, Reason.OUTSIDE)
         reason[inside] = Reason.UNCHECKED
@@ -267,7 +284,7 @@ class WideThenBack(Revises):
                 weak = weak[support[weak].argsort(stable=True)][:most_back]
             reason[weak] = Reason.UNSUPPORTED
             score[inside] = support[inside]
-        view.state["last"] = count
+        state.count = count
         info = {"threshold": self.threshold, "passed": passed, "floor": floor, "most": most}
         info |= {"threshold_back": self.threshold_back, "most_back": most_back}
         return Update.because(tokens, reason, info=info, score=score, ranking=Ranking.CONFIDENCE)

@@ -13,12 +13,12 @@ from torch import Tensor
 from dlm_core.beliefs import believe
 from dlm_core.policies.draws import weighed
 from dlm_core.policies.parameter import Checked
-from dlm_core.policies.planned import Planned
+from dlm_core.policies.planned import Planned, PlannedState
 from dlm_core.policies.policy import Update, View, Writes, having, ranked
 from dlm_core.policies.settings import MostSteps, OrderTemperature
 from dlm_core.reasons import Effect, Reason
 
-_NEVER = -1e9  # the logit of an expansion that is not allowed, as DreamOn sets it
+_FORBIDDEN_LOGIT = -1e9  # the logit of an expansion that is not allowed, as DreamOn sets it
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class BestOne(Checked):
     steps: MostSteps = None
     alg_temp: OrderTemperature = None
 
-    def begin(self, view: View) -> None:
-        pass
+    def begin(self, view: View, before: None) -> None:
+        return None
 
-    def finished(self, view: View) -> bool:
+    def finished(self, view: View, state: None) -> bool:
         return view.step == self.steps or not view.masks_in_window()
 
-    def __call__(self, view: View, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: None, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
         quota = view.least(self.steps, len(order))
         if not self.alg_temp:
             return ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": quota}
@@ -46,6 +46,16 @@ class BestOne(Checked):
         race = weighed(scores[order], self.alg_temp, exponential)
         reasons[race.argsort(descending=True, stable=True)[:quota]] = Reason.WEIGHED_DRAW
         return reasons, {"quota": quota, "alg_temp": self.alg_temp}
+
+
+@dataclass
+class Gap:
+    """The inner policy's state, the most steps of the window, and how long the canvas may get and how often it grew."""
+
+    inner: PlannedState
+    bound: int
+    max_length: int
+    expansions: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,30 +78,31 @@ class Elastic(Writes):
     delete_eos_token: bool = True
     pad_eos_to_right: bool = False
 
-    def begin(self, view: View) -> None:
+    def begin(self, view: View, before: Gap | None) -> Gap:
         vocab = view.denoiser.vocab_size
         for name in ("expand_id", "eos_id"):
             if (token := getattr(self, name)) is not None and token >= vocab:
                 raise ValueError(f"{name} must be a token of the model, between 0 and {vocab - 1}, got {token}")
-        self.inner.begin(view)
-        view.state.setdefault("expansions", 0)
         # every step fills a mask or spends budget, unless a denoiser proposes the mask itself and never stops
-        view.state["bound"] = view.masks_in_window() + 2 * self.expand_budget
-        view.state.setdefault("longest", min(self.max_tokens, len(view.ids) + self.growth))
+        bound = view.masks_in_window() + 2 * self.expand_budget
+        if before is None:
+            return Gap(self.inner.begin(view, None), bound, min(self.max_tokens, len(view.ids) + self.growth))
+        return replace(before, inner=self.inner.begin(view, before.inner), bound=bound)
 
-    def finished(self, view: View) -> bool:
-        return self.inner.finished(view) or view.step >= view.state["bound"]
+    def finished(self, view: View, state: Gap) -> bool:
+        return self.inner.finished(view, state.inner) or view.step >= state.bound
 
-    def __call__(self, view: View) -> Update:
-        left = min(self.expand_budget - view.state["expansions"], view.state["longest"] - len(view.ids))
-        update = self.inner(view if left > 0 or self.expand_id is None else self._without_expansion(view))
+    def __call__(self, view: View, state: Gap) -> Update:
+        left = min(self.expand_budget - state.expansions, state.max_length - len(view.ids))
+        allowed = view if left > 0 or self.expand_id is None else _without(view, self.expand_id)
+        update = self.inner(allowed, state.inner)
         grow, end = (update.write & _are(update.tokens, token) for token in (self.expand_id, self.eos_id))
         if self.pad_eos_to_right:
             end |= view.open_masks & (end.cumsum(0) > 0)
         remove = end & self.delete_eos_token
         reason = torch.where(end & ~update.write, Reason.BEHIND_END, update.reason)
         reason[grow], reason[remove] = Reason.ROOM, Reason.CLOSED
-        view.state["expansions"] += int(grow.sum())
+        state.expansions += int(grow.sum())
         return replace(
             update,
             tokens=update.tokens if self.eos_id is None else torch.where(end, self.eos_id, update.tokens),
@@ -101,10 +112,12 @@ class Elastic(Writes):
             info={**update.info, "expansions_left": max(0, left - int(grow.sum()))},
         )
 
-    def _without_expansion(self, view: View) -> View:
-        logits = view.logits.clone()
-        logits[:, self.expand_id] = _NEVER
-        return replace(view, logits=logits, beliefs=believe(logits, view.beliefs.top_ids.shape[1]))
+
+def _without(view: View, token: int) -> View:
+    """The view with next to no probability for a token."""
+    logits = view.logits.clone()
+    logits[:, token] = _FORBIDDEN_LOGIT
+    return replace(view, logits=logits, beliefs=believe(logits, view.beliefs.top_ids.shape[1]))
 
 
 def _are(tokens: Tensor, token: int | None) -> Tensor:
