@@ -99,15 +99,15 @@ def _by_group(reduce: Callable[..., Tensor], values: Tensor, out: Tensor) -> Non
         reduce(values[:, whole * _WIDTH :], 1, out=out[:, whole])
 
 
-def _members(logits: Tensor, groups: ndarray) -> tuple[ndarray, Tensor]:
+def _members(logits: Tensor, groups: ndarray) -> tuple[Tensor, Tensor]:
     """The ids `(n, m * _WIDTH)` of `groups (n, m)` and their logits, -inf behind the end of the vocabulary."""
     n, m = groups.shape
-    ids = (groups[:, :, None] * _WIDTH + np.arange(_WIDTH)).reshape(n, m * _WIDTH)
+    ids = torch.from_numpy((groups[:, :, None] * _WIDTH + np.arange(_WIDTH)).reshape(n, m * _WIDTH))
     vocab = logits.shape[1]
     if vocab % _WIDTH == 0:
-        return ids, logits.gather(1, torch.from_numpy(ids))
-    values = logits.gather(1, torch.from_numpy(ids.clip(max=vocab - 1)))
-    return ids, values.masked_fill_(torch.from_numpy(ids >= vocab), float("-inf"))
+        return ids, logits.gather(1, ids)
+    values = logits.gather(1, ids.clamp(max=vocab - 1))
+    return ids, values.masked_fill_(ids >= vocab, float("-inf"))
 
 
 def _first(values: Tensor, k: int, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -136,7 +136,6 @@ def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     highest = torch.empty(len(values), groups)
     _by_group(torch.amax, values, highest)
     ids, found = _members(values, top(highest, k)[1].numpy())
-    ids = torch.from_numpy(ids)
     found, where = _first(found, k, ids)
     return found, ids.gather(1, where)
 
@@ -150,21 +149,20 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     A logit of -inf is a banned token's; a row of nothing else is no softmax either.
     """
     (n, vocab), k = logits.shape, min(top_k, logits.shape[1])
-    highest, mass, weighted = torch.empty(3, n, _groups(vocab))
+    highest, masses, sums = torch.empty(3, n, _groups(vocab))
     for rows, values in _chunks(logits):
         p = _SPARE.like(values)
         _by_group(torch.amax, values, highest[rows])
         torch.softmax(values, 1, out=p)  # fused: twice as fast as a plain exp
-        _by_group(torch.sum, p, mass[rows])
-        _by_group(torch.nansum, p.mul_(values), weighted[rows])  # a banned token's 0 * -inf is not a number
+        _by_group(torch.sum, p, masses[rows])
+        _by_group(torch.nansum, p.mul_(values), sums[rows])  # a banned token's 0 * -inf is not a number
     # the k likeliest tokens lie in the k groups with the largest maxima, and those are in order
     group = top(highest, min(k, highest.shape[1]))[1].numpy()
     ids, found = _members(logits, group)
-    ids = torch.from_numpy(ids)
-    scores, where = _first(found, k, ids)
+    likeliest, where = _first(found, k, ids)
     top_ids = ids.gather(1, where)
     # 1 - p would lose a small p's digits, so the best token's group is summed again, without that token
-    row, scores, mass, weighted = np.arange(n), scores.double().numpy(), mass.numpy(), weighted.numpy()
+    row, scores, mass, weighted = np.arange(n), likeliest.double().numpy(), masses.numpy(), sums.numpy()
     if np.isnan(mass[row, group[:, 0]]).any():  # of sums that are there already, so no logit is read twice
         raise NotNumbersError(
             "the model's answers are not numbers (NaN or infinite logits): load it in float32 or bfloat16, or restore "
@@ -183,7 +181,10 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     below = (e * near).sum(1) + weighted.sum(1).astype(float) * z - best * outside
     entropy = np.log1p(rest) - below / (1 + rest)
     top_probs = np.exp(scores - best[:, None]) / (1 + rest)[:, None]
-    return Beliefs(logits, *map(torch.from_numpy, (best, rest, entropy)), top_ids, torch.from_numpy(top_probs))
+    return Beliefs(
+        logits, highest=torch.from_numpy(best), rest=torch.from_numpy(rest), entropy=torch.from_numpy(entropy),
+        top_ids=top_ids, top_probs=torch.from_numpy(top_probs),
+    )  # fmt: skip
 
 
 def divergence(now: Tensor, before: Tensor, rows: Tensor, rows_before: Tensor, floor: float) -> Tensor:
@@ -286,26 +287,26 @@ def inverse(logits: Tensor, temperature: float, uniform: Tensor, edge: Tensor | 
     token inside it, in float64.
     """
     n, vocab = logits.shape
-    mass, row = torch.empty(n, _groups(vocab)), np.arange(n)
+    masses, row = torch.empty(n, _groups(vocab)), np.arange(n)
     for rows, values in _chunks(logits):
         weight = torch.mul(values, 1 / temperature, out=_SPARE.like(values))
         torch.softmax(weight, 1, out=weight)
         if edge is not None:
             weight.masked_fill_(values < edge[rows, None], 0.0)
-        _by_group(torch.sum, weight, mass[rows])
-    mass = mass.numpy()
+        _by_group(torch.sum, weight, masses[rows])
+    mass = masses.numpy()
     level = mass.cumsum(1, dtype=np.float64)
     whole = level[:, -1]
     target = np.minimum(uniform.numpy() * whole, np.nextafter(whole, 0))  # so that the group has weight
     group = (level <= target[:, None]).sum(1).clip(max=level.shape[1] - 1)  # the last for logits that are no numbers
     here = mass[row, group]
     part = 1 - (level[row, group] - target) / here
-    ids, values = _members(logits, group[:, None])
-    values = values.double().numpy()
+    ids, found = _members(logits, group[:, None])
+    members = found.double().numpy()
     if edge is not None:
-        values = np.where(values < edge.numpy()[:, None], -np.inf, values)
-    inside = np.exp((values - values.max(1, keepdims=True)) / temperature)
+        members = np.where(members < edge.numpy()[:, None], -np.inf, members)
+    inside = np.exp((members - members.max(1, keepdims=True)) / temperature)
     running = inside.cumsum(1)
     total = running[:, -1:]
     at = np.minimum((running <= part[:, None] * total).sum(1), (running < total).sum(1))
-    return torch.from_numpy(ids[row, at]), torch.from_numpy(here / whole * inside[row, at] / total[:, 0])
+    return torch.from_numpy(ids.numpy()[row, at]), torch.from_numpy(here / whole * inside[row, at] / total[:, 0])

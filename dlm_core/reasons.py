@@ -153,7 +153,7 @@ def why(step: Step, position: int) -> str:
     code = int(step.reason[position])
     if code == NO_REASON:
         return english("why.unrecorded") + "."
-    return english(f"reasons.{Reason(code).key}").format_map(_numbers(step, position)) + "."
+    return english(f"reasons.{[*Reason][code].key}").format_map(_numbers(step, position)) + "."
 
 
 def _numbers(step: Step, position: int) -> dict[str, str]:

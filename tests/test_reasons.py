@@ -329,7 +329,7 @@ def test_what_the_user_fixed_stays_whatever_a_policy_says_and_the_step_says_so(n
         def asks(self, view: View) -> torch.Tensor:
             return torch.ones_like(view.free)
 
-        def __call__(self, view: View) -> Update:
+        def __call__(self, view: View, state: int) -> Update:
             reason = torch.full_like(view.positions, Reason.NOT_BEST_BACK)
             reason[::2] = Reason.QUOTA
             return Update.because(torch.full_like(view.positions, 9), reason, info={"quota": 9, "keep": 0})
@@ -344,7 +344,7 @@ def test_what_the_user_fixed_stays_whatever_a_policy_says_and_the_step_says_so(n
 
 def test_a_policy_that_gives_no_reasons_is_recorded_without_any(network):
     class Silent(type(make_policy("p2"))):
-        def __call__(self, view: View) -> Update:
+        def __call__(self, view: View, state: int) -> Update:
             return Update(view.beliefs.top_ids[:, 0], view.open_masks)
 
     step = next(sample(network(), BLANK, Silent(num_steps=1)))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
-from dlm_core.policies.around import UntilEnd, Without
+from dlm_core.policies.around import EndRule, UntilEnd, Without
 from dlm_core.policies.parameter import Parameter, described, nearest, read, shown
 from dlm_core.policies.planned import (
     AlphaQuota,
@@ -137,7 +137,7 @@ def _needed(wish: str, name: str, ids: Any) -> Any:
     return ids
 
 
-def _until_end(inner: Policy, early: bool, stop_ids: tuple[int, ...] | None, when: str) -> Policy:
+def _until_end(inner: Policy, early: bool, stop_ids: tuple[int, ...] | None, when: EndRule) -> Policy:
     """The policy, over where the text is if that is wished."""
     return UntilEnd(inner, _needed("eos_early_stop", "stop_ids", stop_ids), when) if early else inner
 
@@ -155,13 +155,13 @@ def dream(
 ) -> Planned:
     """A share of the masks that follows the clock: by chance, confidence, margin or entropy (Dream, 2508.15487)."""
     propose = Filtered(temperature, top_p, top_k, "top_p", "rows", draws)
-    score = {
+    scores: Mapping[str, Score] = {
         "origin": Leftmost(), "maskgit_plus": ProposalConfidence(), "topk_margin": ProposalMargin(),
         "entropy": ProposalNegativeEntropy(),
-    }[alg]  # fmt: skip
+    }  # fmt: skip
     if alg == "origin":
-        return ChanceFirst(propose, score, Chance(steps, eps, None, exhaust))
-    return Planned(propose, score, TimeQuota(steps, eps, alg_temp, exhaust))
+        return ChanceFirst(propose, scores[alg], Chance(steps, eps, None, exhaust))
+    return Planned(propose, scores[alg], TimeQuota(steps, eps, alg_temp, exhaust))
 
 
 def threshold(
@@ -182,7 +182,7 @@ def fast_dllm(
     threshold: ThresholdIfAny = None,
     draws: Draws = "positions",
     left_open: ForPrograms = False,
-) -> Planned:
+) -> Policy:
     """Fast-dLLM's own parameters (arXiv 2505.22618): without a threshold it is LLaDA's quota.
 
     With one and in random order, a row is written if its random number reaches the threshold; and the release does not
@@ -371,12 +371,11 @@ def dinfer(
     """
     gumbel, almost = Gumbel(temperature, draws), ThresholdOrAlmostBest(steps, threshold)
     credited = Boosted(credit_alpha, boost_gamma, decay_beta, temperature, draws)
-    propose, score, select = {
-        "threshold": (gumbel, Confidence(), almost),
-        "credit": (credited, ProposalConfidence(), almost),
-        "hierarchy": (gumbel, Confidence(), RunwiseBest(steps, threshold, low_threshold)),
+    return {
+        "threshold": Planned(gumbel, Confidence(), almost),
+        "credit": Planned(credited, ProposalConfidence(), almost),
+        "hierarchy": Planned(gumbel, Confidence(), RunwiseBest(steps, threshold, low_threshold)),
     }[decoder]
-    return Planned(propose, score, select)
 
 
 def dllm_mdlm(
@@ -437,10 +436,10 @@ def dreamon(
     `pad_eos_to_right` the release also fills masks behind an end of text that the prompt holds; here only behind one
     that was written.
     """
-    score = {
+    scores: Mapping[str, Score] = {
         "maskgit_plus": ProposalConfidence(), "topk_margin": ProposalMargin(), "entropy": ProposalNegativeEntropy(),
-    }[alg]  # fmt: skip
-    inner = Planned(Filtered(temperature, top_p, top_k, "top_p", "rows", draws), score, BestOne(steps, alg_temp))
+    }  # fmt: skip
+    inner = Planned(Filtered(temperature, top_p, top_k, "top_p", "rows", draws), scores[alg], BestOne(steps, alg_temp))
     if max_gen_len < min_gen_len:
         raise ValueError(f"max_gen_len must be at least min_gen_len, {min_gen_len}, got {max_gen_len}")
     budget = max_gen_len if expand_budget is None else expand_budget

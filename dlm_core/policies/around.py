@@ -13,6 +13,8 @@ from torch import Tensor
 from dlm_core.denoiser import Banned
 from dlm_core.policies.policy import Policy, Update, View
 
+EndRule = Literal["llada2", "llada21", "sdar"]  # the release whose rule it is
+
 
 @dataclass
 class Inner:
@@ -86,7 +88,7 @@ class UntilEnd(_Around):
     """
 
     stop_ids: Sequence[int]
-    when: Literal["llada2", "llada21", "sdar"]
+    when: EndRule
 
     def _ends(self, tokens: Tensor) -> Tensor:
         return torch.isin(tokens, torch.tensor(self.stop_ids))

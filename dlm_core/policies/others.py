@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from dlm_core.denoiser import TableDenoiser
 from dlm_core.policies.planned import EntropyBound, Select, Threshold
 from dlm_core.policies.policy import View, having
 from dlm_core.reasons import Effect, Ranking
@@ -39,7 +40,8 @@ def others(step: Step, mask_token_id: int | None) -> list[int]:
         Ranking.ENTROPY: -torch.tensor(step.entropy),
         Ranking.POSITION: -torch.arange(len(step.before)).double(),
     }
-    view = View(torch.tensor(step.before), None, masked, masked, torch.Generator(), [step.window])
+    unused = TableDenoiser(torch.empty(0, 0), 0, mask_token_id)  # the rules go by the recorded scores alone
+    view = View(torch.tensor(step.before), unused, masked, masked, torch.Generator(), [step.window])
     counts, own = [], max(1, int(step.written.sum()))
     for ranking, select in OTHERS.values():
         if select is None:

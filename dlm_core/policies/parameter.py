@@ -108,10 +108,7 @@ class Parameter:
             read = _READERS[self.kind](self, value)
         except (TypeError, ValueError, OverflowError):
             raise ValueError(f"{self.name} must be {self.rule}, got {shown(value)}") from None
-        numbers = {
-            "wholes": tuple, "numbers": tuple, "table": dict.values, "choice": lambda _: (), "text": lambda _: (),
-        }.get(self.kind, lambda one: (one,))  # fmt: skip
-        for number in numbers(read):
+        for number in _numbers_in(read):
             if not self._inside(number):
                 raise ValueError(f"{self.name} must be {self.range}, got {shown(value)}")
             if self.kind == "whole" and self.most is None and number > MOST:
@@ -161,14 +158,18 @@ def shown(value: Any) -> str:
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(number := float(value)):
+    if not _is_number(value) or not isfinite(number := float(value)):
         raise TypeError
     return number
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, Real) or value != (number := int(value)):
+    if not _is_number(value) or value != (number := int(value)):
         raise TypeError
     return number
 
@@ -214,12 +215,21 @@ def _table(parameter: Parameter, value: Any) -> dict[str, float]:
     return {name: _number(value[name]) for name in parameter.choices}
 
 
+def _numbers_in(value: Any) -> Iterable[float]:
+    """The numbers of a value that was read: itself, or each of several; a text has none."""
+    if isinstance(value, str):
+        return ()
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, tuple) else (value,)
+
+
 _READERS: Mapping[Kind, Callable[[Parameter, Any], Any]] = {
     "whole": _digits, "number": lambda _, value: _number(value),
     "flag": lambda _, value: _flag(value), "choice": _choice, "text": lambda _, value: _text(value),
     "wholes": lambda _, value: _wholes(value), "numbers": lambda _, value: _numbers(value), "table": _table,
 }  # fmt: skip
-_KINDS: Mapping[type, Kind] = {
+_KINDS: Mapping[Any, Kind] = {
     int: "whole", float: "number", bool: "flag", Literal: "choice", str: "text", tuple: "numbers", Sequence: "numbers",
     Mapping: "table",
 }  # fmt: skip
@@ -275,7 +285,8 @@ class Checked:
     """A frozen dataclass whose described fields are read by their descriptions when it is made."""
 
     def __post_init__(self) -> None:
-        for name, parameter in described(type(self)).items():
+        made_by: Callable[..., Any] = type(self)
+        for name, parameter in described(made_by).items():
             object.__setattr__(self, name, parameter.read(getattr(self, name)))
 
 

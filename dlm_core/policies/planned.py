@@ -16,7 +16,7 @@ from dlm_core.beliefs import believe, divergence, draw, inverse, uniforms
 from dlm_core.noise import SCHEDULES
 from dlm_core.policies.draws import categorical, gumbel_race, keep_top_k, keep_top_p, weighed
 from dlm_core.policies.parameter import Checked
-from dlm_core.policies.policy import S, Update, View, Writes, even_split, having, only, ranked
+from dlm_core.policies.policy import Policy, S, Update, View, Writes, even_split, having, only, ranked
 from dlm_core.policies.settings import (
     AnswerStart,
     AtLeast,
@@ -64,9 +64,9 @@ class Proposal:
 class Propose(Protocol[S]):
     """A token for every row.  `begin` returns what it keeps for a window, as that of a policy does."""
 
-    def begin(self, view: View, before: S | None) -> S: ...
+    def begin(self, view: View, before: S | None, /) -> S: ...
 
-    def __call__(self, view: View, state: S) -> Proposal: ...
+    def __call__(self, view: View, state: S, /) -> Proposal: ...
 
 
 class Score(Protocol):
@@ -79,6 +79,9 @@ class Score(Protocol):
     def __call__(self, view: View, proposal: Proposal) -> Tensor: ...
 
 
+Selection = tuple[Tensor, Mapping[str, float]]  # the reason for each row at work, best first; the numbers that decided
+
+
 class Select(Protocol[S]):
     """Which of the rows at work to write; owns how many steps a window takes.  Its state is as that of a policy.
 
@@ -86,11 +89,11 @@ class Select(Protocol[S]):
     numbers that decided.  A row is chosen if its reason is one to write.
     """
 
-    def begin(self, view: View, before: S | None) -> S: ...
+    def begin(self, view: View, before: S | None, /) -> S: ...
 
-    def finished(self, view: View, state: S) -> bool: ...
+    def finished(self, view: View, state: S, /) -> bool: ...
 
-    def __call__(self, view: View, state: S, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]: ...
+    def __call__(self, view: View, state: S, /, scores: Tensor, order: Tensor) -> Selection: ...
 
 
 # --- propose ----------------------------------------------------------------------------------------------------------
@@ -337,7 +340,7 @@ class Quota(_Counted):
     `exhaust` spends every step even after the last mask has gone, as the reference does.
     """
 
-    def __call__(self, view: View, state: Quotas, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Quotas, scores: Tensor, order: Tensor) -> Selection:
         quota = state.counts[view.step]
         return ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": quota}
 
@@ -393,7 +396,7 @@ class TimeQuota(Checked):
         """Return the share of the masks that opens in this step."""
         return 1.0 if step == len(times) - 2 else float(1 - times[step + 1] / times[step])
 
-    def __call__(self, view: View, times: Tensor, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, times: Tensor, scores: Tensor, order: Tensor) -> Selection:
         count = int(torch.tensor(self.rate(view.step, times)) * len(order))
         if not self.alg_temp or not count:
             return ranked(len(order), (count, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": count}
@@ -408,7 +411,7 @@ class TimeQuota(Checked):
 class Chance(TimeQuota):
     """Each mask opens by itself with probability 1 - s/t, all of them in the last step (Dream's origin)."""
 
-    def __call__(self, view: View, times: Tensor, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, times: Tensor, scores: Tensor, order: Tensor) -> Selection:
         rate = self.rate(view.step, times)
         opened = torch.rand(len(order), generator=view.generator) < rate
         reasons = torch.where(opened, Reason.LAST_STEP if rate == 1 else Reason.CHANCE, Reason.CHANCE_LEFT)
@@ -450,7 +453,7 @@ class Threshold(_UntilEmpty):
 
     threshold: Probability = 0.9
 
-    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> Selection:
         passed, floor = int((scores[order] >= self.threshold).sum()), self.floor(view, len(order))
         reasons = ranked(len(order), (passed, Reason.THRESHOLD), (floor, Reason.FORCED), rest=Reason.BELOW_THRESHOLD)
         return reasons, {"threshold": self.threshold, "passed": passed, "floor": floor}
@@ -460,7 +463,7 @@ class Threshold(_UntilEmpty):
 class ThresholdOrAlmostBest(Threshold):
     """Every row at or above the threshold, or else above the best one less 1e-5 (dInfer)."""
 
-    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> Selection:
         least = min(self.threshold, float(scores[order[0]]) - 1e-5)
         reasons, info = super().__call__(view, state, scores, order)
         reasons[(scores[order] >= least) & (reasons == Reason.BELOW_THRESHOLD)] = Reason.ALMOST_BEST
@@ -477,7 +480,7 @@ class Factor(_UntilEmpty):
     factor: RankFactor = 1.0
     last_passes: bool = False
 
-    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> Selection:
         sure = scores[order] >= 1 - self.factor / torch.arange(2, len(order) + 2, dtype=torch.float64)
         passed, floor = 1 + int(sure[1:].long().cumprod(0).sum()), self.floor(view, len(order))
         reasons = ranked(len(order), (passed, Reason.FACTOR), (floor, Reason.FORCED_FACTOR), rest=Reason.BELOW_FACTOR)
@@ -497,7 +500,7 @@ class EntropyBound(_UntilEmpty):
 
     gamma: Nats = 0.1
 
-    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> Selection:
         entropy = -scores[order]
         passed = int((entropy.cumsum(0) - entropy.cummax(0).values <= self.gamma).sum())
         floor = self.floor(view, len(order))
@@ -531,9 +534,7 @@ class ThresholdOrQuota(_UntilEmpty):
         quotas = even_split(hi - lo, self.per_block) if self.quota is None else [self.quota]
         return BlockQuotas(super().begin(view, before).bound, quotas)
 
-    def __call__(
-        self, view: View, state: BlockQuotas, scores: Tensor, order: Tensor
-    ) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: BlockQuotas, scores: Tensor, order: Tensor) -> Selection:
         quota = max(state.quotas[min(view.step, len(state.quotas) - 1)], self.floor(view, len(order)))
         if self.threshold is None:
             return ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": quota}
@@ -578,7 +579,7 @@ class StableOrQuota(_Counted):
             return ready[changes[left].argmin()][None]
         return ready[torch.randint(len(ready), (1,), generator=view.generator)]
 
-    def __call__(self, view: View, state: History, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: History, scores: Tensor, order: Tensor) -> Selection:
         seen = state.answers
         seen.append((view.positions, view.logits))
         del seen[: -1 - self.kl_history_length]
@@ -616,7 +617,7 @@ class RunwiseBest(_UntilEmpty):
     threshold: Probability = 0.9
     low_threshold: RareProbability = 0.4
 
-    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Bound, scores: Tensor, order: Tensor) -> Selection:
         rows, back = order.sort()
         starts = torch.ones(len(rows), dtype=torch.bool)
         starts[1:] = view.positions[rows][1:] - view.positions[rows][:-1] > 1
@@ -674,7 +675,7 @@ class Dilated(Checked):
     def finished(self, view: View, state: Combs) -> bool:
         return not state.left or view.masks_in_window() == 0
 
-    def __call__(self, view: View, state: Combs, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: Combs, scores: Tensor, order: Tensor) -> Selection:
         combs, on = state.left, torch.zeros_like(order, dtype=torch.bool)
         while not on.any():
             on = torch.isin(view.positions[order], combs.pop(0))
@@ -717,9 +718,7 @@ class Pipeline(_UntilEmpty):
         edges = range(lo, hi, self.block_size)
         return [1 - float(view.masked[a : min(a + self.block_size, hi)].float().mean()) for a in edges]
 
-    def __call__(
-        self, view: View, state: OpenBlocks, scores: Tensor, order: Tensor
-    ) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: OpenBlocks, scores: Tensor, order: Tensor) -> Selection:
         done = self._done(view)
         if state.count < len(done) and done[state.count - 1] >= self.block_add_threshold:
             state.count += 1
@@ -866,12 +865,12 @@ class Prophet(Writes):
     """Ends the run early when the answer is settled: every mask takes its proposal (Prophet, arXiv 2508.19982).
 
     Settled is a mean gap between the two largest logits, over the five positions from `answer_start_pos`, of at least
-    `early`, `mid` or `late`, in the first and second third of the steps and behind them.  Of the five those count that
+    `early` in the first third of the steps, `mid` in the second, and `late` after them.  Of the five those count that
     stand in what is generated, from the first window to the canvas's end; without one, and if `answer_start_pos` is
-    None, the run never ends early.
+    None, the run never ends early.  The state is the inner policy's.
     """
 
-    inner: Planned
+    inner: Policy[Any]
     steps: Steps
     answer_start_pos: AnswerStart = None
     early_exit_thresholds: ExitGaps = field(default_factory=lambda: {"early": 7.5, "mid": 5.0, "late": 2.5})
@@ -886,13 +885,13 @@ class Prophet(Writes):
     def asks(self, view: View) -> Tensor:
         return view.masked | self._answer(view)
 
-    def begin(self, view: View, before: PlannedState | None) -> PlannedState:
+    def begin(self, view: View, before: Any) -> Any:
         return self.inner.begin(view, before)
 
-    def finished(self, view: View, state: PlannedState) -> bool:
+    def finished(self, view: View, state: Any) -> bool:
         return self.inner.finished(view, state)
 
-    def __call__(self, view: View, state: PlannedState) -> Update:
+    def __call__(self, view: View, state: Any) -> Update:
         update = self.inner(view, state)
         at = self._answer(view)[view.positions]
         if not at.any():

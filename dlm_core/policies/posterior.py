@@ -326,10 +326,11 @@ class _EverywhereOnce(Revises):
 
     draws: Draws
 
-    def begin(self, view: View, before: object) -> int:
+    def share_of(self, steps: int, view: View) -> int:
+        """Return how many of the run's `steps` belong to this window, and spend the numbers of the first canvas."""
         if self.draws == "canvas" and not view.has_mask:
             torch.randint(view.denoiser.vocab_size, view.ids.shape, generator=view.generator)
-        return view.share_of(self.steps)
+        return view.share_of(steps)
 
     def finished(self, view: View, steps: int) -> bool:
         return view.step > steps
@@ -404,6 +405,9 @@ class DUO(_EverywhereOnce):
                 f"high_frac and middle_frac must add up to at most 1, got {self.high_frac} and {self.middle_frac}"
             )
         self._mixture(self._times(self.steps))  # a mode that cannot be read says so now
+
+    def begin(self, view: View, before: object) -> int:
+        return self.share_of(self.steps, view)
 
     @staticmethod
     def alpha(t: float) -> float:
@@ -611,7 +615,7 @@ class SEDD(_EverywhereOnce):
     def begin(self, view: View, before: object) -> int:
         if self.graph == "absorb" and not view.has_mask:
             raise ValueError("graph must be uniform for a model without a mask, got absorb")
-        return super().begin(view, before)
+        return self.share_of(self.steps, view)
 
     def _sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Total noise at t, and its rate."""

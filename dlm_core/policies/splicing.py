@@ -3,7 +3,6 @@
 Knows nothing of how positions move: it says how many stand in a row's place, and the loop moves what lies behind.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from dlm_core.beliefs import believe
 from dlm_core.policies.draws import weighed
 from dlm_core.policies.parameter import Checked
-from dlm_core.policies.planned import Planned, PlannedState
+from dlm_core.policies.planned import Planned, PlannedState, Selection
 from dlm_core.policies.policy import Update, View, Writes, having, ranked
 from dlm_core.policies.settings import MostSteps, OrderTemperature
 from dlm_core.reasons import Effect, Reason
@@ -37,7 +36,7 @@ class BestOne(Checked):
     def finished(self, view: View, state: None) -> bool:
         return view.step == self.steps or not view.masks_in_window()
 
-    def __call__(self, view: View, state: None, scores: Tensor, order: Tensor) -> tuple[Tensor, Mapping[str, float]]:
+    def __call__(self, view: View, state: None, scores: Tensor, order: Tensor) -> Selection:
         quota = view.least(self.steps, len(order))
         if not self.alg_temp:
             return ranked(len(order), (quota, Reason.QUOTA), rest=Reason.BEYOND_QUOTA), {"quota": quota}
