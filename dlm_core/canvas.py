@@ -9,23 +9,23 @@ from itertools import pairwise
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class Canvas:
     """`ids (length,)` int64 and `fixed (length,)` bool: the tokens, and which of them no policy may change."""
 
     ids: ndarray
     fixed: ndarray
 
-    def __post_init__(self) -> None:
-        ids, fixed = np.array(self.ids, dtype=np.int64), np.array(self.fixed, dtype=bool)
-        if ids.ndim != 1 or ids.shape != fixed.shape:
-            raise ValueError(f"a canvas needs ids and fixed of one length, got shapes {ids.shape} and {fixed.shape}")
-        ids.setflags(write=False)
-        fixed.setflags(write=False)
-        object.__setattr__(self, "ids", ids)
-        object.__setattr__(self, "fixed", fixed)
+    def __init__(self, ids: ArrayLike, fixed: ArrayLike) -> None:
+        for name, values in (("ids", np.array(ids, dtype=np.int64)), ("fixed", np.array(fixed, dtype=bool))):
+            values.setflags(write=False)
+            object.__setattr__(self, name, values)
+        if self.ids.ndim != 1 or self.ids.shape != self.fixed.shape:
+            shapes = f"{self.ids.shape} and {self.fixed.shape}"
+            raise ValueError(f"a canvas needs ids and fixed of one length, got shapes {shapes}")
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -162,7 +162,9 @@ def _is_tensor(about: Any) -> bool:
     if not isinstance(about, dict):
         return False
     shape, place, bits = about.get("shape"), about.get("data_offsets"), _BITS.get(str(about.get("dtype")))
-    if not all(isinstance(each, list) and all(map(_is_count, each)) for each in (shape, place)) or len(place) != 2:
+    if not isinstance(shape, list) or not isinstance(place, list) or not all(map(_is_count, [*shape, *place])):
+        return False
+    if len(place) != 2:
         return False
     return place[0] <= place[1] and (bits is None or prod(shape) * bits == 8 * (place[1] - place[0]))
 
@@ -200,7 +202,7 @@ def _check_others(config: Mapping[str, Any], where: str) -> None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ModelError(f"{where} has a config.json whose architectures must be a list of names, got {_cut(names)}")
     vocab = config.get("embedding_size") or config.get("vocab_size")
-    if _is_count(padding) and _is_count(vocab) and padding >= vocab:
+    if isinstance(padding, int) and isinstance(vocab, int) and _is_count(vocab) and padding >= vocab:
         raise ModelError(
             f"{where} has a config.json whose pad_token_id must be below its {vocab} tokens, got {padding}: restore it"
         )

@@ -458,8 +458,6 @@ def _assemble(
             )
     stop = tuple(sorted(token for token in ends if token is not None and token < vocab))
     block = next((said[at] for at in family.block_fields if isinstance(said.get(at), int)), family.block_length)
-    if block is None and family.attention == "block":
-        raise ModelError(f"{where} does not say how long its blocks are: config.json needs a field block_size")
     room = known.get(family.expand)
     control = tuple(token for token in (mask, room, *stop) if token is not None)
     text = Text(tokenizer, tuple(opening), template, family.template_options, control)
@@ -469,9 +467,9 @@ def _assemble(
     )
     return LoadedModel(
         name=name, revision=revision, text=text, model=model, mask_token_id=mask, stop_ids=stop,
-        build=_builder(family, model, mask, block, banned), context=_context(model, tokenizer, where),
+        build=_builder(family, model, mask, block, banned, where), context=_context(model, tokenizer, where),
         ar_logits=_next_token(model) if family.attention == "dual" else None,
-        ending=() if family.ending in (None, *known) else tuple(text.plain(family.ending)),
+        ending=tuple(text.plain(family.ending)) if family.ending and family.ending not in known else (),
         closing=tuple(closing), attention=family.attention,
         window=family.window, opens=family.calls == "encoder",
         block_length=block if family.attention in ("block", "canvas", "own", "causal") else None, length=family.length,
@@ -496,32 +494,43 @@ def _template(tokenizer: PreTrainedTokenizerBase, where: str) -> str | None:
 
 
 def _builder(
-    family: Family, model: PreTrainedModel, mask: int | None, block: int | None, banned: Sequence[int]
+    family: Family, model: PreTrainedModel, mask: int | None, block: int | None, banned: Sequence[int], where: str
 ) -> Callable[[str | None], Denoiser]:
-    """How to make a denoiser for one run.  A process of random tokens has every token as noise, so none is banned."""
+    """Return what makes a denoiser for one run, given one of `CACHES` or None.
+
+    A process of random tokens has every token as noise, so none is banned.
+    """
+
+    def block_length() -> int:
+        if block is None:
+            raise ModelError(f"{where} does not say how long its blocks are: config.json needs a field block_size")
+        return block
+
+    def finished(network: Denoiser) -> Denoiser:
+        return Banned(Shifted(network) if family.shifted else network, banned)
+
     if family.attention == "canvas":
-        return lambda _: CanvasDecoder(model, block)
+        canvas = block_length()
+        return lambda _: CanvasDecoder(model, canvas)
     if family.calls == "encoder":
-        return lambda _: Banned(OwnEncoder(model, mask, block), banned)
+        size = block_length()
+        return lambda _: finished(OwnEncoder(model, mask, size))
     if family.attention == "causal":
-        return lambda _: Banned(CausalWriter(model, mask), banned)
+        return lambda _: finished(CausalWriter(model, mask))
     if family.attention == "block":
-        network = BlockAttention(model, mask, block)
-    elif family.attention == "own":
-        network = (
+        in_blocks = BlockAttention(model, mask, block_length())
+        return lambda _: finished(BlockCache(in_blocks))
+    if family.attention == "own":
+        own: Denoiser = (
             {"blocks": OwnBlocks, "time, blocks": OwnTimeBlocks}[family.calls](model, mask, block)
-            if block else {"ids": OwnCode, "time": OwnTime}[family.calls](model, mask)
+            if block is not None else {"ids": OwnCode, "time": OwnTime}[family.calls](model, mask)
         )  # fmt: skip
-    else:
-        network = (MaskedEncoder if family.attention == "masked" else FullAttention)(model, mask)
-
-    def build(cache: str | None) -> Denoiser:
-        denoiser = BlockCache(network) if family.attention == "block" else network
-        if cache:
-            denoiser = WindowCache(network, suffix=cache == "dual")
-        return Banned(Shifted(denoiser) if family.shifted else denoiser, banned)
-
-    return build
+        return lambda _: finished(own)
+    if family.attention == "masked":
+        encoder = MaskedEncoder(model, mask)
+        return lambda _: finished(encoder)
+    full = FullAttention(model, mask)
+    return lambda cache: finished(WindowCache(full, suffix=cache == "dual") if cache else full)
 
 
 def _next_token(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:

@@ -3,6 +3,7 @@
 Each takes ids on any device, computes where its weights are, and answers in float32 where the ids came from.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
+
+
+def _no_states() -> Tensor:
+    """No positions: what a cache holds before anything is read."""
+    return torch.empty(0, 0, 0)
 
 
 @dataclass(eq=False)
@@ -52,20 +58,22 @@ class _Cached:
         return self.network.mask_token_id
 
 
-class _Around(DynamicCache):
+class _CacheWithGap(DynamicCache):
     """Keys and values of a whole canvas, in which those from `lo` to `hi` give way to whatever is computed now."""
 
     def __init__(self, whole: DynamicCache, lo: int, hi: int) -> None:
         super().__init__()
         self.whole, self.lo, self.hi = whole, lo, hi
 
-    def update(self, keys: Tensor, values: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
         def around(kept: Tensor, new: Tensor) -> Tensor:
             kept = kept.expand(len(new), -1, -1, -1)
             return torch.cat([kept[:, :, : self.lo], new, kept[:, :, self.hi :]], dim=2)
 
         layer = self.whole.layers[layer_idx]
-        return around(layer.keys, keys), around(layer.values, values)
+        return around(layer.keys, key_states), around(layer.values, value_states)
 
 
 @dataclass(eq=False)
@@ -80,7 +88,7 @@ class WindowCache(_Cached):
 
     network: FullAttention
     suffix: bool = False
-    _window: tuple[int, int] | None = field(default=None, init=False)
+    _window: tuple[int, int] | None = field(default=None, init=False)  # None: nobody focuses, so nothing is kept
     _kept: DynamicCache | None = field(default=None, init=False)
     _shape: tuple[int, int] = field(default=(0, 0), init=False)  # of the canvases that it was computed from
 
@@ -91,15 +99,14 @@ class WindowCache(_Cached):
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
         rows, length = ids.shape
-        refresh = self._kept is None or self._shape not in ((1, length), (rows, length))
-        if refresh:
-            lo, hi, cache = 0, length, DynamicCache()
+        lo, cache = 0, DynamicCache()
+        if self._window is None or self._kept is None or self._shape not in ((1, length), (rows, length)):
+            states = self._states(ids, 0, length, cache)
+            if self._window is not None:
+                self._kept, self._shape = cache, (rows, length)
         else:
             lo, hi = self._window[0], self._window[1] if self.suffix else length
-            cache = _Around(self._kept, lo, hi)
-        states = self._states(ids, lo, hi, cache)
-        if refresh and self._window:
-            self._kept, self._shape = cache, (rows, length)
+            states = self._states(ids, lo, hi, _CacheWithGap(self._kept, lo, hi))
         return self.network.head(states[:, positions.to(states.device) - lo], ids)
 
     def _states(self, ids: Tensor, lo: int, hi: int, cache: DynamicCache) -> Tensor:
@@ -229,7 +236,7 @@ class BlockCache(_Cached):
 
     network: BlockAttention
     _ids: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
-    _states: Tensor | None = field(default=None, init=False)
+    _states: Tensor = field(default_factory=_no_states, init=False)
     _cache: DynamicCache = field(default_factory=DynamicCache, init=False)
 
     def focus(self, lo: int, hi: int) -> slice:
@@ -242,16 +249,16 @@ class BlockCache(_Cached):
         kept = self._keep(ids)
         if kept < ids.shape[1]:
             new = self.network.states(ids, kept, self._cache)
-            self._states = new if self._states is None else torch.cat([self._states, new], dim=1)
+            self._states = torch.cat([self._states, new], dim=1) if kept else new
             self._ids = ids.clone()
-        if self._states is None:
+        if not len(positions):
             return torch.empty(len(ids), 0, self.vocab_size)
         return self.network.head(self._states[:, positions.to(self._states.device)], ids)
 
     def _keep(self, ids: Tensor) -> int:
         """Forget everything from the first block on that changed; how many positions of `ids` stay known."""
         if len(ids) != len(self._ids):
-            self._ids, self._states, self._cache = ids[:, :0], None, DynamicCache()
+            self._ids, self._states, self._cache = ids[:, :0], _no_states(), DynamicCache()
         known, length, wanted = self._ids.shape[1], self.network.block_length, ids.shape[1]
         common = min(known, wanted)
         same = (self._ids[:, :common] == ids[:, :common]).all(0)
@@ -274,7 +281,7 @@ class CausalWriter(_Network):
 
     _read: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
     _fed: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)  # cells, as computed
-    _states: Tensor | None = field(default=None, init=False)
+    _states: Tensor = field(default_factory=_no_states, init=False)
     _cache: DynamicCache | None = field(default=None, init=False)
 
     def focus(self, lo: int, hi: int) -> slice:
@@ -300,12 +307,13 @@ class CausalWriter(_Network):
 
 
 @dataclass(eq=False)
-class _Canvases:
+class _Canvases(ABC):
     """Canvases in order, each settled before the next; what stands before the one at work is read once and kept.
 
     They count from the first position asked about in the run.
     """
 
+    model: PreTrainedModel
     _start: int | None = field(default=None, init=False)
     _read: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
     _cache: Any = field(default=None, init=False)
@@ -323,6 +331,10 @@ class _Canvases:
             raise ValueError(f"asked about positions {first} to {last}, but a canvas ends at {hi}: one at a time")
         return lo, hi
 
+    @abstractmethod
+    def encode(self, ids: Tensor, cache: Any) -> Any:
+        """Read `ids (batch, n)` after what is in the `cache`, which is None at first; return the cache with them."""
+
     def keep(self, ids: Tensor) -> None:
         """Bring the cache to hold exactly `ids`: it can grow, but what is in it cannot be changed."""
         known = self._read.shape[1]
@@ -333,7 +345,7 @@ class _Canvases:
 
 
 @contextmanager
-def _in_one_direction(model: PreTrainedModel) -> Iterator[None]:
+def _causal_mode(model: PreTrainedModel) -> Iterator[None]:
     """Nemotron-Labs-Diffusion as an autoregressive model: a switch in each of its layers says which it is."""
     switches = [layer.self_attn for layer in model.encoder.layers if hasattr(layer.self_attn, "diffusion_lm")]
     try:
@@ -346,7 +358,7 @@ def _in_one_direction(model: PreTrainedModel) -> Iterator[None]:
 
 
 @dataclass(eq=False)
-class OwnEncoder(_Canvases, OwnCode):
+class OwnEncoder(OwnCode, _Canvases):
     """Nemotron-Labs-Diffusion's: it reads what is settled in one direction, and a block in both, as if behind that.
 
     The reading's last answer is the next token, and opens the block; all other positions are asked with the block.
@@ -354,7 +366,7 @@ class OwnEncoder(_Canvases, OwnCode):
     """
 
     block_length: int
-    _next: Tensor | None = field(default=None, init=False)
+    _next: Tensor = field(default_factory=_no_states, init=False)  # (batch, vocab) logits, after what was read
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
         lo, hi = self.canvas_of(positions, ids.shape[1], self.block_length)
@@ -364,13 +376,13 @@ class OwnEncoder(_Canvases, OwnCode):
         answers = self._next[:, None].expand(-1, len(positions), -1).clone()
         if (inside := positions != lo).any():
             block = ids[:, lo:hi].to(self.model.device)
-            said = self.model(block, past_key_values=self._cache, use_cache=False).logits
-            answers[:, inside.to(said.device)] = said[:, (positions[inside] - lo).to(said.device)]
+            logits = self.model(block, past_key_values=self._cache, use_cache=False).logits
+            answers[:, inside.to(logits.device)] = logits[:, (positions[inside] - lo).to(logits.device)]
         return answers.float().to(ids.device)
 
     def encode(self, ids: Tensor, cache: Any) -> Any:
         past = {} if cache is None else {"past_key_values": cache}
-        with _in_one_direction(self.model):
+        with _causal_mode(self.model):
             read = self.model(ids, **past, use_cache=True, use_causal_mask=True)
         self._next = read.logits[:, -1]
         return read.past_key_values
@@ -384,12 +396,11 @@ class CanvasDecoder(_Canvases):
     policy tempered them; a new canvas starts without.  After transformers' `generation_diffusion_gemma.py`.
     """
 
-    model: PreTrainedModel
     canvas_length: int
     mask_token_id: None = None
     _canvas: tuple[int, int] = field(default=(0, 0), init=False)
-    _asked: Tensor | None = field(default=None, init=False)
-    _said: Tensor | None = field(default=None, init=False)
+    _positions: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long), init=False)
+    _last_logits: Tensor | None = field(default=None, init=False)
 
     @property
     def vocab_size(self) -> int:
@@ -399,18 +410,19 @@ class CanvasDecoder(_Canvases):
         canvas = self.canvas_of(positions, ids.shape[1], self.canvas_length)
         lo = canvas[0]
         if canvas != self._canvas or len(ids) != len(self._read):
-            self._canvas, self._said = canvas, None
+            self._canvas, self._last_logits = canvas, None
         self.keep(ids[:, :lo])
         logits = self.model(
             decoder_input_ids=ids[:, slice(*canvas)].to(self.model.device), past_key_values=self._cache,
-            self_conditioning_logits=self._said,
+            self_conditioning_logits=self._last_logits,
         ).logits.float()  # fmt: skip
-        self._asked = positions.to(logits.device) - lo
-        self._said = logits.to(self.model.dtype)
-        return logits[:, self._asked].to(ids.device)
+        self._positions = positions.to(logits.device) - lo
+        self._last_logits = logits.to(self.model.dtype)
+        return logits[:, self._positions].to(ids.device)
 
     def observe(self, logits: Tensor) -> None:
-        self._said[:, self._asked] = logits.to(self._said)
+        if self._last_logits is not None:
+            self._last_logits[:, self._positions] = logits.to(self._last_logits)
 
     def encode(self, ids: Tensor, cache: Any) -> Any:
         return self.model.model.encoder(input_ids=ids, past_key_values=cache).past_key_values

@@ -7,7 +7,7 @@ asked, and with which policy its authors decode.  Nothing here loads anything.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
@@ -218,13 +218,17 @@ class Pin:
     family: Family
 
 
-_LING = {"mask": "<|mask|>", "mask_id": 156895, "stop": ("<|role_end|>",)}
-_LLADA2 = _LING | {"calls": "blocks", "block_length": 32}
-_GPT2 = {"mask_id": 50257, "tokenizer": "openai-community/gpt2"}
-_MDLM = Family("MDLM", "AutoModelForMaskedLM", "own", calls="time", policy="mdlm", **_GPT2)
-_BD3LM = Family(
-    "BD3-LM", "AutoModelForMaskedLM", "own", calls="time, blocks", block_fields=("block_size",), policy="bd3lm",
-    config_values={"attn_backend": "sdpa"}, **_GPT2,
+_LING = Family(
+    "LLaDA-MoE", "AutoModel", "own", mask="<|mask|>", mask_id=156895, stop=("<|role_end|>",)
+)  # fmt: skip
+_LLADA2 = replace(_LING, model="AutoModelForCausalLM", calls="blocks", block_length=32)
+_MDLM = Family(
+    "MDLM", "AutoModelForMaskedLM", "own", calls="time", policy="mdlm", mask_id=50257,
+    tokenizer="openai-community/gpt2",
+)  # fmt: skip
+_BD3LM = replace(
+    _MDLM, name="BD3-LM", calls="time, blocks", block_fields=("block_size",), policy="bd3lm",
+    config_values={"attn_backend": "sdpa"},
 )  # fmt: skip
 _NEMOTRON = Family(
     "Nemotron-Labs-Diffusion", "AutoModel", "own", calls="encoder", block_fields=("block_size",), block_length=32,
@@ -232,11 +236,9 @@ _NEMOTRON = Family(
 )  # fmt: skip
 PINS: Mapping[str, Pin] = {
     "GSAI-ML/iLLaDA-8B-Instruct": Pin("5769f04922", Family("iLLaDA", "AutoModelForCausalLM", "own", mask_id=5)),
-    "inclusionAI/LLaDA-MoE-7B-A1B-Instruct": Pin(None, Family("LLaDA-MoE", "AutoModel", "own", **_LING)),
+    "inclusionAI/LLaDA-MoE-7B-A1B-Instruct": Pin(None, _LING),
     **{
-        f"inclusionAI/LLaDA{kind}-{size}": Pin(
-            None, Family(f"LLaDA{kind}", "AutoModelForCausalLM", "own", policy=policy, **_LLADA2)
-        )
+        f"inclusionAI/LLaDA{kind}-{size}": Pin(None, replace(_LLADA2, name=f"LLaDA{kind}", policy=policy))
         for kind, policy in (("2.0", "llada2"), ("2.1", "llada21"))
         for size in ("mini", "flash")
     },

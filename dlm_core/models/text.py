@@ -79,7 +79,8 @@ class Text:
 
     def _chat(self, messages: Sequence[Message]) -> list[int]:
         """The filled template as transformers encodes it, where no control token in it comes from a message."""
-        filled, original = self._filled(messages), {}
+        filled = self._filled(messages)
+        original: dict[int, int] = {}
         marks = Counter(self._marks.findall(filled))
         if typed := marks - self._own_marks(messages):
             filled, original = self._told_apart(messages, filled, typed)
@@ -120,7 +121,7 @@ class Text:
         Of each token one letter is replaced in every message by a private one.  A template that trims, splits or
         searches its messages does so as before, unless it looks at that very letter: then another one is tried.
         """
-        used = {*map(ord, self.template), *map(ord, "".join(each["content"] for each in messages))}
+        used = {*map(ord, self.template or ""), *map(ord, "".join(each["content"] for each in messages))}
         private = [code for code in range(0xF0000, 0xF0000 + len(used) + 99) if code not in used]
         spellings = [sorted(dict.fromkeys(token), key=str.isalnum) for token in typed]
         for n in range(max(map(len, spellings))):
