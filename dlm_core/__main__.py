@@ -164,8 +164,8 @@ def run(args: argparse.Namespace) -> None:
     if make_policy(policy).for_masks != (model.mask_token_id is not None):
         noise = "random tokens" if model.mask_token_id is not None else "masks"
         print(f"note: {policy} is for models of other noise ({noise}), so the text says little of it", file=sys.stderr)
-    if trace.totals["end"] == "error":
-        raise ValueError(trace.totals["message"])
+    if trace.outcome == "error":
+        raise ValueError(trace.message)
 
 
 def _settings(policy: str, took: Mapping[str, Any], asked: Mapping[str, Any]) -> str:

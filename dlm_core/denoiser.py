@@ -31,9 +31,15 @@ class Denoiser(Protocol):
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor: ...
 
 
-def mask_of(denoiser: Denoiser) -> int:
-    """Return the id of the mask; ValueError for a denoiser without one."""
-    if (mask := denoiser.mask_token_id) is None:
+class _HasMask(Protocol):
+    @property
+    def mask_token_id(self) -> int | None:
+        """As that of a denoiser."""
+
+
+def mask_of(model: _HasMask) -> int:
+    """Return the id of the mask of a denoiser or a model; ValueError if it has none."""
+    if (mask := model.mask_token_id) is None:
         raise ValueError("this needs mask tokens, and the model has none: its noise is random tokens")
     return mask
 

@@ -65,11 +65,11 @@ def heatmap_data(trace: Trace, measure: Measure, most: tuple[int, int] = MOST_CE
         written[now[step.written], column] = 1
         last[now[step.written]] = values[step.written]
         last[now[step.blanked | (step.copies != 1)]] = np.nan
-    merged = tuple(max(1, -(-count // limit)) for count, limit in zip(shape, most))
+    merged = max(1, -(-shape[0] // most[0])), max(1, -(-shape[1] // most[1]))
     (measured, asked), (held, kept), (written, _) = (_merged(cells, merged) for cells in (measured, held, written))
     measured[asked < kept], held[asked >= kept] = np.nan, np.nan
     opening = int(np.append(trace.fixed, False).argmin())
-    return HeatmapData(*(_with_none(array) for array in (measured, held, written)), shape, merged, opening)
+    return HeatmapData(_with_none(measured), _with_none(held), _with_none(written), shape, merged, opening)
 
 
 def _merged(cells: np.ndarray, by: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -77,7 +77,7 @@ def record(model: LoadedModel, folder: Path = FOLDER, told: Callable[[str], None
     engine, index = LocalEngine(model), {}
     for name, recipe in RECIPES.items():
         trace = engine.run(recipe.request(model)).complete()
-        if trace.totals is None or trace.totals["end"] != "finished":
+        if trace.outcome != "finished":
             raise ValueError(f"the run {name!r} did not finish: {trace.totals}")
         trace.save(path := file_of(name, folder))
         if path.stat().st_size > MOST_BYTES:

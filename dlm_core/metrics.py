@@ -107,13 +107,14 @@ def _told(trace: Trace) -> ndarray:
 def _readable(trace: Trace, told: ndarray) -> float | None:
     """Seconds until the first words, or all if there are fewer, stood as they stand in the end."""
     commit, ids = trace.commit_step(), trace.canvas(len(trace.steps))
-    words, opening = 0, []
+    words = 0
+    opening: list[int] = []
     for position in told:
         piece = trace.pieces.get(int(ids[position]), "")
         words += not opening or (isinstance(piece, str) and piece.startswith(" "))
         if words > READABLE_WORDS:
             break
-        opening.append(position)
+        opening.append(int(position))
     if not opening or opening[-1] - opening[0] >= len(opening):  # nothing, or a mask in between
         return None
     return trace.steps[commit[opening].max()].seconds

@@ -158,7 +158,8 @@ def minimal(seed: int) -> tuple[list[int], list[int]]:
     puzzle = list(board)
     for cell in rng.sample(range(CELLS), CELLS):
         puzzle[cell] = 0
-        candidates = _candidates(puzzle)
+        if (candidates := _candidates(puzzle)) is None:
+            raise ValueError(_stuck(puzzle))
         for digit in range(9):  # another digit here would be a second solution
             other = list(candidates)
             if (

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from math import isfinite, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy import ndarray
@@ -80,9 +80,9 @@ def _flags(bits: str, length: int, what: str) -> ndarray:
     return np.unpackbits(packed, count=length, bitorder="little").astype(bool)
 
 
-def _as_measured(ranking: str, confidence: ndarray, entropy: ndarray) -> ndarray | None:
-    """The score that a ranking by a recorded belief is; None for one by anything else."""
-    return {Ranking.CONFIDENCE: confidence, Ranking.ENTROPY: -entropy}.get(ranking)
+def _measured_scores(confidence: ndarray, entropy: ndarray) -> Mapping[str, ndarray]:
+    """Return the scores of the rankings that go by a recorded belief, which need no column of their own."""
+    return {Ranking.CONFIDENCE: confidence, Ranking.ENTROPY: -entropy}
 
 
 def _scores(codes: ndarray, span: Sequence[float]) -> ndarray:
@@ -90,22 +90,40 @@ def _scores(codes: ndarray, span: Sequence[float]) -> ndarray:
     return span[0] + _values(codes, 65534) * (span[1] - span[0])
 
 
-def _packed_score(step: Step, beliefs: Mapping[str, ndarray]) -> tuple[dict[str, Any], ndarray | None, ndarray]:
+class _Measured(TypedDict):
+    """The beliefs of a step as a reader of its line will have them, each over the whole canvas."""
+
+    predicted: ndarray
+    confidence: ndarray
+    entropy: ndarray
+    top_ids: ndarray
+    top_probs: ndarray
+    reason: ndarray
+
+
+class _Beliefs(_Measured):
+    """With them: what the rule ranked by."""
+
+    score: ndarray
+    ranking: str
+
+
+def _packed_score(step: Step, beliefs: _Measured) -> tuple[dict[str, Any], ndarray | None, ndarray]:
     """The score of a step: the fields of its line, the codes `(length,)` of a column, and what a reader makes of it."""
     ranked = np.isfinite(step.score)
     if not ranked.any():
         return {}, None, np.full(len(ranked), np.nan)
     score, ranking = np.where(ranked, step.score, np.nan), str(step.ranking or "other")
-    same = _as_measured(ranking, step.confidence, step.entropy)
+    same = _measured_scores(step.confidence, step.entropy).get(ranking)
     if same is not None and np.array_equal(score[ranked], same[ranked]):
-        recorded = _as_measured(ranking, beliefs["confidence"], beliefs["entropy"])
+        recorded = _measured_scores(beliefs["confidence"], beliefs["entropy"])[ranking]
         return {"score": [ranking], "ranked": _bits(ranked)}, None, np.where(ranked, recorded, np.nan)
     span = [float(f"{end:.6g}") for end in (np.nanmin(score), np.nanmax(score))]
     codes = _codes((score - span[0]) / (span[1] - span[0] or 1), 65534, "<u2")
     return {"score": [ranking, *span]}, codes, _scores(codes, span)
 
 
-def _packed(step: Step, where: ndarray, vocab_size: int) -> tuple[dict[str, Any], dict[str, ndarray]]:
+def _packed(step: Step, where: ndarray, vocab_size: int) -> tuple[dict[str, Any], _Beliefs]:
     """The beliefs of a step: the fields of its line, at the positions `where`, and what a reader will make of them."""
     ids = _id_type(vocab_size)
     confidence, entropy = _codes(step.confidence, 65534, "<u2"), _codes(step.entropy, 1000, "<u2")
@@ -118,7 +136,7 @@ def _packed(step: Step, where: ndarray, vocab_size: int) -> tuple[dict[str, Any]
         _column(top_probs[where], "u1"),
         step.reason[where].astype("u1").tobytes(),
     ]
-    beliefs = {
+    beliefs: _Measured = {
         "predicted": step.predicted,
         "confidence": _values(confidence, 65534),
         "entropy": _values(entropy, 1000),
@@ -130,11 +148,11 @@ def _packed(step: Step, where: ndarray, vocab_size: int) -> tuple[dict[str, Any]
     if codes is not None:
         columns.append(_column(codes[where], "<u2"))
     ranking = fields.get("score", [""])[0]
-    beliefs |= {"score": score, "ranking": ranking}
-    return fields | {"beliefs": base64.b64encode(b"".join(columns)).decode()}, beliefs
+    fields |= {"beliefs": base64.b64encode(b"".join(columns)).decode()}
+    return fields, {**beliefs, "score": score, "ranking": ranking}
 
 
-def _unpacked(record: Mapping[str, Any], where: ndarray, length: int, header: Mapping[str, Any]) -> dict[str, ndarray]:
+def _unpacked(record: Mapping[str, Any], where: ndarray, length: int, header: Mapping[str, Any]) -> _Beliefs:
     """The beliefs of a `Step` over `length` positions, of which those at `where` were measured."""
     ids, n, top_k, reasons = _id_type(header["model"]["vocab_size"]), len(where), header["top_k"], _reasons(header)
     ranking, *span = _ranking(record)
@@ -164,7 +182,7 @@ def _unpacked(record: Mapping[str, Any], where: ndarray, length: int, header: Ma
     known = np.array([*(Reason.__members__.get(name.upper(), NO_REASON) for name in reasons or ()), NO_REASON])
     if (wrong := (reason >= len(known) - 1) & (reason != 255)).any():
         raise ValueError(f"reason {reason[wrong][0]} is not among the {len(known) - 1} of the header")
-    beliefs = {
+    beliefs: _Beliefs = {
         "predicted": spread(identity(predicted), -1),
         "confidence": spread(_values(confidence, 65534), np.nan),
         "entropy": spread(_values(entropy, 1000), np.nan),
@@ -172,11 +190,12 @@ def _unpacked(record: Mapping[str, Any], where: ndarray, length: int, header: Ma
         "top_probs": spread(_values(top_probs, 254) ** 2, np.nan),
         "reason": spread(known[np.where(reason == 255, -1, reason.astype(np.int64))], NO_REASON),
         "score": spread(_scores(score, span) if span else np.empty(0), np.nan),
+        "ranking": ranking,
     }
     if ranking and not span:
-        same = _as_measured(ranking, beliefs["confidence"], beliefs["entropy"])
+        same = _measured_scores(beliefs["confidence"], beliefs["entropy"])[ranking]
         beliefs["score"] = np.where(_flags(_need(record, "ranked", str), length, "ranked"), same, np.nan)
-    return beliefs | {"ranking": ranking}
+    return beliefs
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
@@ -258,7 +277,7 @@ def _reasons(header: Mapping[str, Any]) -> list[str] | None:
 
 def _ranking(record: Mapping[str, Any]) -> tuple[str, *tuple[float, ...]]:
     """What the rule ranked by in a step, with the least and the most where the score has a column of its own."""
-    ranking, *span = _need({"score": [""]} | record, "score", list)
+    ranking, *span = _need({"score": [""], **record}, "score", list)
     if not isinstance(ranking, str):
         raise ValueError("the field 'score' must begin with a name")
     if not span and ranking not in ("", Ranking.CONFIDENCE, Ranking.ENTROPY):
@@ -315,6 +334,10 @@ def pieces_of(record: Mapping[str, Any]) -> dict[int, Piece]:
     return pieces
 
 
+def _text_of_no_token(token: int) -> Piece:
+    raise ValueError(f"a run that was read cannot grow: nobody knows the text of token {token}")
+
+
 @dataclass(eq=False)
 class Trace:
     """A run as it grows: a header, the steps so far, the text of every token in them, and how it ended.
@@ -329,6 +352,7 @@ class Trace:
     lines: list[str] = field(default_factory=list)
     notice: str | None = None  # what a reader should know, such as that the file was cut off
     _beliefs: int = 0
+    _piece: Callable[[int], Piece] = field(default=_text_of_no_token, repr=False)
 
     # -- writing --
 
@@ -505,20 +529,20 @@ class Trace:
         where = np.flatnonzero(_flags(_need(record, "measured", str), length, "measured"))
         beliefs = _unpacked(record, where, length, self.header)
         ((lo, hi),) = _pairs({"window": [record.get("window")]}, "window").tolist()
-        told = _need({"info": {}} | record, "info", dict)
-        if not all(type(count) is int for count in _need({"others": []} | record, "others", list)):
+        numbers = _need({"info": {}, **record}, "info", dict)
+        if not all(type(count) is int for count in _need({"others": [], **record}, "others", list)):
             raise ValueError("the field 'others' must be a list of whole numbers")
         facts = {
             "step": _need(record, "step", int),
             "window": [lo, hi],
             "forwards": _need(record, "forwards", int),
             "seconds": float(_need(record, "seconds", (int, float))),
-            "info": {name: float(_need(told, name, (int, float))) for name in told},
+            "info": {name: float(_need(numbers, name, (int, float))) for name in numbers},
         }
         changes = {kind: _pairs(record, kind) for kind in ("write", "blank", "splice")}
         self._grow(facts, changes, beliefs)
 
-    def _grow(self, facts: Mapping[str, Any], changes: Mapping[str, ndarray], beliefs: Mapping[str, ndarray]) -> None:
+    def _grow(self, facts: Mapping[str, Any], changes: Mapping[str, ndarray], beliefs: _Beliefs) -> None:
         """Add a step of well-formed values, `changes` as pairs `(n, 2)`, or refuse those that no canvas can have."""
         mask, vocab = self.header["model"]["mask"], self.header["model"]["vocab_size"]
         if facts["step"] != len(self.steps):
@@ -563,6 +587,16 @@ class Trace:
         )  # fmt: skip
 
     # -- derived: what the views show --
+
+    @property
+    def outcome(self) -> str | None:
+        """How the run ended: finished, stopped or error; None while it runs, or where its file was cut off."""
+        return None if self.totals is None else self.totals["end"]
+
+    @property
+    def message(self) -> str:
+        """The sentence that says why the run ended, where it says so; else ""."""
+        return (self.totals or {}).get("message", "")
 
     @property
     def length(self) -> int:

@@ -8,7 +8,7 @@ import io
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -19,6 +19,10 @@ def well_formed(value: T) -> T:
     Those that Python makes of bytes, of arguments and names of files in a locale of ASCII, are read as UTF-8 first.  In
     a text, and in every text of a mapping, list or tuple; anything else is returned as it is.
     """
+    return _well_formed(value)
+
+
+def _well_formed(value: Any) -> Any:
     if isinstance(value, str):
         for encoding, errors in (("utf-8", "strict"), ("utf-8", "surrogateescape"), ("utf-16-le", "surrogatepass")):
             with suppress(UnicodeEncodeError):

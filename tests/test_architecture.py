@@ -40,8 +40,8 @@ TABLE = {
     "sudoku": (set(), set()),
     "engine": (
         {
-            "engine", "autoregressive", "beliefs", "canvas", "conversation", "models", "noise", "policies", "proxies",
-            "sampler", "step", "sudoku", "trace", "unicode",
+            "engine", "autoregressive", "beliefs", "canvas", "conversation", "denoiser", "models", "noise", "policies",
+            "proxies", "sampler", "step", "sudoku", "trace", "unicode",
         },
         {"numpy", "torch"},
     ),

@@ -54,7 +54,6 @@ SETTINGS: Mapping[str, list[dict[str, Any]]] = {
     "dinfer": [{"temperature": 1, "decoder": name, "threshold": 0.3} for name in ("threshold", "credit", "hierarchy")],
     "d3llm": [{"temperature": 1, "block_size": 12, "threshold": 1.0}, {"temperature": 1, "threshold": 0.0}],
     "dllm_mdlm": [{"steps": 8, "temperature": 1}, {"steps": 8, "temperature": 1, "stochastic_transfer": True}],
-    "dinfer": [{"temperature": 1, "threshold": 0.4}, {"temperature": 1, "decoder": "hierarchy"}],
     "dus": [{"temperature": 1}],
     "p2": [{"num_steps": 8, "eta": 2}, {"num_steps": 8, "tau": 0.5}],
     "wino": [{"temperature": 1, "threshold": 0.4}],

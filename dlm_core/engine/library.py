@@ -28,7 +28,6 @@ from dlm_core.models import (
     PINS,
     SHIPPED,
     Cancelled,
-    LoadedModel,
     ModelError,
     Needs,
     Progress,
@@ -120,6 +119,11 @@ class _Loading:
             raise Cancelled
 
 
+def _nothing_to_load() -> Generator[Progress, None, None]:
+    """Yield no progress: what is wanted is in memory."""
+    yield from ()
+
+
 class Library:
     """Engines by the names of their models.
 
@@ -128,7 +132,7 @@ class Library:
 
     def __init__(
         self, offered: Sequence[Choice], limits: Limits = Limits(), *,
-        load: Callable[..., LoadedModel] = load_model, open: Callable[..., Engine] = LocalEngine,
+        load: Callable[..., Any] = load_model, open: Callable[..., Engine] = LocalEngine,
     ) -> None:  # fmt: skip
         self.limits = limits
         self._choices = {choice.name: choice for choice in offered}
@@ -174,7 +178,7 @@ class Library:
         """
         stop = stop or threading.Event()
         if (load := self._join(name, stop)) is None:
-            return (progress for progress in ())
+            return _nothing_to_load()
         return self._follow(load, stop)
 
     def _join(self, name: str, stop: threading.Event) -> _Loading | None:

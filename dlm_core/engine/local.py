@@ -6,9 +6,10 @@ this process; `RemoteEngine`, in `dlm_core.engine.remote`, has them run elsewher
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from importlib.metadata import version
+from math import ceil
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from numpy import ndarray
 import dlm_core.engine.zerogpu as zerogpu
 from dlm_core.beliefs import NotNumbersError, believe
 from dlm_core.conversation import Message
+from dlm_core.denoiser import mask_of
 from dlm_core.engine.describe import About, about
 from dlm_core.engine.interface import Run
 from dlm_core.engine.lesson import MAX_TOKENS, Kind, Lesson, lesson
@@ -106,11 +108,11 @@ class LocalEngine:
 
     # -- what asks the model; arguments and results can be pickled --
 
-    def _denoised(self, planned: Plan) -> Iterator[Step]:
+    def _denoised(self, planned: Plan) -> Generator[Step, None, None]:
         yield from planned.steps(self.model)
 
     def _seconds(self, planned: Plan) -> int:
-        return min(zerogpu.seconds(planned.forwards, len(planned.canvas)), self.limits.seconds)
+        return ceil(min(zerogpu.seconds(planned.forwards, len(planned.canvas)), self.limits.seconds))
 
     @torch.inference_mode()
     def _read_without(self, canvas: ndarray, at: ndarray) -> ndarray:
@@ -118,7 +120,7 @@ class LocalEngine:
         for some in torch.from_numpy(at).split(_BATCH):
             rows = torch.arange(len(some))
             without = ids.repeat(len(some), 1)
-            without[rows, some] = self.model.mask_token_id
+            without[rows, some] = mask_of(self.model)
             logits = self.model.denoiser(without, some)[rows, rows]
             read.append(believe(logits, 1).probability(ids[some]).numpy())
         return np.concatenate(read)
@@ -126,7 +128,7 @@ class LocalEngine:
     @torch.inference_mode()
     def _read_rightward(self, canvas: ndarray, at: ndarray) -> ndarray:
         ids = torch.from_numpy(canvas)
-        return believe(self.model.ar_logits(ids[None])[0, at - 1], 1).probability(ids[at]).numpy()
+        return believe(self.model.causal_logits(ids[None])[0, at - 1], 1).probability(ids[at]).numpy()
 
     def _taught(self, text: str, kind: Kind, schedule: str, seed: int) -> Lesson:
         return lesson(self.model, text, kind, schedule, seed)
@@ -146,7 +148,7 @@ class LocalEngine:
         is_question = self.model.chats and request.canvas is None and request.cells is None
         return request.conversation if is_question else None
 
-    def _lines(self, trace: Trace, planned: Plan, stop: threading.Event) -> Iterator[str]:
+    def _lines(self, trace: Trace, planned: Plan, stop: threading.Event) -> Generator[str, None, None]:
         with self.line.place() as ticket:
             if len(self.line) > self.limits.queue:
                 yield trace.lines[-1] + "\n"

@@ -88,7 +88,7 @@ class Plan:
         return max([self.length, *step_counts])
 
 
-def whole(name: str, value: Any, lo: int, hi: int) -> int:
+def whole(name: str, value: Any, lo: int, hi: float) -> int:
     """`value` as an int from lo to hi, or one sentence saying what it should have been."""
     return Parameter(name=name, kind="whole", least=lo, most=hi).read(value)
 

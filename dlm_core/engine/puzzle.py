@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from numpy import ndarray
+
 from dlm_core.canvas import Canvas
+from dlm_core.denoiser import mask_of
 from dlm_core.engine.interface import Run
 from dlm_core.engine.limits import Limits
 from dlm_core.engine.local import LocalEngine
@@ -21,11 +24,11 @@ from dlm_core.trace import Trace
 def puzzle_canvas(model: LoadedModel, cells: Sequence[int]) -> Canvas:
     """81 cells, each 0 or a digit, behind whatever the model begins with; ValueError if the model knows no digits."""
     opening, digits = model.encode_prompt(""), _digits(model)
-    ids = [*opening, *(digits[cell - 1] if cell else model.mask_token_id for cell in cells)]
+    ids = [*opening, *(digits[cell - 1] if cell else mask_of(model) for cell in cells)]
     return Canvas(ids, [*[True] * len(opening), *map(bool, cells)])
 
 
-def board_of(model: LoadedModel, ids: Sequence[int]) -> list[int]:
+def board_of(model: LoadedModel, ids: Sequence[int] | ndarray) -> list[int]:
     """The board on a canvas's `ids (length,)`; 0 where a mask stands."""
     digit = {token: number for number, token in enumerate(_digits(model), start=1)}
     return [digit.get(int(token), 0) for token in ids[-CELLS:]]

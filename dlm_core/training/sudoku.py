@@ -151,7 +151,9 @@ def train(
     step, began = start, time.perf_counter() - spent
 
     def part() -> float:
-        return step / steps if steps is not None else (time.perf_counter() - began) / (60 * minutes)
+        if minutes is not None:
+            return (time.perf_counter() - began) / (60 * minutes)
+        return step / steps if steps else 1.0
 
     while (done := part()) < 1:
         model.train()

@@ -88,7 +88,7 @@ def rows_attention(
 
     On CPUs by plain products, whose backward pass is far cheaper there than the fused one.
     """
-    key, value = (part.repeat_interleave(module.num_key_value_groups, dim=1) for part in (key, value))
+    key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], dim=1) for part in (key, value))
     if query.device.type != "cpu":
         causal = bool(is_causal) and visible is None
         mixed = F.scaled_dot_product_attention(
@@ -155,9 +155,9 @@ def clean_rows(
     of document.
     """
     few = [max(2, round(rows * kind.share)) for kind in KINDS]
-    easy = round(few[-1] * DISTILLED_SHARE) if distilled else 0
+    easy = round(few[-1] * DISTILLED_SHARE) if distilled is not None else 0
     parts = [*documents.take(sum(few) - easy, length, generator).split([*few[:-1], few[-1] - easy])]
-    if easy:
+    if distilled is not None and easy:
         both = torch.cat((parts[-1], distilled.take(easy, length, generator)))
         parts[-1] = both[torch.randperm(len(both), generator=generator, device=both.device)]
     return parts
@@ -202,7 +202,7 @@ def train(
     if compiled:
         for layer in model.model.layers:
             layer.compile()
-    end, decay = start + cooldown_steps if cooldown_steps else steps, 1.0 if cooldown_steps else 0.0
+    end, decay = start + cooldown_steps if cooldown_steps else steps or start, 1.0 if cooldown_steps else 0.0
     step, first = start, time.perf_counter()
 
     def part() -> float:
@@ -231,7 +231,8 @@ def train(
         step += 1
         if checkpoint and not cooldown_steps and (step % CHECKPOINT_EVERY == 0 or step == steps):
             save_checkpoint(checkpoint, model, optimiser, step)
-        yield TrainStep(step - 1, *losses, rate, time.perf_counter() - began)
+        causal, draft, diffusion = losses
+        yield TrainStep(step - 1, causal, draft, diffusion, rate, time.perf_counter() - began)
     for handle in handles:
         handle.remove()
     model.eval()

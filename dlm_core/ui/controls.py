@@ -137,7 +137,7 @@ def _component(name: str, control: words.Control, start: Any, visible: bool, pre
     }  # fmt: skip
     if control.titles:
         return gr.Dropdown(filterable=False, **looks)
-    if control.parameter is None:
+    if control.parameter.kind == "text":
         return gr.Textbox(lines=1, max_lines=4, **looks)
     if control.parameter.long:
         return Digits(max_lines=1, **looks)
@@ -149,7 +149,7 @@ def _looks(control: words.Control) -> dict[str, Any]:
     looks: dict[str, Any] = {"label": control.label, "info": control.info}
     if control.titles:
         return looks | {"choices": [(title, value) for value, title in control.titles.items()]}
-    if control.parameter is None or control.parameter.kind == "flag" or control.parameter.long:
+    if control.parameter.kind in ("flag", "text") or control.parameter.long:
         return looks
     least, most = control.parameter.span
     return looks | {"step": control.parameter.arrow or 1, "minimum": least, "maximum": most}
@@ -159,8 +159,9 @@ def request_of(
     prompt: str, policy: str, settings: Mapping[str, Any], about: About, model: str | None = None
 ) -> Request:
     """The controls' values as a request; what the policy or the model does not have, and so is hidden, stays behind."""
-    known, here = parameters(policy), {name: settings.get(name) for name in PLAIN if has(about, name)}
-    cache = here.get("cache") or NO_CACHE
+    known = parameters(policy)
+    here: dict[str, Any] = {name: settings.get(name) for name in PLAIN if has(about, name)}
+    cache: Any = here.get("cache") or NO_CACHE
     return Request(
         prompt or "", policy, here["length"], here["block_length"] or None, here["seed"],
         {name: value for name, value in settings.items() if name in known and name not in PLAIN}, model=model,

@@ -32,18 +32,20 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
 
     Names that mean nothing here belong to somebody else, and are left alone.
     """
-    about, complaints = engine.about(model), []
+    about = engine.about(model)
+    complaints: list[str | dict[str, Any]] = []
     policy = query.get("policy", usual := controls.starting_policy(about))
     if policy not in [name for _, name in controls.policies(about)]:
         complaints.append(words.said("link.wrong", name="policy", value=policy[:40]))
         policy = usual
-    known, values = parameters(policy), {}
+    known = parameters(policy)
+    values: dict[str, Any] = {}
 
     def refusal(more: Mapping[str, Any]) -> str | None:
         """Why the engine would not run what is accepted so far with `more` of it; None if it would."""
         names = (*controls.PLAIN, *words.CONTROLS[policy])
-        settings = {name: controls.starting_value(policy, name, about) for name in names} | values | more
-        settings |= _fewer_steps(policy, settings, values | more)
+        settings = {name: controls.starting_value(policy, name, about) for name in names} | values | dict(more)
+        settings |= _fewer_steps(policy, settings, {**values, **more})
         try:
             engine.run(controls.request_of(settings.get("prompt", ""), policy, settings, about, model))
         except ValueError as error:

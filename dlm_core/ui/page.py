@@ -185,7 +185,7 @@ def _given(params: Any, **more: Any) -> Any:
 def _growing(
     engine: Engine, prompt: str, policy: str, length: int, block_length: int | None, seed: int,
     params: dict[str, Any], model: str | None = None, system: str | None = None,
-    conversation: list[dict] | None = None, cache: str | None = None,
+    conversation: list[dict] | None = None, cache: Any = None,
 ) -> Iterator[Trace]:  # fmt: skip
     """The run as it grows, a line at a time; a wrong request is a sentence for the caller."""
     try:
@@ -207,8 +207,8 @@ def _growing(
     for line in run:
         if not is_notice(line):
             yield run.trace
-    if run.trace.totals["end"] == "error":
-        raise gr.Error(f"{run.trace.totals['message']}.")
+    if run.trace.outcome == "error":
+        raise gr.Error(f"{run.trace.message}.")
 
 
 def step_dict(trace: Trace) -> dict[str, Any]:

@@ -43,11 +43,11 @@ def translations() -> gr.I18n:
 
 
 class Control(NamedTuple):
-    """A control: its words, what it may hold (a text if nothing describes that), and the titles of its choices."""
+    """A control: its words, what it may hold, and the titles of its choices."""
 
     label: I18nData
     info: I18nData
-    parameter: Parameter | None
+    parameter: Parameter
     titles: dict[str, I18nData]
 
 
@@ -55,8 +55,8 @@ def _titles(section: str) -> dict[str, I18nData]:
     return {name: label(f"{section}.{name}") for name in within(section)}
 
 
-def _control(key: str, parameter: Parameter | None) -> Control:
-    choices = parameter.choices if parameter and parameter.kind == "choice" else ()
+def _control(key: str, parameter: Parameter) -> Control:
+    choices = parameter.choices if parameter.kind == "choice" else ()
     if choices and parameter.optional:
         choices = ("none", *choices)
     titles = {name: label(f"{key}.choices.{name}") for name in choices}
@@ -66,8 +66,11 @@ def _control(key: str, parameter: Parameter | None) -> Control:
 # name: title, and what it does in two sentences with its paper
 POLICIES = {name: (label(f"policies.{name}.title"), label(f"policies.{name}.about")) for name in TABLE}
 TABS = _titles("tabs")
-# of every policy
-SETTINGS = {name: _control(f"settings.{name}", described(Request).get(name)) for name in within("settings")}
+# of every policy; what nothing describes is a text
+_DESCRIBED = described(Request)
+SETTINGS = {
+    name: _control(f"settings.{name}", _DESCRIBED.get(name, Parameter(kind="text"))) for name in within("settings")
+}
 # of each policy, by the names of its parameters; those without a control are for programs
 CONTROLS = {
     policy: {name: _control(one.key, one) for name, one in parameters(policy).items() if one.offered}

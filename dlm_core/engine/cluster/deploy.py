@@ -88,6 +88,8 @@ def application(args: argparse.Namespace, limits: Limits) -> "Application":
 
     from dlm_core.engine.cluster.deployments import Desk, Replica
 
+    replicas: Any = Replica  # a deployment, which is not what ray's types say of a class that is decorated
+    desks: Any = Desk
     least, most = args.replicas
     # a run may take as long as the limit says: so long, and a little more, does a machine that is replaced wait for it
     patience = {"graceful_shutdown_timeout_s": limits.seconds + 30, "graceful_shutdown_wait_loop_s": 0.5}
@@ -99,13 +101,13 @@ def application(args: argparse.Namespace, limits: Limits) -> "Application":
                 upscale_delay_s=CROWDED, look_back_period_s=CROWDED,
             )
         }  # fmt: skip
-    replica = Replica.options(
+    replica = replicas.options(
         **number, **patience, max_ongoing_requests=1,
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
         request_router_config=RequestRouterConfig(max_backoff_s=RETRY),
     ).bind(args.model, args.revision, args.device, args.compile, limits)  # fmt: skip
     # whoever waits, waits at the desk, and more may knock than the line takes in
-    desk = Desk.options(
+    desk = desks.options(
         **patience, max_ongoing_requests=10 * limits.queue, ray_actor_options={"num_cpus": 0}
     )  # fmt: skip
     return desk.bind(replica, args.model, args.revision, limits)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 
 from ray import serve
@@ -104,7 +104,7 @@ class Desk:
     def _here(self, question: str, body: bytes) -> Iterator[str]:
         return answer(self._engine, question, body, threading.Event())
 
-    async def _relayed(self, question: str, body: bytes, turn: Turn) -> AsyncIterator[str]:
+    async def _relayed(self, question: str, body: bytes, turn: Turn) -> AsyncGenerator[str, None]:
         """What a replica says, and signs of life where it says nothing; ends early if it is lost."""
         response = self._replicas.remote(question, body)
         coming = asyncio.ensure_future(anext(response))

@@ -40,8 +40,8 @@ def shown(engine: Engine, text: str, kind: Kind, schedule: str, seed: Any, model
         state._replace(probability=_short(state.probability), top_probs=[_short(row) for row in state.top_probs])
         for state in example.states
     ]
-    told = example._replace(pieces=texts_of(example.pieces), states=[state._asdict() for state in states])
-    return envelope("lesson") + record(lesson=told._asdict(), figure=figure)
+    payload = example._asdict() | {"pieces": texts_of(example.pieces), "states": [state._asdict() for state in states]}
+    return envelope("lesson") + record(lesson=payload, figure=figure)
 
 
 def _short(values: list[float]) -> list[float]:
@@ -104,7 +104,7 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: streams.StopSigna
     def on_denoise(visitor: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
         signal = stops.start(visitor.session_hash)
         try:
-            yield from denoised(engine, *values, float(event.t), signal)
+            yield from denoised(*[engine, *values, float(event.t), signal])
             yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
         finally:
             stops.end(visitor.session_hash, signal)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from dlm_core.engine import AUTOREGRESSIVE, About, Engine, Request, whole
+from dlm_core.engine import AUTOREGRESSIVE, About, Engine, Request, Run, whole
 from dlm_core.engine.queue import is_notice
 from dlm_core.figures import Theme, plot_tradeoff, tradeoff_data
 from dlm_core.metrics import Standing, standing
@@ -34,7 +34,7 @@ def _pieces(
     engine: Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event,
     model: str | None,
 ) -> Iterator[str]:  # fmt: skip
-    def ask(policy: str, size: int = length, **params: Any) -> Iterator[str]:
+    def ask(policy: str, size: int = length, **params: Any) -> Run:
         params |= {"temperature": temperature}
         return engine.run(Request(prompt, policy, size, None, seed, params, model=model), stop)
 
@@ -54,7 +54,7 @@ def _pieces(
     sides: list[Standing] = []
     for number, (title, lines) in enumerate(runs):
         trace = yield from pane(number, title, lines, place=min(number, 1))
-        if trace.totals["end"] != "finished":  # stopped, or the model failed and its pane says why
+        if trace.outcome != "finished":  # stopped, or the model failed and its pane says why
             break
         if number == 1:
             yield record(rewind=True)
@@ -88,15 +88,16 @@ def _on_time(left: float, right: float) -> dict[str, Any]:
 
 
 def _on_quality(left: Standing, right: Standing) -> dict[str, Any]:
-    numbers = (left.foresight, right.foresight, left.hindsight, right.hindsight)
-    if None in numbers:
+    measured = (left.foresight, right.foresight, left.hindsight, right.hindsight)
+    numbers = [number for number in measured if number is not None]
+    if len(numbers) < len(measured):
         return words.said("race.no_quality")
     readings = list(zip(numbers[::2], numbers[1::2]))
-    winners = {None if _close(*reading) else reading[1] < reading[0] for reading in readings}
-    if winners in ({True}, {False}):
-        told = [f"{value:.2f}" for reading in readings for value in sorted(reading)]
+    right_won = {right < left for left, right in readings}
+    if len(right_won) == 1 and not any(_close(*reading) for reading in readings):
+        texts = [f"{value:.2f}" for reading in readings for value in sorted(reading)]
         names = ("foresight", "other_foresight", "hindsight", "other_hindsight")
-        return words.said("race.won_quality", winner=_side(winners.pop()), **dict(zip(names, told)))
+        return words.said("race.won_quality", winner=_side(right_won.pop()), **dict(zip(names, texts)))
     names = ("left_foresight", "right_foresight", "left_hindsight", "right_hindsight")
     return words.said("race.split_quality", **{name: f"{value:.2f}" for name, value in zip(names, numbers)})
 
@@ -126,7 +127,7 @@ def build(engine: Engine, using: gr.State) -> ModelDependent:
     def on_race(visitor: gr.Request, model: str, *values: Any) -> Iterator[str]:
         signal = stops.start(visitor.session_hash)
         try:
-            yield from streams.throttled(race(engine, *values, signal, model))
+            yield from streams.throttled(race(*[engine, *values, signal, model]))
             yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
         finally:
             stops.end(visitor.session_hash, signal)
