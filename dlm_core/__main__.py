@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from dlm_core.conversation import begun
 from dlm_core.policies import POLICIES, Parameter, make_policy, parameters
-from dlm_core.policies.parameter import named, nearest
+from dlm_core.policies.parameter import canonical, nearest
 from dlm_core.unicode import utf8_output, well_formed
 from dlm_core.words import english
 
@@ -136,7 +136,7 @@ def run(args: argparse.Namespace) -> None:
     """Denoise one prompt; ValueError and OSError carry the sentence to show."""
     asked = given(args)
     if args.policy:  # before the model is loaded: a typing error should not take seconds to tell
-        named(args.policy, parameters(args.policy), asked)
+        canonical(args.policy, parameters(args.policy), asked)
     from transformers.utils import logging
 
     from dlm_core.engine import LocalEngine, Request
@@ -148,8 +148,8 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"the folder {args.out.parent} does not exist: --out must name a file in an existing folder")
     model = load_model(args.model, revision=args.revision)
     policy, length = args.policy or model.policy, model.length if args.length is None else args.length
-    params = named(policy, parameters(policy), asked)
-    theirs = {} if args.policy else named(policy, parameters(policy), model.settings)
+    params = canonical(policy, parameters(policy), asked)
+    theirs = {} if args.policy else canonical(policy, parameters(policy), model.settings)
     said = begun(args.system, Trace.load(args.after).conversation() if args.after else ())
     request = Request(
         args.prompt, policy, length, args.block_length, args.seed, theirs | params, cache=args.cache, conversation=said

@@ -14,7 +14,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from dlm_core.beliefs import believe, draw
 from dlm_core.canvas import Canvas
-from dlm_core.policies.parameter import described
+from dlm_core.policies.parameter import parameters_of
 from dlm_core.policies.settings import Temperature
 from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.step import Step
@@ -39,7 +39,7 @@ def autoregressive(
         raise ValueError("autoregression needs at least one fixed token to begin with")
     if canvas.fixed[opening:].any():
         raise ValueError("autoregression cannot look ahead: fixed positions must all stand at the beginning")
-    temperature = described(autoregressive)["temperature"].read(temperature)
+    temperature = parameters_of(autoregressive)["temperature"].read(temperature)
     return _steps(model, canvas, opening, list(banned), set(stop_ids), temperature, seed, top_k)
 
 

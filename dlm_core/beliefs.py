@@ -59,7 +59,7 @@ class Beliefs:
 # --- rows and groups --------------------------------------------------------------------------------------------------
 
 
-class _Spare(threading.local):
+class _Scratch(threading.local):
     """Memory that every chunk of every step is worked on in: fresh memory costs more than the arithmetic."""
 
     def __init__(self) -> None:
@@ -72,20 +72,20 @@ class _Spare(threading.local):
         return self.kept[dtype][: values.numel()].view(values.shape)
 
 
-_SPARE = _Spare()
+_SCRATCH = _Scratch()
 
 
-def _rows(vocab: int) -> int:
+def _chunk_rows(vocab: int) -> int:
     return max(1, _CACHE_FLOATS // max(1, vocab))
 
 
 def _chunks(logits: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    rows = _rows(logits.shape[1])
+    rows = _chunk_rows(logits.shape[1])
     for start in range(0, len(logits), rows):
         yield slice(start, start + rows), logits[start : start + rows].float()
 
 
-def _groups(vocab: int) -> int:
+def _group_count(vocab: int) -> int:
     """How many groups of `_WIDTH` there are; the last one may be smaller."""
     return -(-vocab // _WIDTH)
 
@@ -110,7 +110,7 @@ def _members(logits: Tensor, groups: ndarray) -> tuple[Tensor, Tensor]:
     return ids, values.masked_fill_(ids >= vocab, float("-inf"))
 
 
-def _first(values: Tensor, k: int, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def _top_in_order(values: Tensor, k: int, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The `k` largest of each row `(n, m)` and where they stand, best first.
 
     Of equal ones the lower of `ids (n, m)` comes first, or without them the one further left; topk alone takes any.
@@ -130,13 +130,13 @@ def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     The k largest lie in the k groups with the largest maxima, so only those groups are sorted: a plain topk over
     126,464 entries costs more than the rest of a step.
     """
-    groups = _groups(values.shape[1])
+    groups = _group_count(values.shape[1])
     if groups <= k:
-        return _first(values, k)
+        return _top_in_order(values, k)
     highest = torch.empty(len(values), groups)
     _by_group(torch.amax, values, highest)
     ids, found = _members(values, top(highest, k)[1].numpy())
-    found, where = _first(found, k, ids)
+    found, where = _top_in_order(found, k, ids)
     return found, ids.gather(1, where)
 
 
@@ -149,9 +149,9 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     A logit of -inf is a banned token's; a row of nothing else is no softmax either.
     """
     (n, vocab), k = logits.shape, min(top_k, logits.shape[1])
-    highest, masses, sums = torch.empty(3, n, _groups(vocab))
+    highest, masses, sums = torch.empty(3, n, _group_count(vocab))
     for rows, values in _chunks(logits):
-        p = _SPARE.like(values)
+        p = _SCRATCH.like(values)
         _by_group(torch.amax, values, highest[rows])
         torch.softmax(values, 1, out=p)  # fused: twice as fast as a plain exp
         _by_group(torch.sum, p, masses[rows])
@@ -159,7 +159,7 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     # the k likeliest tokens lie in the k groups with the largest maxima, and those are in order
     group = top(highest, min(k, highest.shape[1]))[1].numpy()
     ids, found = _members(logits, group)
-    likeliest, where = _first(found, k, ids)
+    likeliest, where = _top_in_order(found, k, ids)
     top_ids = ids.gather(1, where)
     # 1 - p would lose a small p's digits, so the best token's group is summed again, without that token
     row, scores, mass, weighted = np.arange(n), likeliest.double().numpy(), masses.numpy(), sums.numpy()
@@ -192,7 +192,7 @@ def divergence(now: Tensor, before: Tensor, rows: Tensor, rows_before: Tensor, f
 
     `floor` is added to every probability inside a logarithm.
     """
-    change, few = torch.empty(len(rows)), _rows(now.shape[1])
+    change, few = torch.empty(len(rows)), _chunk_rows(now.shape[1])
     for at in torch.arange(len(rows)).split(few):
         p, q = now[rows[at]].float().softmax(1), before[rows_before[at]].float().softmax(1)
         change[at] = torch.linalg.vecdot(p, (p + floor).log_().sub_(q.add_(floor).log_()))
@@ -209,11 +209,11 @@ def nucleus_edge(logits: Tensor, p: float, crossing: bool = False) -> tuple[Tens
         return torch.full((len(logits),), float("-inf")), torch.ones(len(logits), dtype=torch.float64)
     edge, mass = torch.empty(len(logits)), torch.empty(len(logits), dtype=torch.float64)
     for rows, values in _chunks(logits):
-        share = torch.softmax(values, 1, out=_SPARE.like(values))
+        share = torch.softmax(values, 1, out=_SCRATCH.like(values))
         best, ids = top(values, min(_NUCLEUS, values.shape[1]))
         least, kept = _cut(best, share.gather(1, ids), torch.zeros(len(best)), p, crossing)
         if (least <= best[:, -1]).any():
-            least, kept = _cut_far(values, share, p, crossing)
+            least, kept = _cut_by_bins(values, share, p, crossing)
         edge[rows], mass[rows] = least, kept
     return edge, mass
 
@@ -226,13 +226,13 @@ def _cut(best: Tensor, share: Tensor, before: Tensor, p: float, crossing: bool) 
     return least[:, 0], before + (share * (best >= least)).sum(1)
 
 
-def _cut_far(values: Tensor, share: Tensor, p: float, crossing: bool) -> tuple[Tensor, Tensor]:
+def _cut_by_bins(values: Tensor, share: Tensor, p: float, crossing: bool) -> tuple[Tensor, Tensor]:
     """The same of whole rows: logits are counted into bins by mass, and only the bin of the edge is sorted."""
     highest = values.amax(1, keepdim=True)
     # all tokens below this depth have less than 1 - p together, so the edge lies above it
     depth = (values.shape[1] * share.amax(1, keepdim=True) / (1 - p)).log()
     scaled = torch.sub(highest, values).mul_((_BINS - 1) / depth).nan_to_num_(0).clamp_(max=_BINS - 1)
-    bins = _SPARE.like(values, torch.long).copy_(scaled)
+    bins = _SCRATCH.like(values, torch.long).copy_(scaled)
     mass = torch.zeros(len(values), _BINS).scatter_add_(1, bins, share).double().cumsum(1)
     mass /= (whole := mass[:, -1:].clone())  # a softmax over many tokens adds up to 1 and some millionths
     last = (mass <= p).sum(1, keepdim=True).clamp(max=_BINS - 1)
@@ -266,9 +266,9 @@ def perturbed(logits: Tensor, temperature: float, generator: torch.Generator) ->
     """
     tokens = draw(logits, temperature, generator)
     time, crowd = -(-uniforms(len(logits), generator)).log1p(), torch.empty(len(logits), dtype=torch.float64)
-    noise = torch.empty(min(len(logits), _rows(logits.shape[1])), logits.shape[1])
+    noise = torch.empty(min(len(logits), _chunk_rows(logits.shape[1])), logits.shape[1])
     for rows, values in _chunks(logits):
-        share = torch.mul(values, 1 / temperature, out=_SPARE.like(values))
+        share = torch.mul(values, 1 / temperature, out=_SCRATCH.like(values))
         torch.softmax(share, 1, out=share).mul_(time[rows, None]).scatter_(1, tokens[rows, None], 0.0)
         late = torch.rand(values.shape, generator=generator, out=noise[: len(values)]).log_()
         crowd[rows] = share.div_(late.neg_().add_(share)).sum(1).double()
@@ -287,9 +287,9 @@ def inverse(logits: Tensor, temperature: float, uniform: Tensor, edge: Tensor | 
     token inside it, in float64.
     """
     n, vocab = logits.shape
-    masses, row = torch.empty(n, _groups(vocab)), np.arange(n)
+    masses, row = torch.empty(n, _group_count(vocab)), np.arange(n)
     for rows, values in _chunks(logits):
-        weight = torch.mul(values, 1 / temperature, out=_SPARE.like(values))
+        weight = torch.mul(values, 1 / temperature, out=_SCRATCH.like(values))
         torch.softmax(weight, 1, out=weight)
         if edge is not None:
             weight.masked_fill_(values < edge[rows, None], 0.0)

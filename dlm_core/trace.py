@@ -53,27 +53,27 @@ def _id_type(vocab_size: int) -> str:
     return "<u2" if vocab_size < 0xFFFF else "<u4"
 
 
-def _codes(values: ndarray, scale: float, kind: str) -> ndarray:
+def _quantise(values: ndarray, scale: float, kind: str) -> ndarray:
     """Whole numbers below the largest of `kind`, still as floats: NaN stays NaN."""
     return np.minimum(np.maximum(np.rint(values * scale), 0), np.iinfo(kind).max - 1)
 
 
-def _column(codes: ndarray, kind: str) -> bytes:
+def _encode_column(codes: ndarray, kind: str) -> bytes:
     return np.fmin(codes, np.iinfo(kind).max).astype(kind).tobytes()  # of NaN and a number, fmin takes the number
 
 
-def _values(codes: ndarray, scale: float) -> ndarray:
+def _dequantise(codes: ndarray, scale: float) -> ndarray:
     if codes.dtype.kind == "u":
         codes = np.where(codes == np.iinfo(codes.dtype).max, np.nan, codes)
     return codes / scale
 
 
-def _bits(flags: ndarray) -> str:
+def _encode_flags(flags: ndarray) -> str:
     return base64.b64encode(np.packbits(flags, bitorder="little").tobytes()).decode()
 
 
-def _flags(bits: str, length: int, what: str) -> ndarray:
-    """`length` flags of what `_bits` makes; ValueError where they are more or fewer."""
+def _decode_flags(bits: str, length: int, what: str) -> ndarray:
+    """`length` flags of what `_encode_flags` makes; ValueError where they are more or fewer."""
     packed = np.frombuffer(base64.b64decode(bits, validate=True), np.uint8)
     if len(packed) != -(-length // 8):
         raise ValueError(f"the field {what!r} needs {-(-length // 8)} bytes, got {len(packed)}")
@@ -87,7 +87,7 @@ def _measured_scores(confidence: ndarray, entropy: ndarray) -> Mapping[str, ndar
 
 def _scores(codes: ndarray, span: Sequence[float]) -> ndarray:
     """Scores of codes that count the way from the least to the most."""
-    return span[0] + _values(codes, 65534) * (span[1] - span[0])
+    return span[0] + _dequantise(codes, 65534) * (span[1] - span[0])
 
 
 class _Measured(TypedDict):
@@ -117,36 +117,36 @@ def _packed_score(step: Step, beliefs: _Measured) -> tuple[dict[str, Any], ndarr
     same = _measured_scores(step.confidence, step.entropy).get(ranking)
     if same is not None and np.array_equal(score[ranked], same[ranked]):
         recorded = _measured_scores(beliefs["confidence"], beliefs["entropy"])[ranking]
-        return {"score": [ranking], "ranked": _bits(ranked)}, None, np.where(ranked, recorded, np.nan)
+        return {"score": [ranking], "ranked": _encode_flags(ranked)}, None, np.where(ranked, recorded, np.nan)
     span = [float(f"{end:.6g}") for end in (np.nanmin(score), np.nanmax(score))]
-    codes = _codes((score - span[0]) / (span[1] - span[0] or 1), 65534, "<u2")
+    codes = _quantise((score - span[0]) / (span[1] - span[0] or 1), 65534, "<u2")
     return {"score": [ranking, *span]}, codes, _scores(codes, span)
 
 
 def _packed(step: Step, where: ndarray, vocab_size: int) -> tuple[dict[str, Any], _Beliefs]:
     """The beliefs of a step: the fields of its line, at the positions `where`, and what a reader will make of them."""
     ids = _id_type(vocab_size)
-    confidence, entropy = _codes(step.confidence, 65534, "<u2"), _codes(step.entropy, 1000, "<u2")
-    top_probs = _codes(np.sqrt(step.top_probs), 254, "u1")
+    confidence, entropy = _quantise(step.confidence, 65534, "<u2"), _quantise(step.entropy, 1000, "<u2")
+    top_probs = _quantise(np.sqrt(step.top_probs), 254, "u1")
     columns = [
         step.predicted[where].astype(ids).tobytes(),  # -1 becomes the type's largest value
-        _column(confidence[where], "<u2"),
-        _column(entropy[where], "<u2"),
+        _encode_column(confidence[where], "<u2"),
+        _encode_column(entropy[where], "<u2"),
         step.top_ids[where].astype(ids).tobytes(),
-        _column(top_probs[where], "u1"),
+        _encode_column(top_probs[where], "u1"),
         step.reason[where].astype("u1").tobytes(),
     ]
     beliefs: _Measured = {
         "predicted": step.predicted,
-        "confidence": _values(confidence, 65534),
-        "entropy": _values(entropy, 1000),
+        "confidence": _dequantise(confidence, 65534),
+        "entropy": _dequantise(entropy, 1000),
         "top_ids": step.top_ids,
-        "top_probs": _values(top_probs, 254) ** 2,
+        "top_probs": _dequantise(top_probs, 254) ** 2,
         "reason": step.reason,
     }
     fields, codes, score = _packed_score(step, beliefs)
     if codes is not None:
-        columns.append(_column(codes[where], "<u2"))
+        columns.append(_encode_column(codes[where], "<u2"))
     ranking = fields.get("score", [""])[0]
     fields |= {"beliefs": base64.b64encode(b"".join(columns)).decode()}
     return fields, {**beliefs, "score": score, "ranking": ranking}
@@ -156,7 +156,7 @@ def _unpacked(record: Mapping[str, Any], where: ndarray, length: int, header: Ma
     """The beliefs of a `Step` over `length` positions, of which those at `where` were measured."""
     ids, n, top_k, reasons = _id_type(header["model"]["vocab_size"]), len(where), header["top_k"], _reasons(header)
     ranking, *span = _ranking(record)
-    data = base64.b64decode(_need(record, "beliefs", str), validate=True)
+    data = base64.b64decode(_require(record, "beliefs", str), validate=True)
     kinds = [np.dtype(kind) for kind in (ids, "<u2", "<u2", ids, "u1", "u1", "<u2")]
     shapes = [(n,), (n,), (n,), (n, top_k), (n, top_k), (n * (reasons is not None),), (n * bool(span),)]
     sizes = [kind.itemsize * prod(shape) for kind, shape in zip(kinds, shapes)]
@@ -184,17 +184,17 @@ def _unpacked(record: Mapping[str, Any], where: ndarray, length: int, header: Ma
         raise ValueError(f"reason {reason[wrong][0]} is not among the {len(known) - 1} of the header")
     beliefs: _Beliefs = {
         "predicted": spread(identity(predicted), -1),
-        "confidence": spread(_values(confidence, 65534), np.nan),
-        "entropy": spread(_values(entropy, 1000), np.nan),
+        "confidence": spread(_dequantise(confidence, 65534), np.nan),
+        "entropy": spread(_dequantise(entropy, 1000), np.nan),
         "top_ids": spread(identity(top_ids), -1),
-        "top_probs": spread(_values(top_probs, 254) ** 2, np.nan),
+        "top_probs": spread(_dequantise(top_probs, 254) ** 2, np.nan),
         "reason": spread(known[np.where(reason == 255, -1, reason.astype(np.int64))], NO_REASON),
         "score": spread(_scores(score, span) if span else np.empty(0), np.nan),
         "ranking": ranking,
     }
     if ranking and not span:
         same = _measured_scores(beliefs["confidence"], beliefs["entropy"])[ranking]
-        beliefs["score"] = np.where(_flags(_need(record, "ranked", str), length, "ranked"), same, np.nan)
+        beliefs["score"] = np.where(_decode_flags(_require(record, "ranked", str), length, "ranked"), same, np.nan)
     return beliefs
 
 
@@ -214,7 +214,7 @@ def _ranges(flags: ndarray) -> list[list[int]]:
     return edges.reshape(-1, 2).tolist()
 
 
-def _need(record: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+def _require(record: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
     if key not in record:
         raise ValueError(f"the field {key!r} is missing")
     if not isinstance(record[key], kind) or isinstance(record[key], bool):
@@ -222,23 +222,23 @@ def _need(record: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) ->
     return record[key]
 
 
-def _constant(name: str) -> None:
+def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _whole(digits: str) -> int:
+def _parse_int(digits: str) -> int:
     if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
         raise ValueError(f"whole numbers have 64 bits, got one of {len(digits)} digits")
     return int(digits)
 
 
-def _real(digits: str) -> float:
+def _parse_float(digits: str) -> float:
     if not isfinite(value := float(digits)):
         raise ValueError(f"the number {digits[:40]} is too large")
     return value
 
 
-_DECODER = json.JSONDecoder(parse_constant=_constant, parse_int=_whole, parse_float=_real)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_parse_int, parse_float=_parse_float)
 
 
 def _is_record(line: bytes) -> bool:
@@ -277,13 +277,13 @@ def _reasons(header: Mapping[str, Any]) -> list[str] | None:
 
 def _ranking(record: Mapping[str, Any]) -> tuple[str, *tuple[float, ...]]:
     """What the rule ranked by in a step, with the least and the most where the score has a column of its own."""
-    ranking, *span = _need({"score": [""], **record}, "score", list)
+    ranking, *span = _require({"score": [""], **record}, "score", list)
     if not isinstance(ranking, str):
         raise ValueError("the field 'score' must begin with a name")
     if not span and ranking not in ("", Ranking.CONFIDENCE, Ranking.ENTROPY):
         raise ValueError(f"the score {ranking[:40]!r} needs the least and the most")
     if span:
-        least, most = (float(_need({"score": end}, "score", (int, float))) for end in span)
+        least, most = (float(_require({"score": end}, "score", (int, float))) for end in span)
         if least > most:
             raise ValueError(f"the least score must not be above the most, got {least} and {most}")
     return ranking, *span
@@ -316,12 +316,12 @@ def _line_errors(number: int) -> Iterator[None]:
         raise RunFileError(f"line {number} of the run file is damaged: {str(error)[:200]}") from error
 
 
-def texts_of(pieces: Mapping[int, Piece]) -> dict[str, Any]:
+def encode_token_texts(pieces: Mapping[int, Piece]) -> dict[str, Any]:
     """The text of tokens as JSON can hold it."""
     return {str(token): {"hex": text.hex()} if isinstance(text, bytes) else text for token, text in pieces.items()}
 
 
-def pieces_of(record: Mapping[str, Any]) -> dict[int, Piece]:
+def decode_token_texts(record: Mapping[str, Any]) -> dict[int, Piece]:
     """The text of tokens from the `pieces` of a record; ValueError where they are none."""
     pieces: dict[int, Piece] = {}
     for token, text in record.get("pieces", {}).items():
@@ -407,7 +407,7 @@ class Trace:
         """Add a line, with the text of every token that occurs here first."""
         fresh = sorted(t for t in set(np.asarray(tokens).tolist()).difference(self.pieces) if t >= 0)
         self.pieces |= (new := {token: well_formed(self._piece(token)) for token in fresh})
-        line = _dumps(record | ({"pieces": texts_of(new)} if new else {}))
+        line = _dumps(record | ({"pieces": encode_token_texts(new)} if new else {}))
         self.lines.append(line)
         return line
 
@@ -434,7 +434,7 @@ class Trace:
         # what is kept is what the file says; a step that no reader would take is not written
         self._grow(facts | info, changes, beliefs)
         told = {kind: pairs.tolist() for kind, pairs in changes.items() if len(pairs) or kind == "write"}
-        told |= {"measured": _bits(measured)} | fields | ({"others": list(others)} if others else {})
+        told |= {"measured": _encode_flags(measured)} | fields | ({"others": list(others)} if others else {})
         seen = np.concatenate([step.after, step.predicted[where], step.top_ids[where].ravel()])
         return self._write(facts | told | info, seen)
 
@@ -513,7 +513,7 @@ class Trace:
             self._keep(record, line)
 
     def _keep(self, record: Mapping[str, Any], line: bytes) -> None:
-        self.pieces |= pieces_of(record)
+        self.pieces |= decode_token_texts(record)
         self.lines.append(line.decode("utf-8"))
 
     def _take(self, record: Mapping[str, Any]) -> None:
@@ -522,22 +522,22 @@ class Trace:
             if record["end"] not in ("finished", "stopped", "error"):
                 raise ValueError(f"a run ends finished, stopped or error, not {record['end']!r}")
             for name in {"message", "text"} & set(record):
-                _need(record, name, str)
+                _require(record, name, str)
             self.totals = dict(record)
             return
         length = len(self.canvas(len(self.steps)))
-        where = np.flatnonzero(_flags(_need(record, "measured", str), length, "measured"))
+        where = np.flatnonzero(_decode_flags(_require(record, "measured", str), length, "measured"))
         beliefs = _unpacked(record, where, length, self.header)
         ((lo, hi),) = _pairs({"window": [record.get("window")]}, "window").tolist()
-        numbers = _need({"info": {}, **record}, "info", dict)
-        if not all(type(count) is int for count in _need({"others": [], **record}, "others", list)):
+        numbers = _require({"info": {}, **record}, "info", dict)
+        if not all(type(count) is int for count in _require({"others": [], **record}, "others", list)):
             raise ValueError("the field 'others' must be a list of whole numbers")
         facts = {
-            "step": _need(record, "step", int),
+            "step": _require(record, "step", int),
             "window": [lo, hi],
-            "forwards": _need(record, "forwards", int),
-            "seconds": float(_need(record, "seconds", (int, float))),
-            "info": {name: float(_need(numbers, name, (int, float))) for name in numbers},
+            "forwards": _require(record, "forwards", int),
+            "seconds": float(_require(record, "seconds", (int, float))),
+            "info": {name: float(_require(numbers, name, (int, float))) for name in numbers},
         }
         changes = {kind: _pairs(record, kind) for kind in ("write", "blank", "splice")}
         self._grow(facts, changes, beliefs)
@@ -714,36 +714,36 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("this is not an Unmask run file (no field 'unmask')")
     if record["unmask"] not in (1, SCHEMA):
         raise ValueError(f"it has schema {record['unmask']!r}, and this version reads schemas 1 and {SCHEMA}")
-    if record["unmask"] == SCHEMA and not all(isinstance(name, str) for name in _need(record, "reasons", list)):
+    if record["unmask"] == SCHEMA and not all(isinstance(name, str) for name in _require(record, "reasons", list)):
         raise ValueError("the field 'reasons' must hold names")
-    _need({"others": {}} | record, "others", dict)
-    model = _need(record, "model", dict)
-    vocab = _need(model, "vocab_size", int)
-    _need(model, "name", str)
-    if not all(type(token) is int for token in _need(model, "stop", list)):
+    _require({"others": {}} | record, "others", dict)
+    model = _require(record, "model", dict)
+    vocab = _require(model, "vocab_size", int)
+    _require(model, "name", str)
+    if not all(type(token) is int for token in _require(model, "stop", list)):
         raise ValueError("the field 'stop' must hold token ids")
-    if not all(type(token) is int for token in _need({"ending": []} | model, "ending", list)):
+    if not all(type(token) is int for token in _require({"ending": []} | model, "ending", list)):
         raise ValueError("the field 'ending' must hold token ids")
     if not isinstance(model.get("revision"), (str, type(None))):
         raise ValueError("the field 'revision' must be a string or null")
-    _need(model, "mask", (int, type(None)))
-    canvas = _need(record, "canvas", list)
+    _require(model, "mask", (int, type(None)))
+    canvas = _require(record, "canvas", list)
     if not 0 < len(canvas) <= MAX_LENGTH:
         raise ValueError(f"a canvas has 1 to {MAX_LENGTH} positions, got {len(canvas)}")
     if not all(type(token) is int and 0 <= token < vocab for token in canvas):
         raise ValueError(f"the canvas must hold token ids below {vocab}")
     for name in ("fixed", "windows"):
-        _need(record, name, list)
+        _require(record, name, list)
     for lo, hi in [*_pairs(record, "fixed"), *_pairs(record, "windows")]:
         if not 0 <= lo < hi <= len(canvas):
             raise ValueError(f"the range [{lo}, {hi}] lies outside the canvas of {len(canvas)} positions")
-    if not 1 <= _need(record, "top_k", int) <= 100:
+    if not 1 <= _require(record, "top_k", int) <= 100:
         raise ValueError(f"top_k must be between 1 and 100, got {record['top_k']}")
-    _need(record, "prompt", str)
-    _need(_need(record, "policy", dict), "name", str)
-    _need(record, "seed", int)
+    _require(record, "prompt", str)
+    _require(_require(record, "policy", dict), "name", str)
+    _require(record, "seed", int)
     if "cache" in record:
-        _need(_need(record, "cache", dict), "kind", str)
+        _require(_require(record, "cache", dict), "kind", str)
     if "conversation" in record:
         checked(record["conversation"])
     return record

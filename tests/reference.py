@@ -31,7 +31,7 @@ def cell(text: str) -> str:
 def row(parameter: Parameter) -> str:
     names = " or ".join(f"`{name}`" for name in parameter.names)
     rule = parameter.rule + (", or empty" if parameter.optional else "")
-    what = english(f"{parameter.key}.info") + ("" if parameter.offered else " (programs only)")
+    what = english(f"{parameter.key}.info") + ("" if parameter.on_page else " (programs only)")
     return f"| {names} | {cell(what)} | {cell(rule)} | {value(parameter.default)} |"
 
 

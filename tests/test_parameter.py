@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 
 from dlm_core.policies import POLICIES, make_policy, parameters
-from dlm_core.policies.parameter import MOST, Checked, Parameter, described, named, read, shown
+from dlm_core.policies.parameter import MOST, Parameter, Validated, canonical, parameters_of, shown, validate
 from dlm_core.policies.planned import Gumbel, Quota, Threshold
 from dlm_core.policies.posterior import MDLM
 
@@ -18,12 +18,12 @@ NEVER = ([[]], {"a": "b"}, "abc", "", "8", object(), float("nan"), float("inf"),
 
 
 def several(
-    count: Annotated[int, Parameter(least=1, unit="steps", aliases=("number",))] = 3,
-    bold: Annotated[float, Parameter(least=0, most=1, above=True)] = 0.5,
-    fewest: Annotated[int | None, Parameter(least=0)] = None,
+    count: Annotated[int, Parameter(minimum=1, unit="steps", aliases=("number",))] = 3,
+    bold: Annotated[float, Parameter(minimum=0, maximum=1, exclusive_minimum=True)] = 0.5,
+    fewest: Annotated[int | None, Parameter(minimum=0)] = None,
     order: Literal["first", "last"] = "first",
     loud: bool = False,
-    weights: Annotated[tuple[float, ...], Parameter(least=0)] = (),
+    weights: Annotated[tuple[float, ...], Parameter(minimum=0)] = (),
     table: Annotated[Mapping[str, float], Parameter(choices=("a", "b"))] = {"a": 1, "b": 2},
     seed: int = 0,
 ) -> None:
@@ -31,10 +31,10 @@ def several(
 
 
 def test_a_description_is_the_signature_and_the_annotation_together():
-    known = described(several)
+    known = parameters_of(several)
     assert list(known) == ["count", "bold", "fewest", "order", "loud", "weights", "table"]
     assert [one.kind for one in known.values()] == [
-        "whole", "number", "whole", "choice", "flag", "numbers", "table"
+        "integer", "number", "integer", "choice", "boolean", "numbers", "table"
     ]  # fmt: skip
     assert [one.default for one in known.values()] == [3, 0.5, None, "first", False, (), {"a": 1, "b": 2}]
     assert [name for name, one in known.items() if one.optional] == ["fewest"]
@@ -43,7 +43,10 @@ def test_a_description_is_the_signature_and_the_annotation_together():
 
 
 def test_a_number_that_javascript_would_round_may_come_as_its_digits():
-    long, short = Parameter(name="seed", kind="whole", least=0, most=2**63 - 1), Parameter(name="n", kind="whole")
+    long, short = (
+        Parameter(name="seed", kind="integer", minimum=0, maximum=2**63 - 1),
+        Parameter(name="n", kind="integer"),
+    )
     for number in (0, 5, 2**53 + 1, 2**63 - 1):
         assert long.read(number) == long.read(str(number)) == number
     for wrong in ("", "abc", "1.5", "-1", "1e3", "٣", " 5", str(2**63), "9" * 5000):
@@ -77,7 +80,7 @@ def test_a_number_that_javascript_would_round_may_come_as_its_digits():
 )
 def test_what_a_value_must_be_is_one_short_sentence_with_its_name_its_range_and_the_value(name, value, sentence):
     with pytest.raises(ValueError) as error:  # noqa: PT011
-        described(several)[name].read(value)
+        parameters_of(several)[name].read(value)
     said = str(error.value)
     assert said.startswith(sentence) if sentence.endswith(("xxx", "000")) else said == sentence
     assert len(said) < 120
@@ -86,19 +89,19 @@ def test_what_a_value_must_be_is_one_short_sentence_with_its_name_its_range_and_
 def test_a_value_is_taken_as_what_it_is_whatever_it_came_as():
     np = pytest.importorskip("numpy")
     given = {"number": 8.0, "bold": 1, "fewest": np.int64(2), "weights": [1, np.float32(0.5)], "loud": True}
-    taken = read("several", described(several), given)
+    taken = validate("several", parameters_of(several), given)
     assert taken == {"count": 8, "bold": 1.0, "fewest": 2, "weights": (1.0, 0.5), "loud": True}
     assert [type(value) for value in taken.values()] == [int, float, int, tuple, bool]
 
 
 def test_two_names_for_one_parameter_and_unknown_names_are_refused_and_the_nearest_is_named():
-    known = described(several)
+    known = parameters_of(several)
     with pytest.raises(ValueError, match="count and number are the same parameter of the policy several: give one"):
-        named("several", known, {"count": 1, "number": 1})
+        canonical("several", known, {"count": 1, "number": 1})
     with pytest.raises(ValueError, match=r"policy several has no parameter 'nummber' \(the nearest is 'number'\)"):
-        named("several", known, {"nummber": 1})
+        canonical("several", known, {"nummber": 1})
     with pytest.raises(ValueError, match=r"policy several has no parameter \('a', 1\): it has count, number, bold"):
-        named("several", known, {("a", 1): 1})
+        canonical("several", known, {("a", 1): 1})
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
@@ -109,16 +112,16 @@ def test_every_parameter_of_every_policy_is_described_and_its_default_is_one_of_
     assert len(answers) == len(set(answers)), "a name means one thing"
     for one in known.values():
         assert one.read(one.default) == (dict(one.default) if one.kind == "table" else one.default)
-        least, most = one.span
-        assert least is None or one.least is None or least >= one.least, "arrows stay inside the range"
-        assert most is None or one.most is None or most <= one.most
+        least, most = one.increments_within
+        assert least is None or one.minimum is None or least >= one.minimum, "arrows stay inside the range"
+        assert most is None or one.maximum is None or most <= one.maximum
 
 
 @pytest.mark.parametrize(("policy", "name"), EVERY)
 def test_no_parameter_takes_what_it_cannot_be_and_the_sentence_names_it(policy, name):
     one = parameters(policy)[name]
-    never = [*NEVER, True] if one.kind != "flag" else [*NEVER, 1, 0.0]
-    for value in [*never, *([] if one.optional else [None]), *([10**400] if one.kind != "flag" else [])]:
+    never = [*NEVER, True] if one.kind != "boolean" else [*NEVER, 1, 0.0]
+    for value in [*never, *([] if one.optional else [None]), *([10**400] if one.kind != "boolean" else [])]:
         with pytest.raises(ValueError, match=rf"^{name} must be [^\n]+, got [^\n]+$") as error:
             make_policy(policy, **{name: value})
         assert one.range in str(error.value) or "at most" in str(error.value)
@@ -139,9 +142,9 @@ def test_who_builds_a_policy_or_a_piece_of_one_by_hand_hears_the_same():
 
 def test_a_rule_between_fields_comes_after_every_field_is_what_it_must_be():
     @dataclass(frozen=True)
-    class Pair(Checked):
-        low: Annotated[float, Parameter(least=0)] = 0
-        high: Annotated[float, Parameter(least=0)] = 1
+    class Pair(Validated):
+        low: Annotated[float, Parameter(minimum=0)] = 0
+        high: Annotated[float, Parameter(minimum=0)] = 1
 
         def __post_init__(self):
             super().__post_init__()
@@ -155,7 +158,7 @@ def test_a_rule_between_fields_comes_after_every_field_is_what_it_must_be():
 
 
 def test_a_description_is_a_json_schema():
-    schemas = {name: one.schema() for name, one in described(several).items()}
+    schemas = {name: one.schema() for name, one in parameters_of(several).items()}
     assert schemas["count"] == {
         "type": "integer", "default": 3, "minimum": 1, "unit": "steps", "aliases": ("number",)
     }  # fmt: skip

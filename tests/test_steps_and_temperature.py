@@ -16,7 +16,7 @@ from dlm_core.denoiser import Banned, TableDenoiser
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.models import load_model
 from dlm_core.policies import POLICIES, make_policy, parameters
-from dlm_core.policies.parameter import answering
+from dlm_core.policies.parameter import find
 from dlm_core.sampler import sample
 from dlm_core.trace import Trace
 
@@ -32,7 +32,7 @@ WITHOUT_MASK = {
 @pytest.mark.parametrize("policy", sorted(POLICIES))
 def test_every_policy_understands_steps_and_temperature(policy):
     known = parameters(policy)
-    steps, temperature = answering(known, "steps"), answering(known, "temperature")
+    steps, temperature = find(known, "steps"), find(known, "temperature")
     assert steps.unit in ("steps", "steps a block")
     assert temperature.unit == "temperature"
     assert make_policy(policy, steps=16, temperature=0.5) == make_policy(
@@ -48,11 +48,11 @@ def test_a_run_of_each_policy_with_steps_and_temperature_alone(policy, bundled, 
     assert main([*words, "--out", str(out)]) == 0
     text, told = capsys.readouterr()
     known, trace = parameters(policy), Trace.load(out)
-    took = {name: trace.header["policy"][answering(known, name).name] for name in ("steps", "temperature")}
+    took = {name: trace.header["policy"][find(known, name).name] for name in ("steps", "temperature")}
     assert took == {"steps": 16, "temperature": 0.5}
     assert text.startswith("Once upon a time")
     assert trace.totals["end"] == "finished"
-    assert len(trace.steps) <= 16 + (answering(known, "steps").words == "clock_steps")
+    assert len(trace.steps) <= 16 + (find(known, "steps").words == "clock_steps")
     assert ("note: " in told) == (policy in OTHERS)
     if policy in FOR_MASKS:
         assert trace.masks_left()[-1] == 0, "the text is whole"
@@ -63,7 +63,7 @@ def test_a_run_of_each_policy_for_random_tokens_with_a_model_of_them(policy, fol
     out = tmp_path / "a.run.jsonl.gz"
     words = ["why?", "--model", str(folder), "--policy", policy, "--steps", "16", "--temperature", "0.5"]
     assert main([*words, "--length", "16", "--out", str(out), *WITHOUT_MASK[policy]]) == 0
-    trace, steps = Trace.load(out), answering(parameters(policy), "steps")
+    trace, steps = Trace.load(out), find(parameters(policy), "steps")
     assert trace.totals["end"] == "finished"
     blocks_of_8 = 2 if steps.unit == "steps a block" else 1
     assert 1 <= len(trace.steps) <= blocks_of_8 * 16 + 2
@@ -90,7 +90,7 @@ def denoiser(policy):
 @pytest.mark.parametrize("policy", sorted(POLICIES))
 def test_temperature_0_writes_the_same_whatever_the_seed_draws_and_a_hot_one_does_not(policy):
     model, canvas = denoiser(policy)
-    cold = 1e-9 if answering(parameters(policy), "temperature").above else 0
+    cold = 1e-9 if find(parameters(policy), "temperature").above else 0
     own = {"alg": "entropy"} if policy == "dream" else {}
     run = lambda temperature, seed: list(  # noqa: E731
         sample(model, canvas, make_policy(policy, steps=12, temperature=temperature, **own), seed=seed)
@@ -104,7 +104,7 @@ def test_temperature_0_writes_the_same_whatever_the_seed_draws_and_a_hot_one_doe
 
 
 CAPPED = [
-    name for name in POLICIES if (one := answering(parameters(name), "steps")).optional and one.unit == "steps"
+    name for name in POLICIES if (one := find(parameters(name), "steps")).optional and one.unit == "steps"
 ]  # fmt: skip
 TIGHT = {  # so that by themselves they would take a step for every mask
     "threshold": {"threshold": 1.0}, "eb": {"gamma": 0.0}, "fast_dllm_factor": {"factor": 0.0}, "bd3lm": {},

@@ -15,7 +15,7 @@ from dlm_core.conversation import begun
 from dlm_core.engine import About, LocalEngine, Request, suited
 from dlm_core.models import load_model
 from dlm_core.policies import make_policy, parameters
-from dlm_core.policies.parameter import answering
+from dlm_core.policies.parameter import find
 from dlm_core.trace import Trace
 from dlm_core.ui import words
 from dlm_core.ui.code import snippets
@@ -106,8 +106,8 @@ def test_steps_and_temperature_that_a_program_leaves_out_are_the_policys_own_and
     for policy, steps in (("llada", 8), ("p2", 8), ("threshold", None)):
         took = next(iter(_growing(LocalEngine(bundled), "x", policy, 8, None, 0, {}))).header["policy"]
         known = parameters(policy)
-        assert took[answering(known, "steps").name] == steps
-        assert took[answering(known, "temperature").name] == answering(known, "temperature").default
+        assert took[find(known, "steps").name] == steps
+        assert took[find(known, "temperature").name] == find(known, "temperature").default
 
 
 def test_programs_can_list_the_policies_and_what_each_can_be_set_to(bundled):
@@ -125,13 +125,13 @@ def test_a_policy_shows_its_parameters_as_it_describes_them_and_hides_all_others
         first, more, *updates = show_parameters(policy, About())
         assert first["info"] == words.POLICIES[policy][1]
         shown = {name: update for name, update in zip(words.NAMES, updates) if update["visible"]}
-        assert set(shown) == {name for name, one in parameters(policy).items() if one.offered}
+        assert set(shown) == {name for name, one in parameters(policy).items() if one.on_page}
         assert more["visible"] == any(is_rare(name) for name in shown), "a fold that is empty is not there"
         for name, update in shown.items():
             one = parameters(policy)[name]
             assert update["label"].key == f"{one.key}.label"
-            if one.kind in ("whole", "number"):
-                assert (update["minimum"], update["maximum"]) == one.span
+            if one.kind in ("integer", "number"):
+                assert (update["minimum"], update["maximum"]) == one.increments_within
             if one.kind == "choice":
                 assert [value for _, value in update["choices"]] == list(one.choices)
 
@@ -139,7 +139,7 @@ def test_a_policy_shows_its_parameters_as_it_describes_them_and_hides_all_others
 def test_one_control_serves_every_policy_that_has_a_parameter_of_its_name():
     for name in words.NAMES:
         kinds = {controls[name].parameter.kind for controls in words.CONTROLS.values() if name in controls}
-        assert kinds in ({"choice"}, {"flag"}) or kinds <= {"whole", "number"}, name
+        assert kinds in ({"choice"}, {"boolean"}) or kinds <= {"integer", "number"}, name
 
 
 def test_a_label_tells_the_unit_that_the_policy_means():
@@ -147,8 +147,8 @@ def test_a_label_tells_the_unit_that_the_policy_means():
     assert "nats" in info("d3llm", "threshold")
     assert "nats" not in info("threshold", "threshold")
     assert "entropy" in info("diffusion_gemma", "confidence_threshold")
-    assert words.control("remdm", "eta").parameter.span == (0, 1)
-    assert words.control("p2", "eta").parameter.span[1] > 1
+    assert words.control("remdm", "eta").parameter.increments_within == (0, 1)
+    assert words.control("p2", "eta").parameter.increments_within[1] > 1
 
 
 def test_steps_and_temperature_stay_as_a_visitor_left_them_when_another_policy_is_chosen():
@@ -163,7 +163,7 @@ def test_steps_and_temperature_stay_as_a_visitor_left_them_when_another_policy_i
 @pytest.mark.parametrize("policy", ["dream", "llada2"])
 def test_a_filter_that_is_not_set_shows_as_the_number_that_changes_nothing(policy, bundled):
     engine, own = LocalEngine(bundled), {"steps": 6, "temperature": 0.9}
-    unset = {name: one.neutral for name, one in parameters(policy).items() if one.neutral is not None}
+    unset = {name: one.none_value for name, one in parameters(policy).items() if one.none_value is not None}
     assert {"top_p", "top_k"} <= set(unset)
     assert {name: starting_value(policy, name, engine.about()) for name in unset} == unset
     texts = [

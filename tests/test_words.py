@@ -109,7 +109,15 @@ def test_parameters_that_share_words_are_the_same_kind_of_thing():
     meant = {}
     for policy in POLICIES:
         for one in parameters(policy).values():
-            what = (one.kind, one.unit, one.optional, one.least, one.above, one.most, one.below)
+            what = (
+                one.kind,
+                one.unit,
+                one.optional,
+                one.minimum,
+                one.exclusive_minimum,
+                one.maximum,
+                one.exclusive_maximum,
+            )
             assert meant.setdefault(one.key, what) == what, (policy, one.name)
 
 
@@ -185,7 +193,7 @@ def test_every_recorded_run_and_every_control_has_words():
         assert english(f"runs.recorded.{card['name']}.title")
     for controls in words.CONTROLS.values():
         for control in controls.values():
-            assert control.parameter.kind in ("whole", "number", "flag", "choice"), "there is no other control"
+            assert control.parameter.kind in ("integer", "number", "boolean", "choice"), "there is no other control"
     with pytest.raises(KeyError):
         words.label("page.nothing")
     with pytest.raises(KeyError):
@@ -202,7 +210,7 @@ def test_a_policy_is_told_in_two_sentences_and_where_it_comes_from():
 def test_a_number_starts_where_its_control_says_that_it_makes_sense():
     for policy, controls in words.CONTROLS.items():
         for name, control in controls.items():
-            least, most = control.parameter.span
+            least, most = control.parameter.increments_within
             value = starting_value(policy, name, About())
             if least is not None and value is not None:
                 assert least <= value <= (value if most is None else most), (policy, name, value)

@@ -16,7 +16,7 @@ from dlm_core.engine.limits import Limits
 from dlm_core.engine.request import MOST_SEED, Request
 from dlm_core.models import LoadedModel
 from dlm_core.policies import Parameter, make_policy, parameters
-from dlm_core.policies.parameter import answering, described, named, read, shown
+from dlm_core.policies.parameter import canonical, find, parameters_of, shown, validate
 from dlm_core.sampler import sample
 from dlm_core.step import Step
 
@@ -36,7 +36,7 @@ class Decoder(NamedTuple):
 def decoder(name: str) -> Decoder:
     """A policy in the denoising loop, or left to right with a KV cache; unknown names are a ValueError."""
     if name == AUTOREGRESSIVE:
-        return Decoder(described(autoregressive), False, False, _autoregress)
+        return Decoder(parameters_of(autoregressive), False, False, _autoregress)
     known, usual = parameters(name), make_policy(name)
     return Decoder(known, usual.revises, usual.for_masks, partial(_denoise, name))
 
@@ -82,7 +82,7 @@ class Plan:
         """About how many forward passes this takes, rather too many."""
         known = decoder(self.settings["name"]).parameters
         step_counts = [n for name, n in self.settings.items() if n and name in known and known[name].unit == "steps"]
-        steps = answering(known, "steps")
+        steps = find(known, "steps")
         if steps and steps.unit == "steps" and self.settings[steps.name]:
             return self.settings[steps.name]
         return max([self.length, *step_counts])
@@ -90,7 +90,7 @@ class Plan:
 
 def whole(name: str, value: Any, lo: int, hi: float) -> int:
     """`value` as an int from lo to hi, or one sentence saying what it should have been."""
-    return Parameter(name=name, kind="whole", least=lo, most=hi).read(value)
+    return Parameter(name=name, kind="integer", minimum=lo, maximum=hi).read(value)
 
 
 def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Plan:
@@ -134,16 +134,16 @@ def _settings(model: LoadedModel, request: Request, limits: Limits, length: int)
     if not isinstance(request.params, Mapping):
         raise ValueError(f"the parameters of a policy must be a table of values by name, got {shown(request.params)}")
     known = {
-        name: replace(one, most=limits.steps) if one.unit == "steps" else one for name, one in way.parameters.items()
+        name: replace(one, maximum=limits.steps) if one.unit == "steps" else one for name, one in way.parameters.items()
     }
-    if steps := answering(known, "steps"):
+    if steps := find(known, "steps"):
         # what only writes masks has nothing to do after one step a position
         most = limits.steps if way.revises else min(length, limits.steps)
-        known[steps.name] = replace(steps, most=most)
+        known[steps.name] = replace(steps, maximum=most)
     theirs = model.settings if request.policy == model.policy else {}
-    names = partial(named, request.policy, known)
+    names = partial(canonical, request.policy, known)
     own = {name: ids for name, ids in model.token_ids.items() if name in known}
-    params = read(request.policy, known, own | names(theirs) | names(request.params))
+    params = validate(request.policy, known, own | names(theirs) | names(request.params))
     if steps and steps.default and steps.name not in params:
         params[steps.name] = min(length, limits.steps, steps.default)
     return params

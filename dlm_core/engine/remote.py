@@ -25,7 +25,7 @@ from dlm_core.engine.queue import is_notice
 from dlm_core.engine.request import Request
 from dlm_core.engine.unavailable import UnavailableEngine, unmeasured
 from dlm_core.proxies import is_loopback
-from dlm_core.trace import Trace, pieces_of, texts_of
+from dlm_core.trace import Trace, decode_token_texts, encode_token_texts
 
 CONNECT, SILENCE = 5, 30  # seconds to wait for a connection, and for the next line of an answer, be it an empty one
 WAIT = "\n"  # there is no answer yet
@@ -73,12 +73,12 @@ def unpack(record: Mapping[str, Any]) -> Request:
 
 def _pack_lesson(lesson: Lesson) -> dict[str, Any]:
     states = [state._asdict() for state in lesson.states]
-    return lesson._asdict() | {"pieces": texts_of(lesson.pieces), "states": states}
+    return lesson._asdict() | {"pieces": encode_token_texts(lesson.pieces), "states": states}
 
 
 def _unpack_lesson(record: Mapping[str, Any]) -> Lesson:
     states = [Corrupted(**state) for state in record["states"]]
-    return Lesson(**{**record, "pieces": pieces_of(record), "states": states})
+    return Lesson(**{**record, "pieces": decode_token_texts(record), "states": states})
 
 
 # --- the side that answers --------------------------------------------------------------------------------------------

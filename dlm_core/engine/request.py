@@ -27,9 +27,9 @@ class Request:
 
     prompt: str = ""
     policy: str = "llada"
-    length: Annotated[int, Parameter(least=1, unit="tokens")] = 96
-    block_length: Annotated[int | None, Parameter(least=1, unit="tokens", reach=(0, None), neutral=0)] = None
-    seed: Annotated[int, Parameter(least=0, most=MOST_SEED, reach=(0, None))] = 0
+    length: Annotated[int, Parameter(minimum=1, unit="tokens")] = 96
+    block_length: Annotated[int | None, Parameter(minimum=1, unit="tokens", soft_range=(0, None), none_value=0)] = None
+    seed: Annotated[int, Parameter(minimum=0, maximum=MOST_SEED, soft_range=(0, None))] = 0
     params: Mapping[str, Any] = field(default_factory=dict)
     canvas: Canvas | None = None
     cells: Sequence[Cell] | None = None

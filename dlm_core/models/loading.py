@@ -25,6 +25,7 @@ from dlm_core.canvas import Canvas, aligned, blocks
 from dlm_core.conversation import Message
 from dlm_core.denoiser import Advised, Banned, Denoiser, Shifted, TableDenoiser
 from dlm_core.files import ASSETS
+from dlm_core.models.compat_v4 import transformers_v4_compat
 from dlm_core.models.files import ModelError, end_tokens, read_config, require_fields, shards
 from dlm_core.models.hub import allowed, fetched, identity, is_folder, locate, sentence
 from dlm_core.models.memory import available
@@ -35,14 +36,13 @@ from dlm_core.models.networks import (
     CausalWriter,
     FullAttention,
     MaskedEncoder,
-    OwnBlocks,
-    OwnCode,
-    OwnEncoder,
-    OwnTime,
-    OwnTimeBlocks,
+    RemoteCode,
+    RemoteCodeBlocks,
+    RemoteCodeEncoder,
+    RemoteCodeTime,
+    RemoteCodeTimeBlocks,
     WindowCache,
 )
-from dlm_core.models.older import as_before
 from dlm_core.models.progress import Progress, Watch, reading
 from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, SHIPPED, Attention, Family, recognise
 from dlm_core.models.text import Text
@@ -209,27 +209,29 @@ def load_model(
         raise ModelError(f"{where} {family}: choose another model")
     place = _device(device)
     kind = _dtype(dtype, place, weights := _weights(folder, where))
-    if not (hollow := place.type == "meta"):
-        _fits(weights * kind.itemsize, where)
+    if not (on_meta := place.type == "meta"):
+        _require_memory(weights * kind.itemsize, where)
     try:
-        with as_before() if family.attention == "own" else nullcontext():
+        with transformers_v4_compat() if family.attention == "own" else nullcontext():
             config = _config(family, said, folder, where)
             config.update(dict(shipped.config_values) if shipped else {})
             tokenizer = _tokenizer(family, folder, where)
-            model, report = _hollow(family, config) if hollow else _filled(family, config, folder, kind, watch)
+            model, report = (
+                _on_meta_device(family, config) if on_meta else _with_weights(family, config, folder, kind, watch)
+            )
     except ModelError:
         raise
     except Exception as error:  # transformers and safetensors raise many kinds; a visitor needs one sentence
         raise ModelError(sentence(where, error)) from error
-    _whole(family, report, where)
+    _require_all_weights(family, report, where)
     try:
         model.to(place).eval().requires_grad_(False)
     except (RuntimeError, MemoryError) as error:
         raise ModelError(sentence(where, error)) from error
     commit = commit or fingerprint(folder, watch)
     ends = end_tokens(folder, said, where)
-    loaded = _assemble(family, said, called, commit, model, tokenizer, ends, where)
-    if compiled and not hollow:
+    loaded = _loaded_model(family, said, called, commit, model, tokenizer, ends, where)
+    if compiled and not on_meta:
         _compile(loaded)
     return loaded
 
@@ -251,7 +253,7 @@ def _compile(loaded: LoadedModel) -> None:
         _log.warning("%s is not compiled: %s", loaded.name, str(error).strip().splitlines()[:1])
 
 
-def _filled(
+def _with_weights(
     family: Family, config: PretrainedConfig, folder: Path, dtype: torch.dtype, watch: Watch | None
 ) -> tuple[PreTrainedModel, Mapping[str, Any]]:
     """The network with its weights, and which of them were missing or left over."""
@@ -263,7 +265,7 @@ def _filled(
         )  # fmt: skip
 
 
-def _hollow(family: Family, config: PretrainedConfig) -> tuple[PreTrainedModel, Mapping[str, Any]]:
+def _on_meta_device(family: Family, config: PretrainedConfig) -> tuple[PreTrainedModel, Mapping[str, Any]]:
     """The network as shapes alone, with nothing missing from it."""
     network = getattr(transformers, family.model)
     with torch.device("meta"):
@@ -321,7 +323,7 @@ def _weights(folder: Path, where: str) -> int:
         raise ModelError(sentence(where, error)) from error
 
 
-def _fits(size: int, where: str) -> None:
+def _require_memory(size: int, where: str) -> None:
     """Refuse what the memory cannot hold: trying would end the process, and not with an error."""
     free = available()
     if free is not None and size > free:
@@ -369,7 +371,7 @@ def _config(family: Family, said: Mapping[str, Any], folder: Path, where: str) -
         own = family.attention == "own"
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=own)
         config.update(dict(family.config_values))
-        return config if own else _computed_here(config)
+        return config if own else _default_implementations(config)
     names = family.config_names or {name: name for name in said if name not in _NOT_CONFIG and name[:1] != "_"}
     theirs = {ours: name for name, ours in family.config_names.items()}
     require_fields(said, [theirs.get(name, name) for name in _NEEDED], where)
@@ -380,7 +382,7 @@ def _config(family: Family, said: Mapping[str, Any], folder: Path, where: str) -
     return config
 
 
-def _computed_here(config: PretrainedConfig) -> PretrainedConfig:
+def _default_implementations(config: PretrainedConfig) -> PretrainedConfig:
     """Forget how a config wants attention and experts computed, and what it wants answered: its parts too."""
     config._attn_implementation = config._experts_implementation = None
     for part in [config, *(getattr(config, name) for name in config.sub_configs)]:
@@ -414,7 +416,7 @@ def _tokenizer(family: Family, folder: Path, where: str) -> PreTrainedTokenizerB
     return tokenizer
 
 
-def _whole(family: Family, report: Mapping[str, Any], where: str) -> None:
+def _require_all_weights(family: Family, report: Mapping[str, Any], where: str) -> None:
     """Refuse a checkpoint that does not fill its class, and a mapped one that has more than fits in it."""
     for key, shape, wanted in sorted(report["mismatched_keys"]):
         raise ModelError(
@@ -437,7 +439,7 @@ def _whole(family: Family, report: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _assemble(
+def _loaded_model(
     family: Family, said: Mapping[str, Any], name: str, revision: str, model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase, ends: set[int], where: str,
 ) -> LoadedModel:  # fmt: skip
@@ -520,7 +522,7 @@ def _builder(
         return lambda _: CanvasDecoder(model, canvas)
     if family.calls == "encoder":
         size = block_length()
-        return lambda _: finished(OwnEncoder(model, mask, size))
+        return lambda _: finished(RemoteCodeEncoder(model, mask, size))
     if family.attention == "causal":
         return lambda _: finished(CausalWriter(model, mask))
     if family.attention == "block":
@@ -528,8 +530,8 @@ def _builder(
         return lambda _: finished(BlockCache(in_blocks))
     if family.attention == "own":
         own: Denoiser = (
-            {"blocks": OwnBlocks, "time, blocks": OwnTimeBlocks}[family.calls](model, mask, block)
-            if block is not None else {"ids": OwnCode, "time": OwnTime}[family.calls](model, mask)
+            {"blocks": RemoteCodeBlocks, "time, blocks": RemoteCodeTimeBlocks}[family.calls](model, mask, block)
+            if block is not None else {"ids": RemoteCode, "time": RemoteCodeTime}[family.calls](model, mask)
         )  # fmt: skip
         return lambda _: finished(own)
     if family.attention == "masked":

@@ -121,7 +121,7 @@ class WindowCache(_Cached):
 
 
 @dataclass(eq=False)
-class OwnCode(_Network):
+class RemoteCode(_Network):
     """A model whose code came with its weights: ids in, logits at every position out."""
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ class OwnCode(_Network):
 
 
 @dataclass(eq=False)
-class OwnTime(OwnCode):
+class RemoteCodeTime(RemoteCode):
     """MDLM's: it takes a time, which a model that is not conditioned on time puts aside."""
 
     def call(self, ids: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class OwnTime(OwnCode):
 
 
 @dataclass(eq=False)
-class OwnBlocks(OwnCode):
+class RemoteCodeBlocks(RemoteCode):
     """LLaDA2's: it takes the mask of its blocks, added to the scores, one for each row; later blocks stay away."""
 
     block_length: int
@@ -162,7 +162,7 @@ class OwnBlocks(OwnCode):
 
 
 @dataclass(eq=False)
-class OwnTimeBlocks(OwnBlocks):
+class RemoteCodeTimeBlocks(RemoteCodeBlocks):
     """BD3-LM's: it takes a time, and masks its blocks itself where it is asked to sample."""
 
     def call(self, ids: Tensor) -> Tensor:
@@ -170,13 +170,13 @@ class OwnTimeBlocks(OwnBlocks):
         return self.model(input_ids=ids, timesteps=time, sample_mode=True, return_dict=True).logits
 
 
-_ASKED: ContextVar[Tensor | None] = ContextVar("_ASKED", default=None)
+_POSITIONS: ContextVar[Tensor | None] = ContextVar("_ASKED", default=None)
 
 
-def _only_asked(module: torch.nn.Module, args: tuple, output: Any) -> Any:
+def _head_at_positions(module: torch.nn.Module, args: tuple, output: Any) -> Any:
     """Forward hook of an encoder: its head gets to see the positions asked about and no others."""
-    if (asked := _ASKED.get()) is not None:
-        output.last_hidden_state = output.last_hidden_state[:, asked.to(output.last_hidden_state.device)]
+    if (positions := _POSITIONS.get()) is not None:
+        output.last_hidden_state = output.last_hidden_state[:, positions.to(output.last_hidden_state.device)]
     return output
 
 
@@ -186,15 +186,15 @@ class MaskedEncoder(_Network):
 
     def __post_init__(self) -> None:
         base = self.model.base_model
-        if _only_asked not in base._forward_hooks.values():  # denoisers may share a model
-            base.register_forward_hook(_only_asked)
+        if _head_at_positions not in base._forward_hooks.values():  # denoisers may share a model
+            base.register_forward_hook(_head_at_positions)
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
-        token = _ASKED.set(positions)
+        token = _POSITIONS.set(positions)
         try:
             return self.model(input_ids=ids.to(self.model.device)).logits.float().to(ids.device)
         finally:
-            _ASKED.reset(token)
+            _POSITIONS.reset(token)
 
 
 def block_mask(queries: Tensor, keys: Tensor, block_length: int) -> Tensor:
@@ -358,7 +358,7 @@ def _causal_mode(model: PreTrainedModel) -> Iterator[None]:
 
 
 @dataclass(eq=False)
-class OwnEncoder(OwnCode, _Canvases):
+class RemoteCodeEncoder(RemoteCode, _Canvases):
     """Nemotron-Labs-Diffusion's: it reads what is settled in one direction, and a block in both, as if behind that.
 
     The reading's last answer is the next token, and opens the block; all other positions are asked with the block.

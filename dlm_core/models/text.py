@@ -62,7 +62,9 @@ class Text:
 
     def plain(self, text: str) -> list[int]:
         """Token ids of a text as it stands, in which nothing is a control token."""
-        ids = self._guarded(well_formed(text), add_special_tokens=False, split_special_tokens=True).input_ids
+        ids = self._control_safe_tokenizer(
+            well_formed(text), add_special_tokens=False, split_special_tokens=True
+        ).input_ids
         if self._control.isdisjoint(ids):
             return ids
         spelled: list[int] = []  # a vocabulary may hold a control token like any word: then its letters stand for it
@@ -81,15 +83,15 @@ class Text:
         """The filled template as transformers encodes it, where no control token in it comes from a message."""
         filled = self._filled(messages)
         original: dict[int, int] = {}
-        marks = Counter(self._marks.findall(filled))
-        if typed := marks - self._own_marks(messages):
-            filled, original = self._told_apart(messages, filled, typed)
+        marks = Counter(self._control_pattern.findall(filled))
+        if typed := marks - self._template_tokens(messages):
+            filled, original = self._escape_control_tokens(messages, filled, typed)
         else:
             ids = self.tokenizer(filled, add_special_tokens=False).input_ids
             if sum(token in self._control for token in ids) == marks.total():
                 return ids
         ids = []
-        for n, part in enumerate(self._marks.split(filled)):
+        for n, part in enumerate(self._control_pattern.split(filled)):
             if n % 2:
                 ids.append(self.tokenizer.convert_tokens_to_ids(part))
             elif part:
@@ -106,14 +108,16 @@ class Text:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise ValueError(f"this model's chat template does not take this conversation ({reason})") from error
 
-    def _own_marks(self, messages: Sequence[Message]) -> Counter[str]:
+    def _template_tokens(self, messages: Sequence[Message]) -> Counter[str]:
         """The control tokens that the template writes around whatever the messages say; none where it will not say."""
         try:
-            return Counter(self._marks.findall(self._filled([{**each, "content": "\ue000"} for each in messages])))
+            return Counter(
+                self._control_pattern.findall(self._filled([{**each, "content": "\ue000"} for each in messages]))
+            )
         except ValueError:
             return Counter()
 
-    def _told_apart(
+    def _escape_control_tokens(
         self, messages: Sequence[Message], filled: str, typed: Mapping[str, int]
     ) -> tuple[str, dict[int, int]]:
         """The filled template in which control tokens from messages are written in other letters; the letters' own.
@@ -126,9 +130,9 @@ class Text:
         spellings = [sorted(dict.fromkeys(token), key=str.isalnum) for token in typed]
         for n in range(max(map(len, spellings))):
             letters = dict.fromkeys(ord(letters[n % len(letters)]) for letters in spellings)
-            twins = dict(zip(letters, private))
-            original = {twin: letter for letter, twin in twins.items()}
-            marked = self._filled([{**each, "content": each["content"].translate(twins)} for each in messages])
+            placeholders = dict(zip(letters, private))
+            original = {placeholder: letter for letter, placeholder in placeholders.items()}
+            marked = self._filled([{**each, "content": each["content"].translate(placeholders)} for each in messages])
             if marked.translate(original) == filled:
                 return marked, original
         raise ValueError(
@@ -155,14 +159,14 @@ class Text:
         return frozenset(given | {id for token, id in added.items() if any(token in text for text in written)})
 
     @cached_property
-    def _marks(self) -> re.Pattern[str]:
+    def _control_pattern(self) -> re.Pattern[str]:
         """The texts of control tokens, a longer one before one that it begins with."""
         texts = filter(None, self.tokenizer.convert_ids_to_tokens(sorted(self._control)))
         either = "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
         return re.compile(f"({either or '(?!)'})")
 
     @cached_property
-    def _guarded(self) -> PreTrainedTokenizerBase:
+    def _control_safe_tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer, for which every added control token is special: such tokens alone can be left unread."""
         added = self.tokenizer.added_tokens_decoder
         if backend := getattr(self.tokenizer, "backend_tokenizer", None):
@@ -174,7 +178,7 @@ class Text:
         return {}
 
     @cached_property
-    def _silent(self) -> frozenset[int]:
+    def _textless(self) -> frozenset[int]:
         """The tokens without a text of their own."""
         return frozenset([*self.tokenizer.all_special_ids, *self.control])
 
@@ -200,7 +204,7 @@ class Text:
 
     def _piece(self, token_id: int) -> Piece:
         letters = self.tokenizer.convert_ids_to_tokens(token_id)
-        if letters is None or token_id in self._silent:
+        if letters is None or token_id in self._textless:
             return ""
         if byte := _BYTE.fullmatch(letters):
             return bytes.fromhex(byte[1])

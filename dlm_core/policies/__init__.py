@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from dlm_core.policies.around import EndRule, UntilEnd, Without
-from dlm_core.policies.parameter import Parameter, described, nearest, read, shown
+from dlm_core.policies.parameter import Parameter, nearest, parameters_of, shown, validate
 from dlm_core.policies.planned import (
     AlphaQuota,
     Boosted,
@@ -48,7 +48,7 @@ from dlm_core.policies.planned import (
 from dlm_core.policies.policy import Policy, Update, View
 from dlm_core.policies.posterior import DUO, GIDD, MDLM, SEDD, FirstHitting, GIDDSelfCorrection, ReMDM
 from dlm_core.policies.renoising import DiscreteDDIM, EntropyRenoise, StickyRenoise
-from dlm_core.policies.revising import DraftAndEdit, KeepBest, PathPlanning, WideThenBack
+from dlm_core.policies.revising import DraftAndEdit, KeepBest, PathPlanning, WideInNarrowOut
 from dlm_core.policies.settings import (
     AnswerStart,
     AtLeast,
@@ -96,7 +96,7 @@ from dlm_core.policies.settings import (
     TopP,
     UnmaskStrategy,
 )
-from dlm_core.policies.splicing import BestOne, Elastic
+from dlm_core.policies.splicing import BestRow, Elastic
 
 __all__ = ["POLICIES", "Parameter", "Policy", "Update", "View", "make_policy", "parameters"]
 
@@ -439,7 +439,7 @@ def dreamon(
     scores: Mapping[str, Score] = {
         "maskgit_plus": ProposalConfidence(), "topk_margin": ProposalMargin(), "entropy": ProposalNegativeEntropy(),
     }  # fmt: skip
-    inner = Planned(Filtered(temperature, top_p, top_k, "top_p", "rows", draws), scores[alg], BestOne(steps, alg_temp))
+    inner = Planned(Filtered(temperature, top_p, top_k, "top_p", "rows", draws), scores[alg], BestRow(steps, alg_temp))
     if max_gen_len < min_gen_len:
         raise ValueError(f"max_gen_len must be at least min_gen_len, {min_gen_len}, got {max_gen_len}")
     budget = max_gen_len if expand_budget is None else expand_budget
@@ -514,7 +514,7 @@ POLICIES: Mapping[str, Callable[..., Policy]] = MappingProxyType(
         "llada": llada, "threshold": threshold, "eb": eb, "mdlm": MDLM, "left_to_right": left_to_right,
         "dream": dream, "fast_dllm": fast_dllm, "fast_dllm_factor": fast_dllm_factor, "llada2": llada2,
         "llada21": llada21, "sdar": sdar, "klass": klass, "prophet": prophet, "pc_sampler": pc_sampler, "d3llm": d3llm,
-        "dinfer": dinfer, "dllm_mdlm": dllm_mdlm, "dus": dus, "p2": PathPlanning, "wino": WideThenBack,
+        "dinfer": dinfer, "dllm_mdlm": dllm_mdlm, "dus": dus, "p2": PathPlanning, "wino": WideInNarrowOut,
         "remedi": KeepBest, "dreamon": dreamon, "remdm": ReMDM, "bd3lm": FirstHitting, "sedd": SEDD, "duo": DUO,
         "gidd": GIDD, "gidd_self_correction": GIDDSelfCorrection,
         "diffusion_gemma": diffusion_gemma, "diffusers_entropy_bound": diffusers_entropy_bound,
@@ -527,7 +527,7 @@ def parameters(name: str) -> Mapping[str, Parameter]:
     """The parameters a policy has, by name, described; unknown names are a ValueError."""
     if not isinstance(name, str) or name not in POLICIES:
         raise ValueError(f"unknown policy {shown(name)}{nearest(name, POLICIES)}: choose one of {', '.join(POLICIES)}")
-    return described(POLICIES[name])
+    return parameters_of(POLICIES[name])
 
 
 def make_policy(name: str, **params: Any) -> Policy:
@@ -537,4 +537,4 @@ def make_policy(name: str, **params: Any) -> Policy:
     name, a wrong kind or a value out of range is a ValueError of one sentence.
     """
     known = parameters(name)
-    return POLICIES[name](**read(name, known, params))
+    return POLICIES[name](**validate(name, known, params))

@@ -4,8 +4,8 @@
 
     def llada(steps: Steps = 128, temperature: Temperature = 0.0, exhaust: bool = False) -> Planned: ...
 
-The type says the kind and `Parameter` says the rest; `described()` puts both together with the name and the default.
-What checks a value, what offers it (command line, page, link, API) and what documents it all read the result, so that
+The type says the kind and `Parameter` says the rest; `parameters_of()` puts both together with the name and the
+default.  What checks a value, what offers it (command line, page, link, API) and what documents it all read the result, so that
 none of them can say anything else than another.  Knows nothing of policies, and no language.
 """
 
@@ -19,7 +19,7 @@ from numbers import Real
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-Kind = Literal["whole", "number", "flag", "choice", "text", "wholes", "numbers", "table"]
+Kind = Literal["integer", "number", "boolean", "choice", "text", "integers", "numbers", "table"]
 Unit = Literal["steps", "steps a block", "tokens", "token id", "probability", "nats", "temperature", "share", "time"]
 
 EXACT = 2**53 - 1  # the largest whole number that JavaScript does not round
@@ -34,19 +34,19 @@ class Parameter:
     `choices`).  Names that mean the same for every policy are `aliases` where a paper has another one.
     """
 
-    least: float | None = None  # the range of a number, or of each number of several
-    most: float | None = None
-    above: bool = False  # `least` itself is too small
-    below: bool = False  # `most` itself is too large
+    minimum: float | None = None  # the range of a number, or of each number of several
+    maximum: float | None = None
+    exclusive_minimum: bool = False  # `minimum` itself is too small
+    exclusive_maximum: bool = False  # `maximum` itself is too large
     unit: Unit | None = None
     aliases: tuple[str, ...] = ()
     words: str = ""  # below which key its words stand, if not its name: what means another thing has other words
-    arrow: float | None = None  # what a press of an arrow adds; None is 1 for whole numbers
-    reach: tuple[float | None, float | None] | None = None  # where the arrows stop, if that is not the range
+    increment: float | None = None  # what a press of an arrow adds; None is 1 for whole numbers
+    soft_range: tuple[float | None, float | None] | None = None  # where the arrows stop, if that is not the range
     finest: tuple[float, float] | None = None  # numbers nearer to 0 or larger are taken as these, as good as the same
-    neutral: float | None = None  # the number that says the same as None, where there is one
-    rare: bool = False  # few set it: a page folds it away
-    offered: bool = True  # False: for programs alone
+    none_value: float | None = None  # the number that says the same as None, where there is one
+    advanced: bool = False  # few set it: a page folds it away
+    on_page: bool = True  # False: for programs alone
     choices: tuple[str, ...] = ()  # of a choice; the names that a table must have
     name: str = ""
     kind: Kind = "number"
@@ -56,7 +56,7 @@ class Parameter:
     @property
     def long(self) -> bool:
         """Whether it may be a whole number that JavaScript would round: pages and links have its digits as text."""
-        return self.kind == "whole" and self.most is not None and self.most > EXACT
+        return self.kind == "integer" and self.maximum is not None and self.maximum > EXACT
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,36 +69,36 @@ class Parameter:
         return f"parameters.{self.words or self.name}"
 
     @property
-    def span(self) -> tuple[float | None, float | None]:
+    def increments_within(self) -> tuple[float | None, float | None]:
         """From where to where arrows lead."""
-        return (self.least, self.most) if self.reach is None else self.reach
+        return (self.minimum, self.maximum) if self.soft_range is None else self.soft_range
 
     @property
     def range(self) -> str:
         """The range in words; "" if every number will do."""
-        low = None if self.least is None else str(self.least)
-        high = None if self.most is None else str(self.most)
-        if low and high and not self.above:
-            return f"from {low} to below {high}" if self.below else f"between {low} and {high}"
-        low = low and (f"above {low}" if self.above else f"{low} or more")
-        high = high and (f"below {high}" if self.below else f"at most {high}")
+        low = None if self.minimum is None else str(self.minimum)
+        high = None if self.maximum is None else str(self.maximum)
+        if low and high and not self.exclusive_minimum:
+            return f"from {low} to below {high}" if self.exclusive_maximum else f"between {low} and {high}"
+        low = low and (f"above {low}" if self.exclusive_minimum else f"{low} or more")
+        high = high and (f"below {high}" if self.exclusive_maximum else f"at most {high}")
         return " and ".join(filter(None, (low, high)))
 
     @property
     def rule(self) -> str:
         """What a value must be, in words."""
-        if self.kind == "flag":
+        if self.kind == "boolean":
             return "true or false"
         if self.kind == "choice":
             return f"one of {', '.join(self.choices)}"
         if self.kind == "text":
             return "a text"
         several = {
-            "wholes": "a list of whole numbers", "numbers": "a list of numbers",
+            "integers": "a list of whole numbers", "numbers": "a list of numbers",
             "table": f"a table of numbers for {', '.join(self.choices)}",
         }  # fmt: skip
-        noun = several.get(self.kind) or ("a whole number" if self.kind == "whole" else "a number")
-        return " ".join(filter(None, (noun, "of" if self.range[:1].isdigit() else "", self.range)))
+        kind_in_words = several.get(self.kind) or ("a whole number" if self.kind == "integer" else "a number")
+        return " ".join(filter(None, (kind_in_words, "of" if self.range[:1].isdigit() else "", self.range)))
 
     def read(self, value: Any) -> Any:
         """`value` as the policy takes it, 8.0 as 8 where it is whole; else a ValueError of one sentence."""
@@ -111,37 +111,39 @@ class Parameter:
         for number in _numbers_in(read):
             if not self._inside(number):
                 raise ValueError(f"{self.name} must be {self.range}, got {shown(value)}")
-            if self.kind == "whole" and self.most is None and number > MOST:
+            if self.kind == "integer" and self.maximum is None and number > MOST:
                 raise ValueError(f"{self.name} must be at most {MOST}, got {shown(value)}")
         return min(max(read, self.finest[0]), self.finest[1]) if self.finest and read else read
 
     def _inside(self, number: float) -> bool:
-        low = self.least is None or (number > self.least if self.above else number >= self.least)
-        return low and (self.most is None or (number < self.most if self.below else number <= self.most))
+        low = self.minimum is None or (number > self.minimum if self.exclusive_minimum else number >= self.minimum)
+        return low and (
+            self.maximum is None or (number < self.maximum if self.exclusive_maximum else number <= self.maximum)
+        )
 
     def schema(self) -> dict[str, Any]:
         """The parameter as a JSON Schema."""
         kinds = {
-            "whole": "integer", "flag": "boolean", "choice": "string", "text": "string", "wholes": "array",
+            "choice": "string", "text": "string", "integers": "array",
             "numbers": "array", "table": "object",
         }  # fmt: skip
-        kind: str | list[str] = kinds.get(self.kind, "number")
+        kind: str | list[str] = kinds.get(self.kind, self.kind)
         default = dict(self.default) if isinstance(self.default, Mapping) else self.default
-        told: dict[str, Any] = {"type": [kind, "null"] if self.optional else kind, "default": default}
+        schema: dict[str, Any] = {"type": [kind, "null"] if self.optional else kind, "default": default}
         bounds = {
-            "exclusiveMinimum" if self.above else "minimum": self.least,
-            "exclusiveMaximum" if self.below else "maximum": self.most,
+            "exclusiveMinimum" if self.exclusive_minimum else "minimum": self.minimum,
+            "exclusiveMaximum" if self.exclusive_maximum else "maximum": self.maximum,
         }
         bounds = {name: bound for name, bound in bounds.items() if bound is not None}
         if self.kind == "choice":
-            told["enum"] = [*self.choices, None] if self.optional else list(self.choices)
-        elif self.kind in ("wholes", "numbers"):
-            told["items"] = {"type": "integer" if self.kind == "wholes" else "number", **bounds}
+            schema["enum"] = [*self.choices, None] if self.optional else list(self.choices)
+        elif self.kind in ("integers", "numbers"):
+            schema["items"] = {"type": "integer" if self.kind == "integers" else "number", **bounds}
         elif self.kind == "table":
-            told |= {"required": list(self.choices), "additionalProperties": {"type": "number", **bounds}}
+            schema |= {"required": list(self.choices), "additionalProperties": {"type": "number", **bounds}}
         else:
-            told |= bounds
-        return told | {name: told_as for name, told_as in (("unit", self.unit), ("aliases", self.aliases)) if told_as}
+            schema |= bounds
+        return schema | {name: value for name, value in (("unit", self.unit), ("aliases", self.aliases)) if value}
 
 
 def shown(value: Any) -> str:
@@ -168,7 +170,7 @@ def _number(value: Any) -> float:
     return number
 
 
-def _whole(value: Any) -> int:
+def _int(value: Any) -> int:
     if not _is_number(value) or value != (number := int(value)):
         raise TypeError
     return number
@@ -176,10 +178,10 @@ def _whole(value: Any) -> int:
 
 def _digits(parameter: Parameter, value: Any) -> int:
     spelled = parameter.long and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
-    return _whole(int(value) if spelled else value)
+    return _int(int(value) if spelled else value)
 
 
-def _flag(value: Any) -> bool:
+def _bool(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
     return value
@@ -197,10 +199,10 @@ def _text(value: Any) -> str:
     return value
 
 
-def _wholes(value: Any) -> tuple[int, ...]:
+def _ints(value: Any) -> tuple[int, ...]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise TypeError
-    return tuple(map(_whole, value))
+    return tuple(map(_int, value))
 
 
 def _numbers(value: Any) -> tuple[float, ...]:
@@ -225,13 +227,13 @@ def _numbers_in(value: Any) -> Iterable[float]:
 
 
 _READERS: Mapping[Kind, Callable[[Parameter, Any], Any]] = {
-    "whole": _digits, "number": lambda _, value: _number(value),
-    "flag": lambda _, value: _flag(value), "choice": _choice, "text": lambda _, value: _text(value),
-    "wholes": lambda _, value: _wholes(value), "numbers": lambda _, value: _numbers(value), "table": _table,
+    "integer": _digits, "number": lambda _, value: _number(value),
+    "boolean": lambda _, value: _bool(value), "choice": _choice, "text": lambda _, value: _text(value),
+    "integers": lambda _, value: _ints(value), "numbers": lambda _, value: _numbers(value), "table": _table,
 }  # fmt: skip
 _KINDS: Mapping[Any, Kind] = {
-    int: "whole", float: "number", bool: "flag", Literal: "choice", str: "text", tuple: "numbers", Sequence: "numbers",
-    Mapping: "table",
+    int: "integer", float: "number", bool: "boolean", Literal: "choice", str: "text", tuple: "numbers",
+    Sequence: "numbers", Mapping: "table",
 }  # fmt: skip
 
 
@@ -239,7 +241,7 @@ _KINDS: Mapping[Any, Kind] = {
 
 
 @cache
-def described(decode: Callable[..., Any]) -> Mapping[str, Parameter]:
+def parameters_of(decode: Callable[..., Any]) -> Mapping[str, Parameter]:
     """The parameters of a function or a dataclass by name, in its order: those whose annotation describes one."""
     hints, found = get_type_hints(decode, include_extras=True), {}
     for name, own in signature(decode).parameters.items():
@@ -254,7 +256,7 @@ def _of(hint: Any) -> Parameter | None:
     A plain number does not: without a range and a unit it may be anything, such as a seed.
     """
     kind, note = _kind(hint), _note(hint)
-    if kind is None or (note is None and kind.kind not in ("flag", "choice")):
+    if kind is None or (note is None and kind.kind not in ("boolean", "choice")):
         return None
     note = note or Parameter()
     return replace(note, kind=kind.kind, optional=kind.optional, choices=kind.choices or note.choices)
@@ -277,32 +279,32 @@ def _kind(hint: Any) -> Parameter | None:
         return inner and replace(inner, optional=True)
     kind = _KINDS.get(get_origin(hint) or hint)
     if kind == "numbers" and get_args(hint)[0] is int:
-        kind = "wholes"
+        kind = "integers"
     return kind and Parameter(kind=kind, choices=get_args(hint) if kind == "choice" else ())
 
 
-class Checked:
+class Validated:
     """A frozen dataclass whose described fields are read by their descriptions when it is made."""
 
     def __post_init__(self) -> None:
         made_by: Callable[..., Any] = type(self)
-        for name, parameter in described(made_by).items():
+        for name, parameter in parameters_of(made_by).items():
             object.__setattr__(self, name, parameter.read(getattr(self, name)))
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def answering(known: Mapping[str, Parameter], name: str) -> Parameter | None:
+def find(known: Mapping[str, Parameter], name: str) -> Parameter | None:
     """The parameter that answers to `name`, its own or an alias; None if none does."""
     return next((parameter for parameter in known.values() if name in parameter.names), None)
 
 
-def named(owner: str, known: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+def canonical(owner: str, known: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` under the parameters' own names; unknown names, and two for one parameter, are a ValueError."""
     found: dict[str, tuple[str, Any]] = {}
     for name, value in given.items():
-        if (parameter := answering(known, name)) is None:
+        if (parameter := find(known, name)) is None:
             names = [name for parameter in known.values() for name in parameter.names]
             raise ValueError(
                 f"policy {owner} has no parameter {shown(name)}{nearest(name, names)}: it has {', '.join(names)}"
@@ -314,9 +316,9 @@ def named(owner: str, known: Mapping[str, Parameter], given: Mapping[str, Any]) 
     return {name: value for name, (_, value) in found.items()}
 
 
-def read(owner: str, known: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+def validate(owner: str, known: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` by the parameters' own names and as they are taken; what is wrong with it is a ValueError."""
-    return {name: known[name].read(value) for name, value in named(owner, known, given).items()}
+    return {name: known[name].read(value) for name, value in canonical(owner, known, given).items()}
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 from dlm_core.beliefs import believe, divergence, draw, inverse, uniforms
 from dlm_core.noise import SCHEDULES
 from dlm_core.policies.draws import categorical, gumbel_race, keep_top_k, keep_top_p, weighed
-from dlm_core.policies.parameter import Checked
+from dlm_core.policies.parameter import Validated
 from dlm_core.policies.policy import Policy, S, Update, View, Writes, even_split, having, only, ranked
 from dlm_core.policies.settings import (
     AnswerStart,
@@ -99,7 +99,7 @@ class Select(Protocol[S]):
 # --- propose ----------------------------------------------------------------------------------------------------------
 
 
-class _Forgetful(Checked):
+class _Forgetful(Validated):
     """A proposal that keeps nothing from one step to the next."""
 
     def begin(self, view: View, before: None) -> None:
@@ -168,7 +168,7 @@ class Filtered(_Forgetful):
 
 
 @dataclass(frozen=True)
-class Boosted(Checked):
+class Boosted(Validated):
     """Guesses that stay the same gain credit: dInfer's memory M over positions and tokens, fresh for each block.
 
     Each step M decays by `decay_beta` and every mask's likeliest token gains p^`boost_gamma`; the boosted logits are
@@ -266,7 +266,7 @@ class NegativeEntropy:
 
 
 @dataclass(frozen=True)
-class Random(Checked):
+class Random(Validated):
     """Any order is as good as any other; float32 numbers, as LLaDA draws them."""
 
     ranking: ClassVar[Ranking] = Ranking.RANDOM
@@ -290,7 +290,7 @@ class Leftmost:
 
 
 @dataclass(frozen=True)
-class Informative(Checked):
+class Informative(Validated):
     """min(-p log f, alpha) e^(-lambd i): rare words first, and what stands left (PC-Sampler, arXiv 2508.13021).
 
     f is a token's frequency in a corpus (None: all tokens alike) and i counts from the window's start.
@@ -320,7 +320,7 @@ class Quotas:
 
 
 @dataclass(frozen=True)
-class _Counted(Checked):
+class _Counted(Validated):
     """A rule with a fixed number of steps a window, and a number of masks for each of them."""
 
     steps: Steps
@@ -372,7 +372,7 @@ class AlphaQuota(Quota):
 
 
 @dataclass(frozen=True)
-class TimeQuota(Checked):
+class TimeQuota(Validated):
     """k = floor(masks (1 - s/t)) over times from 1 to `eps`, and all that is left in the last step (Dream).
 
     The product is one of float32, as in the release.  `alg_temp` draws the k rows from softmax(scores / alg_temp)
@@ -426,7 +426,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class _UntilEmpty(Checked):
+class _UntilEmpty(Validated):
     """A rule that decides by itself how many rows pass, always at least one, until the window has no mask left.
 
     With `steps` the window also ends within its share of them: a step writes at least what is left over the steps left.
@@ -647,7 +647,7 @@ class Combs:
 
 
 @dataclass(frozen=True)
-class Dilated(Checked):
+class Dilated(Validated):
     """Combs that grow finer: every (n / base)-th position of a window of n, then every (n / base^2)-th, to the last.
 
     Rows below `confidence_threshold` are left for one more forward that fills what is left; the finest comb takes all,
@@ -779,7 +779,7 @@ class Planned(Writes):
     def __call__(self, view: View, state: PlannedState) -> Update:
         proposal = self.propose(view, state.propose)
         scores = self.score(view, proposal)
-        rows = (view.in_window(left_open=self.left_open) & view.open_masks).nonzero()[:, 0]
+        rows = (view.in_window(include_before=self.left_open) & view.open_masks).nonzero()[:, 0]
         order = rows[scores[rows].argsort(descending=True, stable=True)]  # ties go to the leftmost
         reason = torch.where(view.open_masks, Reason.OUTSIDE, Reason.STANDS)
         reason[order], info = self.select(view, state.select, scores, order)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dlm_core.beliefs import Beliefs, believe
 from dlm_core.denoiser import Denoiser, SelfConditioned, mask_of, planner
-from dlm_core.policies.parameter import Checked
+from dlm_core.policies.parameter import Validated
 from dlm_core.reasons import NO_REASON, Effect, Reason
 
 S = TypeVar("S")  # the state of a policy, or of a part of one
@@ -81,11 +81,11 @@ class View:
     def window(self) -> tuple[int, int]:
         return self.windows[self.window_index]
 
-    def in_window(self, *, left_open: bool = False) -> Tensor:
-        """(n,) bool: rows inside the window, or anywhere before its end if `left_open`."""
+    def in_window(self, *, include_before: bool = False) -> Tensor:
+        """(n,) bool: rows inside the window, or anywhere before its end if `include_before`."""
         lo, hi = self.window
         before_its_end = self.positions < hi
-        return before_its_end if left_open else before_its_end & (self.positions >= lo)
+        return before_its_end if include_before else before_its_end & (self.positions >= lo)
 
     def masks_in_window(self) -> int:
         lo, hi = self.window
@@ -194,7 +194,7 @@ class Policy(Protocol[S]):
     def __call__(self, view: View, state: S, /) -> Update: ...
 
 
-class Writes(Checked):
+class Writes(Validated):
     """Policies that write masks and nothing else ask about masks alone."""
 
     revises: ClassVar[bool] = False
@@ -205,7 +205,7 @@ class Writes(Checked):
         return view.masked
 
 
-class Revises(Checked):
+class Revises(Validated):
     """Policies that take back or rewrite tokens ask about everything that is not fixed."""
 
     revises: ClassVar[bool] = True

@@ -220,7 +220,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class WideThenBack(Revises):
+class WideInNarrowOut(Revises):
     """Writes widely, then takes back what the rest of the text does not support (WINO, arXiv 2507.18578).
 
     Masks above `threshold` are written, at most max(5, min(20, 0.7 masks)) of them and at least the best.  If that were
@@ -263,7 +263,7 @@ class WideThenBack(Revises):
 
     def __call__(self, view: View, state: Written) -> Update:
         tokens = self._propose(view)
-        rows = (view.in_window(left_open=self.left_open) & view.open_masks).nonzero()[:, 0]
+        rows = (view.in_window(include_before=self.left_open) & view.open_masks).nonzero()[:, 0]
         scores = view.beliefs.probability(tokens)
         order = rows[scores[rows].argsort(descending=True, stable=True)]
         floor, passed = view.least(self.steps, len(rows)), int((scores[order] > self.threshold).sum())

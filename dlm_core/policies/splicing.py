@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlm_core.beliefs import believe
 from dlm_core.policies.draws import weighed
-from dlm_core.policies.parameter import Checked
+from dlm_core.policies.parameter import Validated
 from dlm_core.policies.planned import Planned, PlannedState, Selection
 from dlm_core.policies.policy import Update, View, Writes, having, ranked
 from dlm_core.policies.settings import MostSteps, OrderTemperature
@@ -21,7 +21,7 @@ _FORBIDDEN_LOGIT = -1e9  # the logit of an expansion that is not allowed, as Dre
 
 
 @dataclass(frozen=True)
-class BestOne(Checked):
+class BestRow(Validated):
     """The best row of every step, or as many as must be for `steps` to do; None is no limit.
 
     `alg_temp` draws the rows from softmax(scores / alg_temp) instead.

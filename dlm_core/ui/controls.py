@@ -12,7 +12,7 @@ from gradio.i18n import I18nData
 from dlm_core.conversation import begun, read
 from dlm_core.engine import About, Request
 from dlm_core.policies import Parameter, parameters
-from dlm_core.policies.parameter import named
+from dlm_core.policies.parameter import canonical
 from dlm_core.ui import words
 from dlm_core.ui.compat.number import Digits, SoftRangeNumber
 
@@ -84,9 +84,9 @@ def starting_value(policy: str, name: str, about: About) -> Any:
     starts = {} if one.optional else about.starts  # what need not be set starts unset, as its authors have it
     value = next((starts[key] for key in one.names if key in starts), one.default)
     if policy == about.policy:
-        value = named(policy, parameters(policy), about.settings).get(name, value)
+        value = canonical(policy, parameters(policy), about.settings).get(name, value)
     if value is None:
-        return one.neutral
+        return one.none_value
     return min(value, about.length) if "steps" in one.names else value
 
 
@@ -117,7 +117,7 @@ def has_more(policy: str) -> bool:
 
 def is_rare(name: str) -> bool:
     """Whether a control stands folded away: where every policy that has it says that few set it."""
-    return all(controls[name].parameter.rare for controls in words.CONTROLS.values() if name in controls)
+    return all(controls[name].parameter.advanced for controls in words.CONTROLS.values() if name in controls)
 
 
 def parameter(policy: str, name: str, about: About, prefix: str = "") -> gr.components.Component:
@@ -141,7 +141,7 @@ def _component(name: str, control: words.Control, start: Any, visible: bool, pre
         return gr.Textbox(lines=1, max_lines=4, **looks)
     if control.parameter.long:
         return Digits(max_lines=1, **looks)
-    return gr.Checkbox(**looks) if control.parameter.kind == "flag" else SoftRangeNumber(**looks)
+    return gr.Checkbox(**looks) if control.parameter.kind == "boolean" else SoftRangeNumber(**looks)
 
 
 def _looks(control: words.Control) -> dict[str, Any]:
@@ -149,10 +149,10 @@ def _looks(control: words.Control) -> dict[str, Any]:
     looks: dict[str, Any] = {"label": control.label, "info": control.info}
     if control.titles:
         return looks | {"choices": [(title, value) for value, title in control.titles.items()]}
-    if control.parameter.kind in ("flag", "text") or control.parameter.long:
+    if control.parameter.kind in ("boolean", "text") or control.parameter.long:
         return looks
-    least, most = control.parameter.span
-    return looks | {"step": control.parameter.arrow or 1, "minimum": least, "maximum": most}
+    least, most = control.parameter.increments_within
+    return looks | {"step": control.parameter.increment or 1, "minimum": least, "maximum": most}
 
 
 def request_of(

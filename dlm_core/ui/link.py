@@ -10,7 +10,7 @@ import gradio as gr
 
 from dlm_core.engine import Engine
 from dlm_core.policies import POLICIES, parameters
-from dlm_core.policies.parameter import answering
+from dlm_core.policies.parameter import find
 from dlm_core.ui import controls, words
 from dlm_core.ui.player import envelope
 
@@ -54,7 +54,7 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
 
     wanted: dict[str, Any] = {}
     for name, given in query.items():
-        one = answering(known, name)
+        one = find(known, name)
         own = name if one is None else one.name
         if own not in ("prompt", *controls.PLAIN, *words.CONTROLS[policy]):
             continue
@@ -104,7 +104,7 @@ def opening(query: Mapping[str, str], model: str, engine: Engine) -> list[Any]:
 def _fewer_steps(policy: str, settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
     """The page starts with more steps than a short canvas can take: where a link names none, at most one a token."""
     most = max(1, settings["length"]) if isinstance(settings["length"], int) else 1
-    steps = answering(parameters(policy), "steps")
+    steps = find(parameters(policy), "steps")
     return {steps.name: most} if steps and steps.name not in given and most < (settings[steps.name] or 0) else {}
 
 
@@ -113,7 +113,7 @@ def _typed(name: str, text: str, policy: str = "") -> Any:
     control = words.SETTINGS.get(name) or words.control(policy, name)
     if control.titles:
         return text if text in control.titles else None
-    if control.parameter.kind == "flag":
+    if control.parameter.kind == "boolean":
         return {"true": True, "false": False}.get(text)
     for kind in (int, float):
         with suppress(ValueError):
@@ -130,14 +130,14 @@ def _out_of_reach(query: Mapping[str, str], policy: str) -> list[dict[str, Any]]
     some = {name for each in POLICIES for one in parameters(each).values() for name in one.names}
     told = []
     for name in sorted(set(query) - set(controls.PLAIN) - MINE):
-        one = answering(known, name)
+        one = find(known, name)
         if one is None and name in some:
             told.append(words.said("link.unknown", name=name, policy=policy))
         elif one is None and (near := get_close_matches(name, some, 1, 0.8)):
             told.append(words.said("link.near", name=name[:40], near=near[0]))
         elif one and one.unit == "token id":
             continue  # the model's own: the engine fills them in, and `revision` says if the model is another one
-        elif one and not one.offered and _plain(query[name]) != one.default:
+        elif one and not one.on_page and _plain(query[name]) != one.default:
             told.append(words.said("link.fixed", name=name, value=query[name][:40], default=str(one.default)))
     return told
 

@@ -11,7 +11,7 @@ from gradio.i18n import I18nData
 from dlm_core.engine import Request
 from dlm_core.policies import POLICIES as TABLE
 from dlm_core.policies import Parameter, parameters
-from dlm_core.policies.parameter import described
+from dlm_core.policies.parameter import parameters_of
 from dlm_core.words import english, languages, within
 
 PROMPT_HINT = "Once upon a time there was a little dog"  # for the model, which reads English
@@ -67,13 +67,13 @@ def _control(key: str, parameter: Parameter) -> Control:
 POLICIES = {name: (label(f"policies.{name}.title"), label(f"policies.{name}.about")) for name in TABLE}
 TABS = _titles("tabs")
 # of every policy; what nothing describes is a text
-_DESCRIBED = described(Request)
+_DESCRIBED = parameters_of(Request)
 SETTINGS = {
     name: _control(f"settings.{name}", _DESCRIBED.get(name, Parameter(kind="text"))) for name in within("settings")
 }
 # of each policy, by the names of its parameters; those without a control are for programs
 CONTROLS = {
-    policy: {name: _control(one.key, one) for name, one in parameters(policy).items() if one.offered}
+    policy: {name: _control(one.key, one) for name, one in parameters(policy).items() if one.on_page}
     for policy in POLICIES
 }
 # what a page holds a control for, once for all policies that have it: those that few set come last

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlm_core.denoiser import Denoiser
 from dlm_core.policies import POLICIES, make_policy, parameters
-from dlm_core.policies.parameter import answering
+from dlm_core.policies.parameter import find
 
 FOR_MASKS = [name for name in POLICIES if make_policy(name).for_masks]
 OPEN = 128
@@ -52,4 +52,4 @@ def side_by_side(*sides: Callable[[], object], repeats: int = 7) -> list[float]:
 def settings(name: str, steps: int, temperature: float) -> dict[str, object]:
     """What a policy has of the two, under its own names."""
     known = parameters(name)
-    return {answering(known, key).name: value for key, value in (("steps", steps), ("temperature", temperature))}
+    return {find(known, key).name: value for key, value in (("steps", steps), ("temperature", temperature))}

@@ -11,7 +11,7 @@ from numpy import ndarray
 from dlm_core.engine import About, Engine, Request, Run
 from dlm_core.metrics import summarise
 from dlm_core.policies import parameters
-from dlm_core.policies.parameter import answering
+from dlm_core.policies.parameter import find
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import controls, streams, words
 from dlm_core.ui.controls import ModelDependent
@@ -202,5 +202,5 @@ def offered(about: About) -> list[tuple[list[tuple[str, str]], str]]:
 def own(policy: str, settings: dict[str, Any], about: About) -> dict[str, Any]:
     """The page's starting values of a policy's parameters, with the shared settings over them."""
     known = parameters(policy)
-    shared = {one.name: value for name, value in settings.items() if (one := answering(known, name))}
+    shared = {one.name: value for name, value in settings.items() if (one := find(known, name))}
     return {name: shared.get(name, controls.starting_value(policy, name, about)) for name in words.CONTROLS[policy]}

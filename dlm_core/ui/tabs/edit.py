@@ -7,7 +7,7 @@ import gradio as gr
 
 from dlm_core.engine import About, Engine, Request, decoder, whole
 from dlm_core.engine.edit import Cell, parse_pins
-from dlm_core.policies.parameter import answering
+from dlm_core.policies.parameter import find
 from dlm_core.ui import controls, streams, words
 from dlm_core.ui.controls import ModelDependent
 from dlm_core.ui.player import editor, envelope
@@ -51,7 +51,7 @@ def request(
         policy, seed = str(own.get("name")), asked.get("seed")
     done = origin["step"] if own and origin else 0
     free = sum(not cell.fixed for cell in cells)
-    steps = answering(decoder(policy).parameters, "steps")
+    steps = find(decoder(policy).parameters, "steps")
     left = {
         name: max(1, min(params[name] - done, free))
         for name in (steps.names if steps else ())

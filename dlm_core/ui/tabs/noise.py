@@ -10,7 +10,7 @@ import gradio as gr
 from dlm_core.engine import About, Engine, Request
 from dlm_core.engine.lesson import LEVELS, Kind, Lesson
 from dlm_core.figures import Theme, plot_schedule, schedule_data
-from dlm_core.trace import texts_of
+from dlm_core.trace import encode_token_texts
 from dlm_core.ui import controls, streams, words
 from dlm_core.ui.controls import ModelDependent
 from dlm_core.ui.player import envelope, lesson, record
@@ -40,7 +40,10 @@ def shown(engine: Engine, text: str, kind: Kind, schedule: str, seed: Any, model
         state._replace(probability=_short(state.probability), top_probs=[_short(row) for row in state.top_probs])
         for state in example.states
     ]
-    payload = example._asdict() | {"pieces": texts_of(example.pieces), "states": [state._asdict() for state in states]}
+    payload = example._asdict() | {
+        "pieces": encode_token_texts(example.pieces),
+        "states": [state._asdict() for state in states],
+    }
     return envelope("lesson") + record(lesson=payload, figure=figure)
 
 

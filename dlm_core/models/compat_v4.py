@@ -18,7 +18,7 @@ from transformers.utils import import_utils
 
 
 @contextmanager
-def as_before() -> Iterator[None]:
+def transformers_v4_compat() -> Iterator[None]:
     """Load code of transformers 4 inside; nothing is changed any more afterwards."""
     around, move = PreTrainedModel.get_init_context.__func__, PreTrainedModel._move_missing_keys_from_meta_to_device
     expand, finish = PreTrainedModel.get_expanded_tied_weights_keys, PreTrainedModel._finalize_model_loading
