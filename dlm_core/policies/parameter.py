@@ -1,12 +1,12 @@
-"""What a way of decoding can be set to: one description a parameter, on the signature or the field itself.
+"""What a policy can be set to: one description a parameter, on the signature or the field itself.
 
-    Temperature = Annotated[float, Parameter(least=0, unit="temperature")]
+    Temperature = Annotated[float, Parameter(minimum=0, unit="temperature")]
 
     def llada(steps: Steps = 128, temperature: Temperature = 0.0, exhaust: bool = False) -> Planned: ...
 
-The type says the kind and `Parameter` says the rest; `parameters_of()` puts both together with the name and the
-default.  What checks a value, what offers it (command line, page, link, API) and what documents it all read the result, so that
-none of them can say anything else than another.  Knows nothing of policies, and no language.
+The type gives the kind and `Parameter` the rest; `parameters_of()` puts both together with the name and the default.
+Command line, page, links, API and documents all read the result, so a range stands once.  Knows no policy and no
+language.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

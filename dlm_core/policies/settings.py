@@ -1,7 +1,8 @@
 """The vocabulary of settings: every description that a policy's signature or a piece's field names, in one place.
 
 A range says what is refused, `soft_range` only where the arrows of a page stop.  What has another unit is another
-setting, whatever a paper calls it: the `threshold` of d3llm is an entropy, and so is DiffusionGemma's `confidence_threshold`.
+setting, whatever a paper calls it: the `threshold` of d3llm is an entropy, and so is DiffusionGemma's
+`confidence_threshold`.
 """
 
 from collections.abc import Mapping, Sequence
