@@ -30,7 +30,7 @@ def autoregressive(
     seed: int = 0,
     top_k: int = 5,
 ) -> Iterator[Step]:
-    """Write every position behind the fixed opening of `canvas`, one a step; ends early when a stop token is written.
+    """Write every position after the fixed opening of `canvas`, one a step; ends early when a stop token is written.
 
     `banned` tokens are never written.  The sample at temperature T is exact, from softmax(logits / T).
     """

@@ -100,7 +100,7 @@ def _by_group(reduce: Callable[..., Tensor], values: Tensor, out: Tensor) -> Non
 
 
 def _members(logits: Tensor, groups: ndarray) -> tuple[Tensor, Tensor]:
-    """The ids `(n, m * _WIDTH)` of `groups (n, m)` and their logits, -inf behind the end of the vocabulary."""
+    """The ids `(n, m * _WIDTH)` of `groups (n, m)` and their logits, -inf after the end of the vocabulary."""
     n, m = groups.shape
     ids = torch.from_numpy((groups[:, :, None] * _WIDTH + np.arange(_WIDTH)).reshape(n, m * _WIDTH))
     vocab = logits.shape[1]

@@ -114,7 +114,7 @@ class Reason(IntEnum):
     STANDS = Effect.STAY  # a token, and this step writes masks alone
     CLOSED_BLOCK = Effect.STAY  # a block inside of the window that has not opened yet
     OUTSIDE = Effect.STAY  # of the window
-    FIXED = Effect.STAY  # by the user; the loop's own reason, whatever the policy said
+    FIXED = Effect.STAY  # by the user; the loop's own reason, whatever the policy wants
 
     # --- positions come and go ---
     ROOM = Effect.SPLICE

@@ -33,7 +33,7 @@ def sample(
 ) -> Iterator[Step]:
     """Denoise `canvas` by `policy`, yielding a `Step` after every forward pass.
 
-    `windows` are half-open ranges worked on in order; None is one window over the whole canvas.  The denoiser is told
+    `windows` are half-open ranges worked on in order; None is one window over the whole canvas.  The denoiser learns
     which one is at work, and may narrow what it can be asked about.  The same arguments give the same steps.  Wrong
     arguments raise ValueError here, not at the first step.
     """

@@ -378,7 +378,7 @@ class Trace:
         """Open a run: `model` needs name, vocab_size, mask and stop; `policy` a name and its parameters.
 
         `branch` says which run this one continues, and from where; `cache` which one made the model's answers
-        approximate; `conversation` what was said before the prompt, where that was put to a model that chats; `others`
+        approximate; `conversation` the messages before the prompt, where that was put to a model that chats; `others`
         what each of the rules ranks by that every step is compared with.
         """
         header = {
@@ -433,10 +433,10 @@ class Trace:
         info = {"info": numbers} if numbers else {}
         # what is kept is what the file says; a step that no reader would take is not written
         self._grow(facts | info, changes, beliefs)
-        told = {kind: pairs.tolist() for kind, pairs in changes.items() if len(pairs) or kind == "write"}
-        told |= {"measured": _encode_flags(measured)} | fields | ({"others": list(others)} if others else {})
+        record = {kind: pairs.tolist() for kind, pairs in changes.items() if len(pairs) or kind == "write"}
+        record |= {"measured": _encode_flags(measured)} | fields | ({"others": list(others)} if others else {})
         seen = np.concatenate([step.after, step.predicted[where], step.top_ids[where].ravel()])
-        return self._write(facts | told | info, seen)
+        return self._write(facts | record | info, seen)
 
     def finish(self, end: str, message: str | None = None) -> str:
         """Close the run: `end` is finished, stopped or error; returns the last line."""
@@ -658,7 +658,7 @@ class Trace:
         return text if self.header["prompt"].startswith(" ") else text.removeprefix(" ")
 
     def conversation(self) -> list[Message]:
-        """What was said, with this run's question and answer at its end; ValueError where it is none."""
+        """The conversation, with this run's question and answer at its end; ValueError where it is none."""
         if "conversation" not in self.header:
             raise ValueError(f"the run of {self.header['model']['name']} is no answer in a conversation")
         return answered(self.header["conversation"], self.header["prompt"], self.text())

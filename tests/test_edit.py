@@ -23,7 +23,7 @@ def words(model, ids):
 
 
 def test_cells_become_a_canvas_in_their_order_and_typed_text_takes_the_tokens_it_needs(bundled):
-    dog = bundled.text.behind("dog")
+    dog = bundled.text.encode_word("dog")
     canvas = edited(bundled, [Cell(2, True), Cell("dog, Tom's", True), Cell(MASK, False), Cell(dog[0], False)])
     assert words(bundled, canvas.ids) == ["", " dog", ",", " Tom", "'s", "", " dog"]
     assert canvas.fixed.tolist() == [True] * 5 + [False] * 2
@@ -127,7 +127,7 @@ def test_a_branch_goes_on_from_its_step_with_its_own_policy_and_says_where_it_ca
 def test_steps_that_are_left_are_left_and_what_is_fixed_stays(engine, bundled):
     policy = {"name": "llada", "steps": 12, "temperature": 1.0}
     _, page = asked(engine, 0, policy=policy)
-    page["branch"]["step"], page["cells"][6] = 8, [bundled.text.behind("cat")[0], True]
+    page["branch"]["step"], page["cells"][6] = 8, [bundled.text.encode_word("cat")[0], True]
     branch = Trace.parse("".join(engine.run(request(page, "mdlm", 9, {}))).encode())
     assert branch.header["policy"]["steps"] == 4 == len(branch.steps)
     assert bundled.piece(int(branch.canvas(4)[6])) == " cat"

@@ -211,16 +211,16 @@ KINDS = {
 def test_a_word_is_set_off_by_a_space_and_punctuation_is_not(tmp_path, kind):
     KINDS[kind](tmp_path)
     text = Text(AutoTokenizer.from_pretrained(tmp_path))
-    joined = text.tokenizer.decode([*text.plain("the"), *text.behind("cat"), *text.behind(".")])
+    joined = text.tokenizer.decode([*text.plain("the"), *text.encode_word("cat"), *text.encode_word(".")])
     assert joined.strip() == "the cat."
 
 
 def test_a_word_of_a_script_without_spaces_follows_at_once(tokenizer):
     text = Text(tokenizer)
     for word in ("猫", "ねこ", "ネコ", "แมว"):
-        assert text.tokenizer.decode([*text.plain("a"), *text.behind(word)]) == f"a{word}"
+        assert text.tokenizer.decode([*text.plain("a"), *text.encode_word(word)]) == f"a{word}"
     for word in ("кот", "고양이", "قطة", "7"):
-        assert text.tokenizer.decode([*text.plain("a"), *text.behind(word)]) == f"a {word}"
+        assert text.tokenizer.decode([*text.plain("a"), *text.encode_word(word)]) == f"a {word}"
 
 
 def test_typed_text_goes_on_as_it_stands(tokenizer):

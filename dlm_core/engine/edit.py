@@ -60,7 +60,7 @@ def pinned(model: LoadedModel, canvas: Canvas, start: int, length: int, pins: Ma
     """The canvas with words fixed at positions counted from `start`, within `length`; none may touch another."""
     ids, fixed = canvas.ids.copy(), canvas.fixed.copy()
     for position, word in pins.items():
-        tokens = model.text.behind(word)
+        tokens = model.text.encode_word(word)
         at = slice(start + position, start + position + len(tokens))
         if position + len(tokens) > length:
             raise ValueError(

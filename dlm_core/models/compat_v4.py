@@ -65,8 +65,10 @@ def transformers_v4_compat() -> Iterator[None]:
 
 def _plain_rotary(config: PretrainedConfig, device: Any = None, **_: Any) -> tuple[torch.Tensor, float]:
     """Inverse frequencies `(dim / 2,)` of rotary positions as they were first published, and a scale of 1."""
-    said = getattr(config, "rope_parameters", None) or {}
-    base = getattr(config, "rope_theta", None) or said.get("rope_theta", 10000.0)
+    rope_parameters = getattr(config, "rope_parameters", None) or {}
+    base = getattr(config, "rope_theta", None) or rope_parameters.get("rope_theta", 10000.0)
     dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    dim = int(dim * (getattr(config, "partial_rotary_factor", None) or said.get("partial_rotary_factor", 1.0)))
+    dim = int(
+        dim * (getattr(config, "partial_rotary_factor", None) or rope_parameters.get("partial_rotary_factor", 1.0))
+    )
     return 1.0 / base ** (torch.arange(0, dim, 2, dtype=torch.float32, device=device) / dim), 1.0

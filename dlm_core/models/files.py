@@ -86,12 +86,12 @@ def end_tokens(folder: Path, config: Mapping[str, Any], where: str) -> set[int]:
     Both count, as for `generate()` of transformers, which takes one id or a list from either.
     """
     part = config.get("text_config")
-    said = [config, part if isinstance(part, dict) else {}]
+    configs = [config, part if isinstance(part, dict) else {}]
     if (folder / "generation_config.json").exists():
-        said.append(read_object(folder / "generation_config.json", where))
-        _check_numbers(said[-1], "generation_config.json", where)
+        configs.append(read_object(folder / "generation_config.json", where))
+        _check_numbers(configs[-1], "generation_config.json", where)
     ends: set[int] = set()
-    for each in said:
+    for each in configs:
         end = each.get("eos_token_id")
         ends.update(end if isinstance(end, list) else [] if end is None else [end])
     return ends

@@ -61,8 +61,8 @@ def cached() -> list[str]:
         folder = fetched(repository.repo_id) if repository.repo_type == "model" else None
         try:
             if folder and repository.repo_id not in PINS:
-                said = read_config(folder, repository.repo_id)
-                names += [] if isinstance(recognise(said, repository.repo_id), str) else [repository.repo_id]
+                config = read_config(folder, repository.repo_id)
+                names += [] if isinstance(recognise(config, repository.repo_id), str) else [repository.repo_id]
         except ModelError:
             pass  # not one that can be loaded
     return sorted(names)
@@ -101,15 +101,15 @@ def permit(name: str, pin: Pin, revision: str | None) -> str:
     commit that the operator has read, several with spaces or commas between them.  Only what the registry lists can be
     allowed, and a name never gets here from a visitor.
     """
-    where, said = f"the model {name!r}", os.environ.get("UNMASK_REMOTE_CODE", "").replace(",", " ").split()
-    for word in said:
+    where, entries = f"the model {name!r}", os.environ.get("UNMASK_REMOTE_CODE", "").replace(",", " ").split()
+    for word in entries:
         if word not in ("0", "1") and not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", word):
             raise ModelError(
                 "UNMASK_REMOTE_CODE must be 1, or owner/name@ and the 40 digits of a commit, in small letters, "
                 f"got {word[:80]!r}"
             )
-    named = dict(word.split("@") for word in said if "@" in word)
-    commit = named.get(name) or (pin.commit if "1" in said else None)
+    named = dict(word.split("@") for word in entries if "@" in word)
+    commit = named.get(name) or (pin.commit if "1" in entries else None)
     if commit is None and pin.commit is None:
         raise ModelError(
             f"{where} runs code of its own, and no commit of it has been read and pinned: to allow one that you have "

@@ -64,11 +64,11 @@ class LoadedModel:
     model: PreTrainedModel = field(repr=False)
     build: Callable[[str | None], Denoiser] = field(repr=False)  # given one of CACHES, or None
     mask_token_id: int | None
-    stop_ids: tuple[int, ...]  # end of text: everything behind the first one is a tail
+    stop_ids: tuple[int, ...]  # end of text: everything after the first one is a tail
     context: int  # positions at most, prompt included
     ar_logits: Callable[[Tensor], Tensor] | None = None  # ids to next-token logits, where it was trained for that too
     ending: tuple[int, ...] = ()  # tokens that in this order end a text too
-    closing: tuple[int, ...] = ()  # what stands behind every text, fixed
+    closing: tuple[int, ...] = ()  # what stands after every text, fixed
     attention: Attention = "full"
     block_length: int | None = None  # of its attention; None: it sees everything
     window: int | None = None  # positions that a policy works on at a time, unless asked otherwise
@@ -123,12 +123,12 @@ class LoadedModel:
         """Whether a prompt is put as a question, through a chat template, and may be a conversation."""
         return self.text.template is not None
 
-    def encode_prompt(self, prompt: str, said: Sequence[Message] = ()) -> list[int]:
+    def encode_prompt(self, prompt: str, conversation: Sequence[Message] = ()) -> list[int]:
         """Token ids before the part to be written; "[MASK]" in a prompt is six characters, not a mask.
 
-        `said` is the conversation before the prompt; ValueError where the model, or its chat template, takes none.
+        `conversation` are the messages before the prompt; ValueError where the model, or its chat template, takes none.
         """
-        return self.text.encode(prompt, said)
+        return self.text.encode(prompt, conversation)
 
     def piece(self, token_id: int) -> Piece:
         """The text of one token; its bytes if it is only part of a character; nothing for control tokens."""
@@ -185,7 +185,7 @@ def load_model(
 
     `device="auto"` takes cuda, then mps, then cpu.  `dtype="auto"` is float32 on a CPU, but bfloat16 for a billion
     weights or more where the CPU has units for it; elsewhere bfloat16.  `revision` is a branch, tag or commit of a
-    repository.  `watch` is told how far it is, and may end it by raising `Cancelled`; one such loading at a time.
+    repository.  `watch` is called with the progress, and may end it by raising `Cancelled`; one such loading at a time.
     On the device "meta" no weights are read: such a model says everything of itself, reads prompts and checks requests,
     but cannot be run.  `compiled` spends the time that torch.compile takes now, so that every forward is faster; where
     there is no compiler, or it cannot, the model is as it would have been.
@@ -203,8 +203,8 @@ def load_model(
         called = name
     elif called in PINS:
         raise ModelError(f"{where} runs code of its own, which is never taken from a folder: load it as {called}")
-    said = read_config(folder, where)
-    family = pin.family if pin else recognise(said, called)
+    config_json = read_config(folder, where)
+    family = pin.family if pin else recognise(config_json, called)
     if isinstance(family, str):
         raise ModelError(f"{where} {family}: choose another model")
     place = _device(device)
@@ -213,7 +213,7 @@ def load_model(
         _require_memory(weights * kind.itemsize, where)
     try:
         with transformers_v4_compat() if family.attention == "own" else nullcontext():
-            config = _config(family, said, folder, where)
+            config = _config(family, config_json, folder, where)
             config.update(dict(shipped.config_values) if shipped else {})
             tokenizer = _tokenizer(family, folder, where)
             model, report = (
@@ -229,8 +229,8 @@ def load_model(
     except (RuntimeError, MemoryError) as error:
         raise ModelError(sentence(where, error)) from error
     commit = commit or fingerprint(folder, watch)
-    ends = end_tokens(folder, said, where)
-    loaded = _loaded_model(family, said, called, commit, model, tokenizer, ends, where)
+    ends = end_tokens(folder, config_json, where)
+    loaded = _loaded_model(family, config_json, called, commit, model, tokenizer, ends, where)
     if compiled and not on_meta:
         _compile(loaded)
     return loaded
@@ -309,7 +309,7 @@ def needs(name: str, revision: str | None = None) -> Needs:
         if folder is not None:
             weights = _weights(folder, "")
     except ModelError:
-        pass  # whoever loads it will hear what is wrong with its files
+        pass  # whoever loads it learns what is wrong with its files
     if weights is None:
         return Needs(licence=licence)
     return Needs(int(weights * _dtype("auto", _device("auto"), weights).itemsize), weights > _MANY, licence)
@@ -365,17 +365,17 @@ _NOT_CONFIG = {each.name for each in fields(PretrainedConfig)} | {
 _NEEDED = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
 
-def _config(family: Family, said: Mapping[str, Any], folder: Path, where: str) -> PretrainedConfig:
+def _config(family: Family, config_json: Mapping[str, Any], folder: Path, where: str) -> PretrainedConfig:
     """The checkpoint's own config, or, for one that is mapped onto another class, that class's with its fields."""
     if family.attention in _AS_SAVED:
         own = family.attention == "own"
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=own)
         config.update(dict(family.config_values))
         return config if own else _default_implementations(config)
-    names = family.config_names or {name: name for name in said if name not in _NOT_CONFIG and name[:1] != "_"}
+    names = family.config_names or {name: name for name in config_json if name not in _NOT_CONFIG and name[:1] != "_"}
     theirs = {ours: name for name, ours in family.config_names.items()}
-    require_fields(said, [theirs.get(name, name) for name in _NEEDED], where)
-    given = {ours: said[name] for name, ours in names.items() if said.get(name) is not None}
+    require_fields(config_json, [theirs.get(name, name) for name in _NEEDED], where)
+    given = {ours: config_json[name] for name, ours in names.items() if config_json.get(name) is not None}
     given |= {name: None for name in ("rope_scaling", "sliding_window") if not given.get(name)}  # some say false
     config = getattr(transformers, family.model).config_class(**given)
     config.is_causal = False
@@ -440,13 +440,13 @@ def _require_all_weights(family: Family, report: Mapping[str, Any], where: str) 
 
 
 def _loaded_model(
-    family: Family, said: Mapping[str, Any], name: str, revision: str, model: PreTrainedModel,
+    family: Family, config_json: Mapping[str, Any], name: str, revision: str, model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase, ends: set[int], where: str,
 ) -> LoadedModel:  # fmt: skip
     vocab = model.config.get_text_config().vocab_size
     mask = None if family.attention == "canvas" else tokenizer.mask_token_id
     if mask is None and family.attention != "canvas":
-        mask = family.mask_id if said.get("mask_token_id") is None else said["mask_token_id"]
+        mask = family.mask_id if config_json.get("mask_token_id") is None else config_json["mask_token_id"]
         if mask is None:
             raise ModelError(f"{where} has no mask token in its tokenizer, so it cannot be denoised: choose another")
     known = tokenizer.get_vocab()
@@ -465,7 +465,9 @@ def _loaded_model(
                 "config.json is not of these weights, so restore its files"
             )
     stop = tuple(sorted(token for token in ends if token is not None and token < vocab))
-    block = next((said[at] for at in family.block_fields if isinstance(said.get(at), int)), family.block_length)
+    block = next(
+        (config_json[at] for at in family.block_fields if isinstance(config_json.get(at), int)), family.block_length
+    )
     room = known.get(family.expand)
     control = tuple(token for token in (mask, room, *stop) if token is not None)
     text = Text(tokenizer, tuple(opening), template, family.template_options, control)
@@ -558,10 +560,10 @@ def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, where: 
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             most = module.num_embeddings - module.padding_idx - 1
-    said = tokenizer.model_max_length
-    if not isinstance(said, int | float) or not said >= 1:
+    length = tokenizer.model_max_length
+    if not isinstance(length, int | float) or not length >= 1:
         raise ModelError(
             f"{where} has a tokenizer_config.json whose model_max_length must be a number of 1 or more, got "
-            f"{str(said)[:80]}: restore the file"
+            f"{str(length)[:80]}: restore the file"
         )
-    return int(min(most, said))
+    return int(min(most, length))

@@ -7,8 +7,8 @@ _MEMINFO, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 def available() -> int | None:
     """Bytes that this process may still take, the container's limit included; None where the system does not say."""
-    told = [size for size in (_machine(), _container()) if size is not None]
-    return min(told, default=None)
+    limits = [size for size in (_machine(), _container()) if size is not None]
+    return min(limits, default=None)
 
 
 def _machine() -> int | None:

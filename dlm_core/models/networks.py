@@ -229,8 +229,8 @@ class BlockAttention(_Network):
 class BlockCache(_Cached):
     """An exact KV cache around a block-causal network: what stands in blocks that did not change is never recomputed.
 
-    A block depends on nothing behind it, so of two canvases that begin with the same whole blocks, keys, values and
-    last states of those blocks are the same.  Blocks behind the last one asked about are not computed at all.
+    A block depends on nothing after it, so of two canvases that begin with the same whole blocks, keys, values and
+    last states of those blocks are the same.  Blocks after the last one asked about are not computed at all.
     One run, one cache; answers are right whatever it is asked, and dear where the canvas changes far left.
     """
 
@@ -359,7 +359,7 @@ def _causal_mode(model: PreTrainedModel) -> Iterator[None]:
 
 @dataclass(eq=False)
 class RemoteCodeEncoder(RemoteCode, _Canvases):
-    """Nemotron-Labs-Diffusion's: it reads what is settled in one direction, and a block in both, as if behind that.
+    """Nemotron-Labs-Diffusion's: it reads what is settled in one direction, and a block in both, as if after that.
 
     The reading's last answer is the next token, and opens the block; all other positions are asked with the block.
     After the order in which dllm's `nemotron_diffusion` sampler calls it.

@@ -85,14 +85,14 @@ def _counted(weights: Iterable[Any], files: dict[str, dict[str, Any]], watch: Wa
     }
     left, done, total = {name: set(tensors) for name, tensors in files.items()}, 0, sum(sizes.values())
 
-    def tell() -> None:
+    def report() -> None:
         watch(Progress("read", done, total, sum(not tensors for tensors in left.values()), len(left)))
 
-    tell()
+    report()
     for name, weight in weights:
         yield name, weight
         for read in weight.layer_targets.values():  # what the checkpoint calls the parts of this weight
             done += sum(sizes.pop(tensor, 0) for tensor in read)
             for tensors in left.values():
                 tensors -= read
-        tell()
+        report()

@@ -258,9 +258,9 @@ def recognise(config: Mapping[str, Any], name: str) -> Family | str:
     Of owner/name only the name counts: an owner may be called after another model.
     """
     kind = str(config.get("model_type"))
-    said = {kind, *(config.get("architectures") or ())}
+    names = {kind, *(config.get("architectures") or ())}
     for family in FAMILIES:
-        if said & set(family.known_by) and re.search(family.called, name.rpartition("/")[2]):
+        if names & set(family.known_by) and re.search(family.called, name.rpartition("/")[2]):
             return family
     if config.get("is_encoder_decoder") or kind in {"t5", "mt5", "bart", "mbart", "mvp", "pegasus", "marian"}:
         return f"is a sequence-to-sequence model ({kind}), which writes left to right"

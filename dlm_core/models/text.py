@@ -32,8 +32,8 @@ _UNSPACED = (
 class Text:
     """A tokenizer as the rest of the project uses one.
 
-    Where there is a chat `template`, a prompt is what the user says now, after what was said before; plain text comes
-    after the token ids of `opening`.  `control` are tokens that mean something to the model, whether its tokenizer
+    Where there is a chat `template`, a prompt is the user's next message in a conversation; plain text comes after the
+    token ids of `opening`.  `control` are tokens that mean something to the model, whether its tokenizer
     calls them special or not: its mask, the ends of a text, a token that asks for room.
     """
 
@@ -43,15 +43,15 @@ class Text:
     template_options: Mapping[str, Any] = field(default_factory=dict)
     control: tuple[int, ...] = ()
 
-    def encode(self, prompt: str, said: Sequence[Message] = ()) -> list[int]:
-        """Token ids of a prompt, and of what was `said` before it; "[MASK]" in it is six characters, not a mask."""
+    def encode(self, prompt: str, conversation: Sequence[Message] = ()) -> list[int]:
+        """Return the token ids of a prompt and of the `conversation` before it; "[MASK]" in it is six characters."""
         if self.template is not None:
-            return self._chat(well_formed([*said, {"role": USER, "content": prompt}]))
-        if said:
+            return self._chat(well_formed([*conversation, {"role": USER, "content": prompt}]))
+        if conversation:
             raise ValueError("this model continues text and does not chat: give it a text, not a conversation")
         return [*self.opening, *self.plain(prompt)]
 
-    def behind(self, word: str) -> list[int]:
+    def encode_word(self, word: str) -> list[int]:
         """Token ids of a word that follows another: a space sets it off, except where its script is written without."""
         apart = word[:1].isalnum() and not unicodedata.name(word[0], "").startswith(_UNSPACED)
         return self._after_anchor(f" {word}" if apart else word)
@@ -184,7 +184,7 @@ class Text:
 
     @cached_property
     def _anchor(self) -> list[int]:
-        """A word to stand before a token: only behind one does a tokenizer say whether a token begins a new word."""
+        """A word to stand before a token: only after one does a tokenizer show whether a token begins a new word."""
         return self.plain("a")
 
     @cached_property

@@ -225,7 +225,7 @@ def llada2(
     """All above a threshold if they make the quota, else the quota; `steps` is per block (LLaDA2.0).
 
     With `eos_early_stop` the run is over where the text is, see `UntilEnd`.  The release never begins another block
-    behind an end of text, even without it; here only with it, for there may be gaps to fill further right.
+    after an end of text, even without it; here only with it, for there may be gaps to fill further right.
     """
     propose = Filtered(temperature, top_p, top_k, draws=draws)
     inner = Planned(propose, ProposalConfidence(), ThresholdOrQuota(None, threshold, steps))
@@ -297,7 +297,7 @@ def klass(
 
     Above temperature 0 the release takes confidence and change from softmax(exp(l) / noise), where nearly all rows look
     sure; here both are those of the clean distribution.  With fewer steps than tokens, masks that the release leaves
-    behind, or makes up for in other blocks, are written in the block's last step.
+    open, or makes up for in other blocks, are written in the block's last step.
     """
     select = StableOrQuota(steps, False, conf_threshold, kl_threshold, kl_history_length, unmask_strategy)
     return Planned(Gumbel(temperature, draws), Confidence(), select)
@@ -343,7 +343,7 @@ def d3llm(
 ) -> Pipelined:
     """Blocks that open while earlier ones are still at work; all of low entropy (d3LLM, arXiv 2601.07568).
 
-    With `early_stop` everything behind the first end of text is an end of text.
+    With `early_stop` everything after the first end of text is an end of text.
     """
     pieces = (
         Gumbel(temperature, draws), NegativeEntropy(),
@@ -433,7 +433,7 @@ def dreamon(
     The ids depend on the model; None is a model without such a token.  The gap may grow by `max_gen_len - min_gen_len`;
     `expand_budget` None is `max_gen_len`, and `steps` is the most it may take.  `alg`, `temperature`, `top_p` and the
     lengths are those of the release's evaluation, which also has ends of text removed and not padded.  With
-    `pad_eos_to_right` the release also fills masks behind an end of text that the prompt holds; here only behind one
+    `pad_eos_to_right` the release also fills masks after an end of text that the prompt holds; here only after one
     that was written.
     """
     scores: Mapping[str, Score] = {

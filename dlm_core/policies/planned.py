@@ -53,7 +53,7 @@ from dlm_core.reasons import Effect, Ranking, Reason
 class Proposal:
     """A token for every row; `logits` is the distribution it was drawn from, where that is not the clean one.
 
-    `probability` is that of the token in it, where the draw has told it.
+    `probability` is that of the token in it, where the draw gave it.
     """
 
     tokens: Tensor  # (n,)
@@ -814,7 +814,7 @@ class Pipelined(Planned):
 
 @dataclass(frozen=True)
 class PipelinedToEnd(Pipelined):
-    """Everything behind the first end of text becomes that end, written or not (d3LLM's `early_stop`)."""
+    """Everything after the first end of text becomes that end, written or not (d3LLM's `early_stop`)."""
 
     revises: ClassVar[bool] = True
 
@@ -825,17 +825,17 @@ class PipelinedToEnd(Pipelined):
 
     def __call__(self, view: View, state: PlannedState) -> Update:
         update = super().__call__(view, state)
-        after = torch.where(update.write, update.tokens, view.current)
-        ends = torch.isin(after, torch.tensor(self.stop_ids)).nonzero()[:, 0]
+        left = torch.where(update.write, update.tokens, view.current)
+        ends = torch.isin(left, torch.tensor(self.stop_ids)).nonzero()[:, 0]
         if not len(ends):
             return update
-        end = after[ends[0]]
-        behind = (torch.arange(len(after)) > ends[0]) & (after != end)
+        end = left[ends[0]]
+        after_end = (torch.arange(len(left)) > ends[0]) & (left != end)
         return replace(
             update,
-            tokens=torch.where(behind, end, update.tokens),
-            write=update.write | behind,
-            reason=torch.where(behind, Reason.BEHIND_END, update.reason),
+            tokens=torch.where(after_end, end, update.tokens),
+            write=update.write | after_end,
+            reason=torch.where(after_end, Reason.BEHIND_END, update.reason),
         )
 
 

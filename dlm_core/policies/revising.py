@@ -244,7 +244,7 @@ class WideInNarrowOut(Revises):
 
     def _propose(self, view: View) -> Tensor:
         if self.temperature and self.draws == "canvas":
-            lo, hi = view.window  # the published canvas carries the block's shadow behind it
+            lo, hi = view.window  # the published canvas carries the block's shadow after it
             total = len(view.ids) + hi - lo
             return gumbel_race(view.logits, view.positions, total, self.temperature, view.generator)
         return Gumbel(self.temperature)(view).tokens

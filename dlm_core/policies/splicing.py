@@ -1,6 +1,6 @@
 """Policies that change the length of the text: a gap asks for more room, or closes.
 
-Knows nothing of how positions move: it says how many stand in a row's place, and the loop moves what lies behind.
+Knows nothing of how positions move: it says how many stand in a row's place, and the loop moves what comes after.
 """
 
 from dataclasses import dataclass, replace
@@ -63,7 +63,7 @@ class Elastic(Writes):
 
     A row that takes `expand_id` becomes two masks, as long as the run has `expand_budget` left and the canvas has grown
     by less than `growth` and is shorter than `max_tokens`.  A row that takes `eos_id` is removed if `delete_eos_token`,
-    and with `pad_eos_to_right` every mask behind it takes `eos_id` too.
+    and with `pad_eos_to_right` every mask after it takes `eos_id` too.
     """
 
     for_few: ClassVar[bool] = True
