@@ -1,3 +1,5 @@
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 import torch
@@ -6,8 +8,10 @@ from stand_ins import MASK, VOCAB
 from dlm_core.canvas import Canvas
 from dlm_core.denoiser import TableDenoiser
 from dlm_core.policies import POLICIES, make_policy, parameters
-from dlm_core.policies.planned import StableOrQuota
+from dlm_core.policies.around import UntilEnd, Without
+from dlm_core.policies.planned import Confidence, Gumbel, Planned, Prophet, StableOrQuota, Threshold
 from dlm_core.policies.policy import View, even_split, having
+from dlm_core.policies.splicing import Elastic
 from dlm_core.reasons import Effect
 from dlm_core.sampler import sample
 
@@ -341,3 +345,44 @@ def test_a_default_is_the_published_one_or_the_policy_says_why_not(name):
     for parameter, value in PUBLISHED[name].items():
         ours = parameters(name)[parameter].default
         assert ours == value or f"`{parameter}`" in text, f"{parameter} is {ours}, published {value}"
+
+
+# --- state ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Diary(Threshold):
+    """A rule that writes down every state it is handed, beside the one it returned."""
+
+    handed: list = field(default_factory=list)
+
+    def begin(self, view, before):
+        self.handed.append(before)
+        self.handed.append(state := super().begin(view, before))
+        return state
+
+    def __call__(self, view, state, scores, order):
+        assert state is self.handed[-1]
+        return super().__call__(view, state, scores, order)
+
+
+@pytest.mark.parametrize("around", [
+    lambda inner: inner,
+    lambda inner: Without(inner, (1,)),
+    lambda inner: UntilEnd(inner, (1,), "sdar"),
+    lambda inner: Without(UntilEnd(inner, (1,), "llada2"), (0,)),
+    lambda inner: Elastic(inner, None, None, 4, 4, 64),
+    lambda inner: Prophet(inner, 8),
+])  # fmt: skip
+def test_a_rule_gets_its_own_state_back_and_at_the_next_window_the_one_it_had_whatever_is_around_it(around):
+    rule = Diary(threshold=0.5)
+    policy = around(Planned(Gumbel(), Confidence(), rule))
+    windows = [(0, 4), (4, 8), (8, 12)]
+    list(sample(table(12), masks(12), policy, windows=windows))
+    for run in (rule.handed[:6], rule.handed[6:]):  # the rehearsal, which only checks, and the run
+        assert run[0] is None
+        assert run[2] is run[1]
+        assert run[4] is run[3]
+        assert len({id(state) for state in run[1::2]}) == 3, "every window has a state of its own"
+    assert len(rule.handed) == 12
+    assert rule.handed[6] is None, "a rehearsal leaves nothing behind"

@@ -90,7 +90,7 @@ def denoiser(policy):
 @pytest.mark.parametrize("policy", sorted(POLICIES))
 def test_temperature_0_writes_the_same_whatever_the_seed_draws_and_a_hot_one_does_not(policy):
     model, canvas = denoiser(policy)
-    cold = 1e-9 if find(parameters(policy), "temperature").above else 0
+    cold = 1e-9 if find(parameters(policy), "temperature").exclusive_minimum else 0
     own = {"alg": "entropy"} if policy == "dream" else {}
     run = lambda temperature, seed: list(  # noqa: E731
         sample(model, canvas, make_policy(policy, steps=12, temperature=temperature, **own), seed=seed)
