@@ -99,7 +99,7 @@ class Select(Protocol[S]):
 # --- propose ----------------------------------------------------------------------------------------------------------
 
 
-class _Forgetful(Validated):
+class _Stateless(Validated):
     """A proposal that keeps nothing from one step to the next."""
 
     def begin(self, view: View, before: None) -> None:
@@ -107,7 +107,7 @@ class _Forgetful(Validated):
 
 
 @dataclass(frozen=True)
-class Gumbel(_Forgetful):
+class Gumbel(_Stateless):
     """The likeliest token at temperature 0, else a sample from softmax(logits / temperature) (LLaDA).
 
     `draws="positions"` spends one number a row; `"canvas"` repeats the published samplers' stream.
@@ -130,7 +130,7 @@ def sampled(view: View, logits: Tensor, likeliest: Tensor, temperature: float, d
 
 
 @dataclass(frozen=True)
-class Filtered(_Forgetful):
+class Filtered(_Stateless):
     """A sample from the tempered, filtered distribution, which the scores read too (Dream, LLaDA2, SDAR).
 
     `first` says which filter comes first.  `stream` says what the published sampler draws for: the rows asked about
