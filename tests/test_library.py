@@ -22,11 +22,11 @@ class Shelf:
         self.asked, self.let, self.begun = [], threading.Event(), threading.Event()
         self.let.set()
 
-    def load(self, source, *, revision, watch):
+    def load(self, source, *, revision, on_progress):
         self.asked.append((source, revision))
         self.begun.set()
         for done in range(1000):
-            watch(Progress("read", done, 1000, 0, 1))
+            on_progress(Progress("read", done, 1000, 0, 1))
             if self.let.wait(0.01):
                 break
         if source == "broken":

@@ -30,7 +30,7 @@ def hub(folder, tmp_path, monkeypatch):
 
 def test_shards_are_read_in_bytes_that_only_grow_to_what_their_files_hold(folder):
     told = []
-    load_model(folder, watch=told.append)
+    load_model(folder, on_progress=told.append)
     read = [progress for progress in told if progress.what == "read"]
     assert [progress.bytes for progress in read] == sorted(progress.bytes for progress in read)
     held = {name: (folder / name).stat().st_size for name in shards(folder)}
@@ -44,27 +44,27 @@ def test_shards_are_read_in_bytes_that_only_grow_to_what_their_files_hold(folder
 
 @pytest.mark.parametrize("stage", ["read", "check"])
 def test_a_watch_ends_a_loading_and_leaves_the_next_one_whole(folder, stage):
-    def watch(progress):
+    def on_progress(progress):
         if progress.what == stage and progress.bytes:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        load_model(folder, watch=watch)
+        load_model(folder, on_progress=on_progress)
     assert load_model(folder).mask_token_id is not None
 
 
 def test_what_is_fetched_is_told_and_can_be_ended_and_taken_up_again(folder, hub, capfd):
     told = []
 
-    def watch(progress):
+    def on_progress(progress):
         told.append(progress)
         if progress.bytes > 20_000:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        load_model("owner/Dream-tiny", watch=watch)
+        load_model("owner/Dream-tiny", on_progress=on_progress)
     told.clear()
-    assert load_model("owner/Dream-tiny", watch=told.append).revision == COMMIT
+    assert load_model("owner/Dream-tiny", on_progress=told.append).revision == COMMIT
     fetched = [progress for progress in told if progress.what == "fetch"]
     sizes = [file.stat().st_size for file in folder.iterdir()]
     assert fetched[-1].files == fetched[-1].all_files == len(sizes)
@@ -77,7 +77,7 @@ def test_what_does_not_fit_the_memory_is_refused_before_it_is_read(folder, monke
     with pytest.raises(
         ModelError, match=r"needs 0\.0 GB of memory and 0\.0 GB are free: choose a smaller model"
     ) as told:
-        load_model(folder, watch=lambda progress: pytest.fail("it was read"))
+        load_model(folder, on_progress=lambda progress: pytest.fail("it was read"))
     assert "\n" not in str(told.value)
 
 

@@ -112,7 +112,7 @@ class _Loading:
         self.done = threading.Event()
         self.error: str | None = None
 
-    def watch(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress) -> None:
         self.progress = progress
         # whoever waits may look again only when it has ended, so what they say is heard here
         if self.given_up.is_set() or (self.stops and all(stop.is_set() for stop in self.stops)):
@@ -127,7 +127,7 @@ def _nothing_to_load() -> Generator[Progress, None, None]:
 class Library:
     """Engines by the names of their models.
 
-    `load` takes the source, `revision` and `watch` of `load_model`; `open` makes an engine of what it returns.
+    `load` takes the source, `revision` and `on_progress` of `load_model`; `open` makes an engine of what it returns.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class Library:
     def _work(self, load: _Loading) -> None:
         choice, model = load.choice, None
         try:
-            model = self._load(choice.source, revision=choice.revision, watch=load.watch)
+            model = self._load(choice.source, revision=choice.revision, on_progress=load.on_progress)
         except Cancelled:
             load.error = f"the loading of {choice.name} was cancelled"
         except ModelError as error:

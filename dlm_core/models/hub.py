@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import errors
 
 from dlm_core.models.files import TEXTS, WEIGHTS, ModelError, read_config
-from dlm_core.models.progress import Watch, fetching
+from dlm_core.models.progress import ProgressCallback, download_bar
 from dlm_core.models.registry import PINS, Pin, recognise
 from dlm_core.proxies import LOOPBACK, without_proxy
 
@@ -21,7 +21,12 @@ CODE = "*.py"
 
 
 def locate(
-    name: str, revision: str | None = None, *, code: bool = False, weights: bool = True, watch: Watch | None = None
+    name: str,
+    revision: str | None = None,
+    *,
+    code: bool = False,
+    weights: bool = True,
+    on_progress: ProgressCallback | None = None,
 ) -> Path:
     """A folder, or a repository of the hub brought here; raises `ModelError`."""
     if is_folder(name, revision):
@@ -35,7 +40,7 @@ def locate(
                     revision=revision,
                     allow_patterns=patterns,
                     ignore_patterns=["*/*"],  # no other formats' folders
-                    tqdm_class=None if watch is None else fetching(watch),
+                    tqdm_class=None if on_progress is None else download_bar(on_progress),
                 )
             )
     except Exception as error:  # the hub's client raises some of its own, those of its network library, and OSError
@@ -122,11 +127,11 @@ def permit(name: str, pin: Pin, revision: str | None) -> str:
     return commit
 
 
-def allowed(name: str, pin: Pin, revision: str | None, watch: Watch | None = None) -> Path:
+def allowed(name: str, pin: Pin, revision: str | None, on_progress: ProgressCallback | None = None) -> Path:
     """The folder of a repository whose code may run; raises `ModelError`."""
     commit = permit(name, pin, revision)
     # never a folder that happens to have this name: it has no commits
-    folder = locate(name, commit, code=True, watch=watch)
+    folder = locate(name, commit, code=True, on_progress=on_progress)
     if not folder.name.startswith(commit):
         raise ModelError(
             f"the model {name!r} was brought at {folder.name!r} instead of the pinned {commit}: it is refused"

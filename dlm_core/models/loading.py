@@ -43,7 +43,7 @@ from dlm_core.models.networks import (
     RemoteCodeTimeBlocks,
     WindowCache,
 )
-from dlm_core.models.progress import Progress, Watch, reading
+from dlm_core.models.progress import Progress, ProgressCallback, reading_progress
 from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, SHIPPED, Attention, Family, recognise
 from dlm_core.models.text import Text
 from dlm_core.trace import Piece
@@ -177,7 +177,7 @@ class LoadedModel:
 
 def load_model(
     name_or_path: str | Path = "bundled", *, revision: str | None = None, device: str = "auto", dtype: str = "auto",
-    watch: Watch | None = None, compiled: bool = False,
+    on_progress: ProgressCallback | None = None, compiled: bool = False,
 ) -> LoadedModel:  # fmt: skip
     """Load a model by name: of one that ships ("bundled"), a folder, or a repository of the hub.
 
@@ -185,7 +185,7 @@ def load_model(
 
     `device="auto"` takes cuda, then mps, then cpu.  `dtype="auto"` is float32 on a CPU, but bfloat16 for a billion
     weights or more where the CPU has units for it; elsewhere bfloat16.  `revision` is a branch, tag or commit of a
-    repository.  `watch` is called with the progress, and may end it by raising `Cancelled`; one such loading at a time.
+    repository.  `on_progress` is called often, and may end the loading by raising `Cancelled`; one such at a time.
     On the device "meta" no weights are read: such a model says everything of itself, reads prompts and checks requests,
     but cannot be run.  `compiled` spends the time that torch.compile takes now, so that every forward is faster; where
     there is no compiler, or it cannot, the model is as it would have been.
@@ -197,7 +197,7 @@ def load_model(
     if shipped:
         folder = ASSETS / shipped.folder
     else:
-        folder = allowed(name, pin, revision, watch) if pin else locate(name, revision, watch=watch)
+        folder = allowed(name, pin, revision, on_progress) if pin else locate(name, revision, on_progress=on_progress)
     called, commit = identity(folder)
     if shipped or pin or not is_folder(name, revision):
         called = name
@@ -217,7 +217,7 @@ def load_model(
             config.update(dict(shipped.config_values) if shipped else {})
             tokenizer = _tokenizer(family, folder, where)
             model, report = (
-                _on_meta_device(family, config) if on_meta else _with_weights(family, config, folder, kind, watch)
+                _on_meta_device(family, config) if on_meta else _with_weights(family, config, folder, kind, on_progress)
             )
     except ModelError:
         raise
@@ -228,7 +228,7 @@ def load_model(
         model.to(place).eval().requires_grad_(False)
     except (RuntimeError, MemoryError) as error:
         raise ModelError(sentence(where, error)) from error
-    commit = commit or fingerprint(folder, watch)
+    commit = commit or fingerprint(folder, on_progress)
     ends = end_tokens(folder, config_json, where)
     loaded = _loaded_model(family, config_json, called, commit, model, tokenizer, ends, where)
     if compiled and not on_meta:
@@ -254,10 +254,10 @@ def _compile(loaded: LoadedModel) -> None:
 
 
 def _with_weights(
-    family: Family, config: PretrainedConfig, folder: Path, dtype: torch.dtype, watch: Watch | None
+    family: Family, config: PretrainedConfig, folder: Path, dtype: torch.dtype, on_progress: ProgressCallback | None
 ) -> tuple[PreTrainedModel, Mapping[str, Any]]:
     """The network with its weights, and which of them were missing or left over."""
-    with reading(folder, watch):
+    with reading_progress(folder, on_progress):
         return getattr(transformers, family.model).from_pretrained(
             folder, config=config, dtype=dtype, key_mapping=dict(family.weight_names) or None, use_safetensors=True,
             local_files_only=True, output_loading_info=True, trust_remote_code=family.attention == "own",
@@ -276,7 +276,7 @@ def _on_meta_device(family: Family, config: PretrainedConfig) -> tuple[PreTraine
     return model, {"missing_keys": (), "unexpected_keys": (), "mismatched_keys": ()}
 
 
-def fingerprint(folder: Path, watch: Watch | None = None) -> str:
+def fingerprint(folder: Path, on_progress: ProgressCallback | None = None) -> str:
     """Twelve hex digits that change with the weights: two runs can only be equal if these are."""
     digest, done = hashlib.sha256(), 0
     files = sorted(folder.glob("*.safetensors"))
@@ -286,8 +286,8 @@ def fingerprint(folder: Path, watch: Watch | None = None) -> str:
             while part := data.read(1 << 24):
                 digest.update(part)
                 done += len(part)
-                if watch is not None:
-                    watch(Progress("check", done, total, number, len(files)))
+                if on_progress is not None:
+                    on_progress(Progress("check", done, total, number, len(files)))
     return digest.hexdigest()[:12]
 
 

@@ -1,6 +1,6 @@
 """How far the loading of a model is, in bytes and files, and its end on demand.
 
-A loader calls `watch(Progress)` often; what `watch` raises ends the loading.
+A loader calls `on_progress(Progress)` often; what `on_progress` raises ends the loading.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,19 +24,19 @@ class Progress(NamedTuple):
     all_files: int = 0
 
 
-Watch = Callable[[Progress], None]
+ProgressCallback = Callable[[Progress], None]
 
 
 class Cancelled(BaseException):
-    """Raised by a `watch` that wants no more of it; like an interrupt, it is no error that anything may handle."""
+    """Raised by an `on_progress` to end the loading; like an interrupt, it is no error that anything may handle."""
 
 
-def fetching(watch: Watch) -> type[tqdm]:
-    """A progress bar for the hub's client that draws nothing and tells `watch` of bytes and whole files."""
+def download_bar(on_progress: ProgressCallback) -> type[tqdm]:
+    """Return a progress bar for the hub's client that draws nothing and reports bytes and files to `on_progress`."""
     bytes_bar: list[tqdm] = []
     files_bar: list[tqdm] = []
 
-    class Bar(tqdm):
+    class ProgressBar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             # of its three bars, one counts bytes on the network, which may be fewer than those of the files
             if kwargs.get("name") == "huggingface_hub.snapshot_download":
@@ -48,26 +48,26 @@ def fetching(watch: Watch) -> type[tqdm]:
         def update(self, n: float | None = 1) -> None:
             self.n += n or 0
             done, files = (bar[-1] if bar else None for bar in (bytes_bar, files_bar))
-            watch(
+            on_progress(
                 Progress(
                     "fetch", int(done.n if done else 0), int(done.total or 0) if done else 0,
                     int(files.n if files else 0), int(files.total or 0) if files else 0,
                 )
             )  # fmt: skip
 
-    return Bar
+    return ProgressBar
 
 
 @contextmanager
-def reading(folder: Path, watch: Watch | None) -> Iterator[None]:
-    """While this lasts, transformers tells `watch` of the weights that it has read; one loading at a time."""
-    if watch is None:
+def reading_progress(folder: Path, on_progress: ProgressCallback | None) -> Iterator[None]:
+    """Report the weights that transformers reads meanwhile to `on_progress`; one loading at a time."""
+    if on_progress is None:
         yield
         return
 
     def hook(factory: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         bar = factory(*args, **options)
-        return _counted(bar, shards(folder), watch) if options.get("desc") == "Loading weights" else bar
+        return _counted(bar, shards(folder), on_progress) if options.get("desc") == "Loading weights" else bar
 
     before = logging.set_tqdm_hook(hook)
     try:
@@ -76,7 +76,7 @@ def reading(folder: Path, watch: Watch | None) -> Iterator[None]:
         logging.set_tqdm_hook(before)
 
 
-def _counted(weights: Iterable[Any], files: dict[str, dict[str, Any]], watch: Watch) -> Iterator[Any]:
+def _counted(weights: Iterable[Any], files: dict[str, dict[str, Any]], on_progress: ProgressCallback) -> Iterator[Any]:
     """Pass on weights as they are read, and add up what they take in the checkpoint."""
     sizes = {
         tensor: about["data_offsets"][1] - about["data_offsets"][0]
@@ -86,7 +86,7 @@ def _counted(weights: Iterable[Any], files: dict[str, dict[str, Any]], watch: Wa
     left, done, total = {name: set(tensors) for name, tensors in files.items()}, 0, sum(sizes.values())
 
     def report() -> None:
-        watch(Progress("read", done, total, sum(not tensors for tensors in left.values()), len(left)))
+        on_progress(Progress("read", done, total, sum(not tensors for tensors in left.values()), len(left)))
 
     report()
     for name, weight in weights:
