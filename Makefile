@@ -11,8 +11,9 @@ OUT ?= site
 run: $(VENV)/.run
 	$(BIN)/python app.py
 
+# a process a core, each with one thread: threads of several processes on the same cores wait for each other
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

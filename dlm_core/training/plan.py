@@ -3,7 +3,7 @@
     python -m dlm_core.training.plan --corpus FOLDER --out OUT --device cuda --minutes 9
 
 The stories get most of the time, Sudoku the rest; what is left over pays for reading text, compiling and measuring.
-The batch fills a card of 80 GB about a third; on a CPU a few thousand `--tokens` are enough.
+`--tokens` sets how much a step holds; on a CPU a few thousand are enough.
 """
 
 import argparse
