@@ -1,8 +1,8 @@
 """The command line: `python -m dlm_core "Once upon a time" --policy threshold --steps 32 --out NAME.run.jsonl.gz`.
 
-Prints the text on standard output and a summary on standard error.  What can go wrong for a user ends in one
-sentence and exit code 2.  `run`, which may be left out before a prompt, `export` and `site` have a `--help` each; every
-parameter of every policy is an option, read and explained by its own description.
+Prints the text on standard output and a summary on standard error; without anything it serves the page.  What can go
+wrong for a user ends in one sentence and exit code 2.  `run`, which may be left out before a prompt, `export` and
+`site` have a `--help` each; every parameter of every policy is an option, read and explained by its own description.
 """
 
 import argparse
@@ -57,7 +57,8 @@ def parser(policy: str = USUAL) -> tuple[Options, Mapping[str, Options]]:
     """All commands, and each by its name; of the parameters those of `policy` are explained, all others understood."""
     options = Options(
         prog=PROGRAM, description="Unmask on the command line.",
-        epilog=f"{PROGRAM} COMMAND --help explains a command. Before a prompt that is no command, run may be left out.",
+        epilog=f"{PROGRAM} alone serves the page. {PROGRAM} COMMAND --help explains a command. Before a prompt that is "
+        "no command, run may be left out.",
     )  # fmt: skip
     commands = options.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     about = "write a page that replays a run"
@@ -204,7 +205,7 @@ def read(words: Sequence[str]) -> argparse.Namespace:
     first.add_argument("--policy")
     policy = first.parse_known_args(words)[0].policy
     options, commands = parser(policy if policy in POLICIES else USUAL)
-    if not words or words[0] not in (*commands, "-h", "--help"):
+    if words[0] not in (*commands, "-h", "--help"):
         words = ["run", *words]
     args, rest = options.parse_known_args(words)
     if rest:
@@ -215,10 +216,16 @@ def read(words: Sequence[str]) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line, or serve the page where it is empty; returns the exit code."""
     utf8_output()
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv:
+        from dlm_core.launch import serve
+
+        serve()
+        return 0
     try:
-        args = read(sys.argv[1:] if argv is None else argv)
+        args = read(argv)
         args.act(args)
     except (ValueError, OSError) as error:
         print(f"error: {well_formed(str(error))}", file=sys.stderr)

@@ -58,7 +58,7 @@ TABLE = {
         {"torch", "transformers", "tqdm"},
     ),
     "__main__": (
-        {"conversation", "policies", "engine", "gallery", "models", "export", "trace", "unicode", "words"},
+        {"conversation", "policies", "engine", "gallery", "models", "export", "launch", "trace", "unicode", "words"},
         {"transformers"},
     ),
     "ui": (
@@ -68,6 +68,7 @@ TABLE = {
         },
         {"gradio", "numpy", "starlette"},
     ),
+    "launch": ({"engine", "proxies", "ui", "unicode"}, set()),
     # older names of modules
     "library": ({"engine"}, set()),
     "replay": ({"export"}, set()),

@@ -118,9 +118,7 @@ def test_every_command_explains_itself_and_does_nothing_else(command, tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "words", [["site"], ["site", "a", "b"], ["site", "--length", "8"], ["export", "a"], ["run"], []]
-)
+@pytest.mark.parametrize("words", [["site"], ["site", "a", "b"], ["site", "--length", "8"], ["export", "a"], ["run"]])
 def test_a_command_that_lacks_something_or_has_too_much_is_a_sentence_and_writes_nothing(
     words, tmp_path, monkeypatch, capsys
 ):
@@ -130,6 +128,13 @@ def test_a_command_that_lacks_something_or_has_too_much_is_a_sentence_and_writes
     assert (out, error.count("\n")) == ("", 1)
     assert "--help says what there is" in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_anything_the_page_is_served(monkeypatch):
+    served = []
+    monkeypatch.setattr("dlm_core.launch.serve", lambda: served.append(True))
+    assert main([]) == 0
+    assert served
 
 
 def test_help_explains_the_parameters_of_the_policy_that_is_named_by_their_own_description(capsys):

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 import tomllib
+import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from visitor import Server
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -68,6 +70,15 @@ def test_the_wheel_denoises_from_another_folder(installed, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("The cat")
     assert out.stat().st_size > 0
+
+
+def test_the_wheel_alone_serves_the_page(installed, tmp_path):
+    server = Server("-mdlm_core", folder=tmp_path, PYTHONPATH=str(installed), PYTHONSAFEPATH="1")
+    try:
+        with urllib.request.urlopen(f"{server.url}/") as page:
+            assert b"Unmask" in page.read()
+    finally:
+        server.close()
 
 
 def test_the_command_unmask_is_the_command_line(installed):
