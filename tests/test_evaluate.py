@@ -64,7 +64,7 @@ class Known:
     def denoiser(self, ids, positions):
         return self.logits.expand(len(ids), len(positions), -1)
 
-    def ar_logits(self, ids):
+    def causal_logits(self, ids):
         return self.logits.expand(*ids.shape, -1)
 
 
