@@ -1,4 +1,4 @@
-"""The player's files put together: its style sheet and script, one HTML file that replays a run, one with a gallery.
+"""The player's files put together: its style sheet, one HTML file that replays a run, one with a gallery.
 
 The page and the exported file use the very same player.  Text of a run enters the file only as JSON inside a script
 element, with every "<" spelled out, and reaches the document through the player's textContent.
@@ -12,29 +12,15 @@ from typing import Any
 
 import plotly
 
-from dlm_core.conversation import MOST_LETTERS, MOST_MESSAGES
-from dlm_core.figures import (
-    MAX_ENTROPY,
-    HeatmapData,
-    Measure,
-    ProgressData,
-    Theme,
-    palette,
-    plot_heatmap,
-    plot_progress,
-)
-from dlm_core.files import ASSETS
-from dlm_core.trace import MAX_BELIEFS, MAX_BYTES, MAX_LENGTH, MAX_PIECE, SCHEMA, Trace
+from dlm_core.bundle import PLAYER, replay_script
+from dlm_core.figures import palette
+from dlm_core.trace import Trace
 from dlm_core.unicode import well_formed
 from dlm_core.words import english
-from dlm_core.words import script as words_script
 
-PLAYER = ASSETS / "player"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-LANGUAGES = '<span id="language" role="group" data-word-label="language.choose"></span>'  # words.js fills it
+LANGUAGES = '<span id="language" role="group" data-word-label="language.choose"></span>'  # page/language.js fills it
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-_THEMES: tuple[Theme, ...] = ("light", "dark")
-_MEASURES: tuple[Measure, ...] = ("confidence", "entropy", "commit")
 
 
 def envelope(kind: str, identity: int = 0, **about: str) -> str:
@@ -51,16 +37,6 @@ def _dumps(value: Any) -> str:
     return well_formed(json.dumps(value, ensure_ascii=False, allow_nan=False)).replace("<", "\\u003c")
 
 
-def figures() -> dict[str, Any]:
-    """The empty figures the player fills in, by theme."""
-    nothing = HeatmapData([], [], [])
-    return {
-        theme: {measure: json.loads(plot_heatmap(nothing, measure, theme).to_json()) for measure in _MEASURES}
-        | {"progress": json.loads(plot_progress(ProgressData([], []), theme).to_json())}
-        for theme in _THEMES
-    }
-
-
 def markup(name: str = "player") -> str:
     """The HTML of one part of the page, without a run."""
     return (PLAYER / f"{name}.html").read_text(encoding="utf-8")
@@ -75,22 +51,6 @@ def css() -> str:
     return "\n".join([*rules, (PLAYER / "player.css").read_text(encoding="utf-8")])
 
 
-def script(plotly_url: str | None) -> str:
-    """The player's scripts with their configuration as the constant CONFIG; None: Plotly is already on the page."""
-    config = _dumps({"plotly": plotly_url, "figures": figures(), "maxEntropy": MAX_ENTROPY})
-    parts = [(PLAYER / f"{name}.js").read_text(encoding="utf-8") for name in ("player", "store", "film", "keep")]
-    return "\n".join([*parts, f"const CONFIG = {config};\n"])
-
-
-def reader() -> str:
-    """Return the page's reader of run files, with the limits of Python's as the constant LIMITS."""
-    limits = {
-        "bytes": MAX_BYTES, "length": MAX_LENGTH, "beliefs": MAX_BELIEFS, "piece": MAX_PIECE,
-        "messages": MOST_MESSAGES, "letters": MOST_LETTERS, "schema": SCHEMA,
-    }  # fmt: skip
-    return f"const LIMITS = {_dumps(limits)};\n{(PLAYER / 'reader.js').read_text(encoding='utf-8')}"
-
-
 def page(trace: Trace) -> str:
     """One HTML file that replays the run: opens from disk, asks for nothing, and is safe whatever the text."""
     value = envelope("recorded", notice=f"{trace.notice}." if trace.notice else "")
@@ -98,14 +58,14 @@ def page(trace: Trace) -> str:
 
 
 def shell() -> str:
-    """The HTML file of `page` without a run, which the web page fills in itself (`replayOf` in keep.js)."""
+    """The HTML file of `page` without a run, which the web page fills in itself (`replayOf` in run/export.js)."""
     return _document("replay.title", "")
 
 
 def site(runs: Sequence[Mapping[str, Any]]) -> str:
     """One HTML file with a gallery and the player, for any static server or none.
 
-    Each of `runs` is a gallery card (`runs.js` says with what) and has the bytes of its run file as `data`.
+    Each of `runs` is a gallery card (`tabs/runs.js` says with what) and has the bytes of its run file as `data`.
     """
     cards = [{**run, "data": base64.b64encode(run["data"]).decode()} for run in runs]
     gallery = f"""<div data-only="site">
@@ -124,7 +84,6 @@ def _document(title: str, value: str, gallery: str = "") -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <title data-word="{title}">{english(title)}</title>
-<script>{words_script()}</script>
 <style>
 {css()}
 body {{ margin: 0; background: var(--paper); color: var(--ink); font-family: Inter, system-ui, sans-serif; }}
@@ -135,22 +94,8 @@ main {{ max-width: 1180px; margin: 0 auto; padding: 18px 20px; }}
 <main>{gallery}<div id="player">{markup()}</div></main>
 <script type="application/json" id="run">{_dumps(value)}</script>
 <script>{PLOTLY.read_text(encoding="utf-8")}</script>
-<script>
-{{
-putWords(document);
-{script(None)}
-{reader()}
-{(PLAYER / "runs.js").read_text(encoding="utf-8")}
-const value = JSON.parse(document.getElementById("run").textContent), whole = shellOf(document);
-const cards = document.getElementById("cards"), player = document.getElementById("player");
-const opened = "unmask-open", hand = (lines) => document.dispatchEvent(new CustomEvent(opened, {{ detail: lines }}));
-mountPlayer(player, {{ config: CONFIG, opened, shell: async () => whole, value: () => value, watch: () => {{}} }});
-if (cards) mountRuns(document.getElementById("runs"), {{
-  cards: JSON.parse(cards.textContent), bytes: async (card) => bytesOf(card.data),
-  promote: (lines) => {{ hand(lines); player.scrollIntoView(); }}, first: hand,
-}});
-}}
-</script>
+<script type="module">
+{replay_script()}</script>
 </body>
 </html>
 """

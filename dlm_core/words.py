@@ -14,7 +14,6 @@ from functools import cache
 from dlm_core.files import ASSETS
 
 FOLDER = ASSETS / "words"
-SCRIPT = FOLDER.parent / "player" / "words.js"
 
 
 @cache
@@ -42,10 +41,3 @@ def within(section: str) -> list[str]:
     """The names directly below a key, in their order: `within("policies")` are the policies with words."""
     keys = (key.removeprefix(f"{section}.") for key in languages()["en"] if key.startswith(f"{section}."))
     return list(dict.fromkeys(key.partition(".")[0] for key in keys))
-
-
-@cache
-def script() -> str:
-    """What a page runs before anything else: the choice of a language, and `phrase()` for every other script."""
-    words = json.dumps(languages(), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    return f"const WORDS = {words};\n{SCRIPT.read_text(encoding='utf-8')}"

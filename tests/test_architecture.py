@@ -32,7 +32,8 @@ TABLE = {
     "trace": ({"conversation", "reasons", "step", "unicode"}, {"numpy"}),
     "metrics": ({"trace"}, {"numpy"}),
     "figures": ({"files", "metrics", "step", "trace", "words"}, {"numpy", "plotly"}),
-    "export": ({"conversation", "figures", "files", "trace", "unicode", "words"}, {"plotly"}),
+    "bundle": ({"conversation", "figures", "files", "trace", "unicode", "words"}, set()),
+    "export": ({"bundle", "figures", "trace", "unicode", "words"}, {"plotly"}),
     "models": (
         {"models", "canvas", "conversation", "denoiser", "files", "proxies", "trace", "unicode"},
         {"torch", "transformers", "tokenizers", "huggingface_hub"},
@@ -63,7 +64,7 @@ TABLE = {
     ),
     "ui": (
         {
-            "ui", "conversation", "engine", "export", "figures", "gallery", "metrics", "policies", "proxies", "reasons",
+            "ui", "bundle", "conversation", "engine", "export", "figures", "gallery", "metrics", "policies", "proxies", "reasons",
             "sudoku", "trace", "unicode", "words",
         },
         {"gradio", "numpy", "starlette"},

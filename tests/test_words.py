@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from gradio.i18n import I18nData
 
+from dlm_core.bundle import settings_line
 from dlm_core.engine import About
 from dlm_core.figures import (
     HeatmapData,
@@ -23,10 +24,10 @@ from dlm_core.gallery import cards
 from dlm_core.policies import POLICIES, parameters
 from dlm_core.ui import words
 from dlm_core.ui.controls import starting_value
-from dlm_core.words import english, languages, script, within
+from dlm_core.words import english, languages, within
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = sorted((ROOT / "assets/player").glob("*.js"))
+SCRIPTS = sorted((ROOT / "assets/player").rglob("*.js"))
 MARKUP = sorted((ROOT / "assets/player").glob("*.html"))
 MODULES = sorted((ROOT / "dlm_core").rglob("*.py"))
 KEY = r"[a-z]+(?:\.[\w-]+)+"
@@ -159,7 +160,7 @@ def test_markup_has_no_words_of_its_own(file):
     assert [text for text in said if not text.startswith(".")] == [], "only the endings of files"
 
 
-@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.relative_to(ROOT).as_posix())
 def test_scripts_have_no_sentences_of_their_own(file):
     """A literal with two words in a row, or one put where people read it, belongs into the files of words."""
     code = re.sub(r"^\s*//.*$|(?<=\s)// .*$", "", file.read_text(encoding="utf-8"), flags=re.M)
@@ -217,4 +218,4 @@ def test_a_number_starts_where_its_control_says_that_it_makes_sense():
 
 
 def test_words_cannot_end_the_script_they_stand_in():
-    assert "<" not in script().split("\n", 1)[0]
+    assert "<" not in settings_line()

@@ -1,49 +1,26 @@
-// This browser's runs: the newest ones, gzipped, in IndexedDB.  They never leave the machine.
-"use strict";
+// What plays in the page, for the parts of it that follow, and what they ask of each other: one place that all of them
+// read and write, so that none has to know who else is there.
 
-const RUNS_KEPT = 24, KEPT = "unmask-kept"; // the event that says the list has changed
+export const shared = {
+  run: null, // the run in the player, the step it shows, and whether more of it is to come
+  at: 0,
+  live: false,
+  begun: null, // the player shows a run of its own from its first line on
+  opened: null, // lines of a run that the player is to show
+  branch: null, // a run that is to continue another one, or a canvas that is to be run or edited
+  kept: 0, // how often the list of this browser's runs has changed
+};
+const listeners = new Map();
 
-async function gzip(text) {
-  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+// Puts values into the store, and calls whoever follows them, each with the value it follows.
+export function publish(changes) {
+  Object.assign(shared, changes);
+  for (const name of Object.keys(changes)) for (const act of [...(listeners.get(name) || [])]) act(changes[name]);
 }
 
-// One transaction on the runs; `work` gets the object store and returns a request, or nothing.
-function inStore(mode, work) {
-  return new Promise((done, fail) => {
-    const opening = indexedDB.open("unmask", 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore("runs", { keyPath: "id", autoIncrement: true });
-    opening.onerror = () => fail(opening.error);
-    opening.onsuccess = () => {
-      const base = opening.result, change = base.transaction("runs", mode), request = work(change.objectStore("runs"));
-      change.oncomplete = () => { base.close(); done(request && request.result); };
-      change.onerror = change.onabort = () => { base.close(); fail(change.error); };
-    };
-  });
-}
-
-const keptRuns = async () => (await inStore("readonly", (runs) => runs.getAll())).reverse();
-
-async function changeRuns(work) {
-  await inStore("readwrite", work);
-  document.dispatchEvent(new Event(KEPT));
-}
-
-const forgetRun = (id) => changeRuns((runs) => runs.delete(id));
-const forgetRuns = () => changeRuns((runs) => runs.clear());
-
-// Keeps a run, and lets go of the oldest beyond the cap.
-async function keepRun(run) {
-  const bytes = await gzip(run.lines.join("\n") + "\n"), { policy, seed, prompt } = run.header;
-  const entry = { when: Date.now(), policy: String(policy.name), seed, prompt: prompt.slice(0, 200), numbers: numbersOf(run), bytes };
-  await changeRuns((runs) => {
-    runs.add(entry);
-    const keys = runs.getAllKeys();
-    keys.onsuccess = () => { for (const id of keys.result.slice(0, -RUNS_KEPT)) runs.delete(id); };
-  });
-}
-
-function numbersOf(run) {
-  const last = run.steps[run.steps.length - 1], writes = run.steps.map((step) => step.write.length);
-  return { forwards: last ? last.forwards : 0, tokens_per_forward: last ? writes.reduce((a, b) => a + b, 0) / last.forwards : 0, writes };
+// Calls `act` for every new value of that name, for as long as `root` is in the document.
+export function follow(name, root, act) {
+  const known = listeners.get(name) || new Set();
+  const listener = (value) => (root.isConnected ? act(value) : known.delete(listener));
+  listeners.set(name, known.add(listener));
 }

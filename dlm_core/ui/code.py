@@ -90,6 +90,6 @@ def build(engine: Engine, inputs: Sequence[gr.components.Component], using: gr.S
     changes = [control.change for control in inputs[1:]]
     gr.on(
         [panel.expand, inputs[0].blur, *changes], on_look, [root, using, *inputs], shown, queue=False,
-        js="(_, ...settings) => [served(''), ...settings]",
+        js="async (_, ...settings) => [(await import('unmask')).address(), ...settings]",
         trigger_mode="always_last", show_progress="hidden", api_visibility="private",
     )  # fmt: skip

@@ -11,23 +11,24 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
+from dlm_core.bundle import page_script
 from dlm_core.conversation import begun, checked
 from dlm_core.engine import Engine, Request
 from dlm_core.engine.library import Library
 from dlm_core.engine.limits import Limits
 from dlm_core.engine.queue import is_notice
-from dlm_core.export import LANGUAGES, PLAYER, css
+from dlm_core.export import LANGUAGES, css
 from dlm_core.gallery import OPENING, file_of
 from dlm_core.policies import parameters
 from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.trace import Trace
 from dlm_core.ui import code, link, models, streams, words
 from dlm_core.ui.compat import session
-from dlm_core.ui.compat.early import HeadScriptMiddleware
-from dlm_core.ui.player import branches
+from dlm_core.ui.compat.early import PageScriptMiddleware
+from dlm_core.ui.player import branches, masthead
 from dlm_core.ui.tabs import compare, denoise, edit, noise, puzzle, race, runs
 from dlm_core.unicode import well_formed
-from dlm_core.words import english, script
+from dlm_core.words import english
 
 MASTHEAD = f"""<header id="masthead"><h1 data-word="page.title"></h1><p data-word="page.tagline"></p>
 <button type="button" id="tour-start" data-word="tour.start"></button>
@@ -42,26 +43,6 @@ SPARE_THREADS = 40  # who waits holds a thread; these are for everything else
 # Generate waits for what a link says; a page that was opened without one need not ask the server first
 READY_WITHOUT_LINK = "() => ({ __type__: 'update', interactive: !location.search })"
 
-# Ctrl+Enter or Cmd+Enter generates from anywhere on the page; Tab leaves an open menu and does not stop at its list,
-# which goes away: Gradio's menu opens its list for every key but Escape, and would leave it open behind Tab
-HEAD = """<script>
-addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) document.getElementById("generate")?.click();
-});
-addEventListener("keydown", (event) => {
-  if (event.key === "Tab") for (const list of document.querySelectorAll(".option-list")) list.tabIndex = -1;
-  if (event.target.role === "combobox" && (event.key === "Tab" || event.key === "Shift")) event.stopPropagation();
-}, true);
-</script>"""
-
-
-def _file(name: str) -> str:
-    return (PLAYER / name).read_text(encoding="utf-8")
-
-
-def _script(file: str, mount: str) -> str:
-    return f"<script>{{\n{_file(file)}\n{mount}();\n}}</script>"
-
 
 def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
     """The page over the models that an operator offers."""
@@ -69,7 +50,7 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
     stops = streams.StopSignals()  # of what plays in the player, whichever tab began it
     with gr.Blocks(title=english("page.title"), analytics_enabled=False, delete_cache=DELETE_FILES) as page:
         with gr.Row(elem_id="top"):
-            gr.HTML(html_template=MASTHEAD, js_on_load="putWords(element);", apply_default_css=False)
+            masthead(MASTHEAD)
             menu = models.build(library)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(words.TABS["tab-denoise"], elem_id="tab-denoise"):
@@ -239,9 +220,8 @@ def launch_options(limits: Limits) -> dict[str, Any]:
     system = ["Inter", "system-ui", "sans-serif"]
     return {
         "css": css(),
-        "head": HEAD + _script("tour.js", "mountTour") + _script("help.js", "mountHelp"),
         "i18n": words.translations(),
-        "app_kwargs": {"middleware": [Middleware(HeadScriptMiddleware, script=f"{script()}\n{_file('server.js')}")]},
+        "app_kwargs": {"middleware": [Middleware(PageScriptMiddleware, script=page_script())]},
         "theme": gr.themes.Base(font=system, font_mono=["ui-monospace", "monospace"]),
         "footer_links": ["api"],
         "enable_monitoring": False,

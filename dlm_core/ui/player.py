@@ -1,10 +1,9 @@
 """The player as a Gradio component: a string of run-file lines in, a playing run on screen.
 
 The value is an envelope line followed by run-file lines, and it only ever grows, so Gradio sends just the new end of
-it.  Everything else happens in the page (`assets/player/player.js`); text never passes through a template.
+it.  Everything else happens in the page (`assets/player/page.js`); text never passes through a template.
 """
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,18 +16,13 @@ from urllib.parse import quote
 import gradio as gr
 
 import dlm_core.export as replay
+from dlm_core.bundle import dumps
 
-# the page's own events: a run that one part of it hands to the player; the player, asked for its run, answers in the
-# event; the player shows a new run; the player asks for a branch
-OPENED, SHOWN, BEGUN, BRANCH = "unmask-open", "unmask-shown", "unmask-begun", "unmask-branch"
-TO_PLAYER = "document.getElementById('tab-denoise-button')?.click();"
-# what the page asks where a stream falls silent
-ALIVE = "alive: () => fetch(served('/gradio_api/app_id'), { signal: AbortSignal.timeout(5000) })"
 _serial = count(1)
 
 
 def address(file: Path) -> str:
-    """Return where Gradio serves a file, below the page's root: `served` of server.js makes a whole address of it.
+    """Return where Gradio serves a file, below the page's root: `served` of page/server.js makes a whole address of it.
 
     Percent-encoded byte by byte, so that no folder's name can end the address, or a string of a script it stands in.
     """
@@ -51,11 +45,7 @@ def record(**about: Any) -> str:
 def player(value: str, elem_id: str) -> gr.HTML:
     """The player; `value` is `envelope(...)` plus run-file lines."""
     gr.set_static_paths([replay.PLOTLY.parent])
-    setup = replay.script(PLOTLY_URL)
-    events = json.dumps({"opened": OPENED, "shown": SHOWN, "begun": BEGUN, "branch": BRANCH})
-    shell = f"shell: async () => (await fetch(served('{_shell_url()}'))).text()"
-    keep = f"{shell}, link: () => location.origin + location.pathname"
-    return _component(value, elem_id, "player", setup, "mountPlayer", f"config: CONFIG, ...{events}, {keep}, {ALIVE}")
+    return _component("player", elem_id, value, plotly=PLOTLY_URL, shellPath=_shell_url())
 
 
 @cache
@@ -73,19 +63,7 @@ def runs(cards: Sequence[Mapping[str, Any]], folder: Path, elem_id: str) -> gr.H
     `apply` asks for the runs in the event's `runs`, each the text of a run file, to be compared.
     """
     gr.set_static_paths([folder])
-    file = f"served(`{address(folder)}/${{card.name}}.run.jsonl.gz`)"
-    options = (
-        f"cards: {json.dumps(list(cards))}, {_promote()},"
-        f" bytes: async (card) => new Uint8Array(await (await fetch({file})).arrayBuffer()),"
-        " compare: (runs) => { trigger('apply', { runs }); document.getElementById('tab-compare-button')?.click(); }"
-    )
-    setup = "\n".join([_scripts("player.js", "store.js"), replay.reader(), _scripts("runs.js")])
-    return _component("", elem_id, "runs", setup, "mountRuns", options)
-
-
-def _promote() -> str:
-    hand = f"document.dispatchEvent(new CustomEvent('{OPENED}', {{ detail: lines }}));"
-    return f"promote: (lines) => {{ {hand} {TO_PLAYER} }}"
+    return _component("runs", elem_id, cards=list(cards), folder=address(folder))
 
 
 def comparison(value: str, elem_id: str, columns: Mapping[str, int], unit: str) -> gr.HTML:
@@ -95,22 +73,17 @@ def comparison(value: str, elem_id: str, columns: Mapping[str, int], unit: str) 
     Their words stand in the section `elem_id`.
     """
     fields = [{"field": field, "places": places} for field, places in columns.items()]
-    about = {"columns": fields, "section": elem_id, "unit": unit, "plotly": PLOTLY_URL}
-    options = f"...{json.dumps(about)}, {_promote()}, {ALIVE}"
-    return _component(value, elem_id, "compare", _scripts("player.js", "compare.js"), "mountCompare", options)
+    return _component("compare", elem_id, value, columns=fields, section=elem_id, unit=unit, plotly=PLOTLY_URL)
 
 
 def lesson(value: str, elem_id: str) -> gr.HTML:
     """A sentence under noise; `value` is `envelope(...)` and a lesson line.  `apply` asks for it to be denoised."""
-    about = json.dumps({"plotly": PLOTLY_URL})
-    options = f"...{about}, denoise: (t) => {{ trigger('apply', {{ t }}); {TO_PLAYER} }}"
-    return _component(value, elem_id, "noise", _scripts("player.js", "noise.js"), "mountNoise", options)
+    return _component("noise", elem_id, value, plotly=PLOTLY_URL)
 
 
 def editor(value: str, elem_id: str) -> gr.HTML:
     """A canvas to work on; `value` is `envelope(...)` and the first line of a run."""
-    options = f"...{json.dumps({'shown': SHOWN, 'branch': BRANCH})}"
-    return _component(value, elem_id, "edit", _scripts("player.js", "branches.js", "edit.js"), "mountEdit", options)
+    return _component("edit", elem_id, value)
 
 
 def board(value: str, elem_id: str, about: Mapping[str, Any]) -> gr.HTML:
@@ -118,9 +91,7 @@ def board(value: str, elem_id: str, about: Mapping[str, Any]) -> gr.HTML:
 
     `apply` asks for something to be done, which its `action` names: "make", "check" or "solve"; `stop` ends a run.
     """
-    asks = "ask: (asked) => trigger('apply', asked), stop: () => trigger('stop', {})"
-    options = f"...{json.dumps(dict(about))}, {_promote()}, {asks}"
-    return _component(value, elem_id, "puzzle", _scripts("player.js", "puzzle.js"), "mountPuzzle", options)
+    return _component("puzzle", elem_id, value, **about)
 
 
 def branches(elem_id: str) -> gr.HTML:
@@ -128,19 +99,12 @@ def branches(elem_id: str) -> gr.HTML:
 
     `apply` asks for one: its `cells` are pairs of a token id or typed text and whether it is fixed.
     """
-    about = json.dumps({"shown": SHOWN, "begun": BEGUN, "branch": BRANCH})
-    options = (
-        f"...{about}, {_promote()}, stop: () => document.getElementById('stop')?.click(),"
-        f" player: () => {{ {TO_PLAYER} }}, edit: () => document.getElementById('tab-edit-button')?.click(),"
-        " run: (asked) => trigger('apply', asked)"
-    )
-    return _component("", elem_id, "branches", _scripts("player.js", "branches.js"), "mountBranches", options)
+    return _component("branches", elem_id)
 
 
 def models(value: str, elem_id: str) -> gr.HTML:
     """Which model answers, and how far one on its way is; `value` is one line of JSON.  `apply` asks to cancel."""
-    options = "cancel: () => trigger('apply', {})"
-    return _component(value, elem_id, "models", _scripts("models.js"), "mountModels", options)
+    return _component("models", elem_id, value)
 
 
 def talk(value: str, elem_id: str) -> gr.HTML:
@@ -148,21 +112,26 @@ def talk(value: str, elem_id: str) -> gr.HTML:
 
     `apply` asks for a shorter conversation: `said`, its messages, and `question`, one that is to be asked again.
     """
-    options = "keep: (said, question) => trigger('apply', { said, question })"
-    return _component(value, elem_id, "conversation", _scripts("conversation.js"), "mountConversation", options)
+    return _component("conversation", elem_id, value)
 
 
-def _scripts(*names: str) -> str:
-    return "\n".join((replay.PLAYER / name).read_text(encoding="utf-8") for name in names)
+def masthead(markup: str) -> gr.HTML:
+    """The head of the page."""
+    return gr.HTML(html_template=markup, js_on_load=_on_load("masthead"), apply_default_css=False)
 
 
-def _component(value: str, elem_id: str, markup: str, setup: str, mount: str, options: str) -> gr.HTML:
+def _component(part: str, elem_id: str, value: str = "", **options: Any) -> gr.HTML:
     # a function and not a subclass: Gradio writes a stub file beside the source of every component class
-    wiring = f"{{ {options}, value: () => props.value, watch: (f) => watch('value', f) }}"
     return gr.HTML(
         value,
-        html_template=replay.markup(markup),
-        js_on_load=f"{setup}\n{mount}(element.closest('#{elem_id}'), {wiring});",
+        html_template=replay.markup(part),
+        js_on_load=_on_load(part, id=elem_id, **options),
         apply_default_css=False,
         elem_id=elem_id,
     )
+
+
+def _on_load(part: str, **options: Any) -> str:
+    """Return what Gradio runs once a component is on the page: `mount` of `assets/player/page.js`."""
+    wiring = f"{{ ...{dumps(options)}, props, watch, trigger }}"
+    return f'import("unmask").then(({{ mount }}) => mount("{part}", element, {wiring}));'

@@ -4,8 +4,7 @@ import pytest
 from playwright.sync_api import expect
 from visitor import Server, Visitor
 
-from dlm_core.export import PLAYER
-from dlm_core.words import script
+from dlm_core.bundle import join, settings_line
 
 CELLS = "#edit [data-cell]:not([hidden])"
 
@@ -14,9 +13,7 @@ CELLS = "#edit [data-cell]:not([hidden])"
 def js(browser):
     context = browser.new_context()
     page = context.new_page()
-    page.add_script_tag(content=script())
-    for name in ("player", "branches", "edit"):
-        page.add_script_tag(content=(PLAYER / f"{name}.js").read_text(encoding="utf-8"))
+    page.add_script_tag(content=settings_line() + join("run/cells.js"))
     yield page.evaluate
     context.close()
 

@@ -50,10 +50,7 @@ def ask(visitor, question, **settings):
 
 def header(page):
     """The first line of the run in the player, as its file would have it."""
-    lines = page.evaluate(
-        "() => { const asked = {}; document.dispatchEvent(new CustomEvent('unmask-shown', { detail: asked })); "
-        "return asked.run.lines; }"
-    )
+    lines = page.evaluate("import('unmask').then(({ shownRun }) => shownRun().lines)")
     return json.loads(lines[0])
 
 

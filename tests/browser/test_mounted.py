@@ -36,7 +36,6 @@ def test_everything_a_page_asks_for_lies_below_its_own_path(proxy, browser, trac
     expect(page.locator("#heatmap .main-svg").first).to_be_visible()
     visitor.generate(prompt="A cat", length=8, steps=4)
     visitor.wait("mode === 'finished' && steps === 4")
-    assert page.evaluate("fetch(served('/gradio_api/app_id')).then((answer) => answer.status)") == 200
     page.locator("#code > button").click()
     for language in ("python", "shell", "javascript"):
         page.get_by_role("tab", name=re.compile({"shell": "curl"}.get(language, language), re.I)).click()

@@ -1,24 +1,22 @@
-"""The pure half of player.js, in the browser's own JavaScript."""
+"""The player's modules by their functions, in the browser's own JavaScript."""
 
 import json
 
 import pytest
 from stand_ins import EVERY, MASK, as_schema_1, record
 
+from dlm_core.bundle import join, settings_line
 from dlm_core.canvas import Canvas
-from dlm_core.export import PLAYER
 from dlm_core.figures import MOST_CELLS, heatmap_data, progress_data
 from dlm_core.policies import make_policy
 from dlm_core.reasons import Reason, why
-from dlm_core.words import script
 
 
 @pytest.fixture(scope="module")
 def js(browser):
     context = browser.new_context()
     page = context.new_page()
-    page.add_script_tag(content=script())
-    page.add_script_tag(content=(PLAYER / "player.js").read_text(encoding="utf-8"))
+    page.add_script_tag(content=settings_line() + join("tabs/player.js"))
     yield page.evaluate
     context.close()
 
@@ -27,7 +25,7 @@ def load(js, trace):
     js("lines => { window.run = emptyRun(); for (const line of lines) addLine(run, line); }", trace.lines)
 
 
-BYTES = "pieces => spell(pieces.map(p => typeof p === 'string' ? p : Uint8Array.from(p)))"
+BYTES = "pieces => joinTokenTexts(pieces.map(p => typeof p === 'string' ? p : Uint8Array.from(p)))"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +78,7 @@ def test_positions_that_come_and_go_keep_their_names(js, grown):
 
 def test_room_that_opens_or_closes_is_told_in_words(js, grown):
     load(js, grown)
-    said = js("run.steps.flatMap((_, s) => run.order.map(i => why(run, s + 1, i)))")
+    said = js("run.steps.flatMap((_, s) => run.order.map(i => explain(run, s + 1, i)))")
     for sentence in (
         "2 masks stand here now. The model asked for room",
         "New room: it was opened in this step.",
@@ -155,7 +153,7 @@ def test_a_token_taken_back_or_rewritten_shows_as_such(js, trace):
     )
     assert js("i => tokenAt(run, 2, i, Infinity).state", first) == "remasked"
     assert js("i => tokenAt(run, 2, i, Infinity).state", second) == "revised"
-    assert "Taken back" in js("i => why(run, 2, i)", first)
+    assert "Taken back" in js("i => explain(run, 2, i)", first)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +169,7 @@ def test_a_token_taken_back_or_rewritten_shows_as_such(js, trace):
 def test_what_another_rule_would_have_done_is_what_it_does(js, network, rule, policy, params, gain):
     canvas, windows = Canvas.from_prompt([1], 24, MASK), [(1, 13), (13, 25)]
     load(js, record(network(gain=gain), canvas, "llada", windows=windows, steps=8))
-    told = js("others(run, 1).map(other => [...other.writes].sort((a, b) => a - b))")
+    told = js("otherRules(run, 1).map(other => [...other.writes].sort((a, b) => a - b))")
     theirs = record(network(gain=gain), canvas, policy, windows=windows, **params)
     assert told[rule] == theirs.steps[0].written.nonzero()[0].tolist()
 
@@ -189,7 +187,7 @@ def test_what_another_rule_would_have_done_is_what_it_does(js, network, rule, po
 def test_why_tells_what_became_of_every_position_of_a_run_that_revises(js, network, policy, params):
     trace = record(network(gain=3), Canvas.from_prompt([1], 24, MASK), policy=policy, **params)
     load(js, trace)
-    said = js("run.steps.map((_, s) => run.order.map(i => why(run, s + 1, i)))")
+    said = js("run.steps.map((_, s) => run.order.map(i => explain(run, s + 1, i)))")
     revised = 0
     for step, sentences in zip(trace.steps, said):
         for i, sentence in enumerate(sentences):
@@ -238,11 +236,11 @@ def test_why_names_the_rule_and_its_numbers(js, network, policy, params, words):
     load(js, trace)
     at = next(s.index for s in trace.steps if s.written.any())
     written = int(trace.steps[at].written.argmax())
-    sentence = js("([at, i]) => why(run, at, i)", [at + 1, written])
+    sentence = js("([at, i]) => explain(run, at, i)", [at + 1, written])
     assert sentence.startswith("Written in this step.")
     for word in words:
         assert word in sentence
-    assert "fixed" in js("why(run, 1, 0)")
+    assert "fixed" in js("explain(run, 1, 0)")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +252,7 @@ def test_the_page_gives_the_reason_that_python_gives(js, network, policy, params
     trace = record(network(gain=gain), Canvas.from_prompt([1], 20, MASK), policy=policy, **params)
     load(js, trace)
     for step, tracks in zip(trace.steps, trace.tracks()):
-        said = js("([at, tracks]) => tracks.map(i => why(run, at, i))", [step.index + 1, tracks.tolist()])
+        said = js("([at, tracks]) => tracks.map(i => explain(run, at, i))", [step.index + 1, tracks.tolist()])
         for i in (step.measured & (step.reason != Reason.FIXED)).nonzero()[0]:
             assert why(step, i).removesuffix(".") in said[i], (step.index, i)
 
@@ -264,7 +262,7 @@ def test_a_reason_that_this_version_does_not_know_is_called_by_its_name(js, trac
         "lines => { window.run = emptyRun(); for (const line of lines) addLine(run, line); }",
         [trace.lines[0].replace('"quota"', '"luck"'), *trace.lines[1:]],
     )
-    sentence = js("why(run, 1, run.steps[0].write[0][0])")
+    sentence = js("explain(run, 1, run.steps[0].write[0][0])")
     assert sentence.startswith(
         "Written in this step. Its reason is called luck, which this version does not know; next"
     )
@@ -272,6 +270,6 @@ def test_a_reason_that_this_version_does_not_know_is_called_by_its_name(js, trac
 
 def test_a_file_of_schema_1_says_that_reasons_were_not_recorded(js, trace):
     load(js, as_schema_1(trace))
-    sentence = js("why(run, 1, run.steps[0].write[0][0])")
+    sentence = js("explain(run, 1, run.steps[0].write[0][0])")
     assert sentence.startswith("Written in this step. The reason was not recorded; next to")
-    assert js("others(run, 1)") == []
+    assert js("otherRules(run, 1)") == []

@@ -7,9 +7,8 @@ import re
 import pytest
 from run_files import Opens, Refused, differing, files, member, text_of
 
-from dlm_core.export import PLAYER, reader
+from dlm_core.bundle import join, settings_line
 from dlm_core.trace import Trace
-from dlm_core.words import script
 
 READ = """async (packed) => {
   const file = bytesOf(packed);
@@ -24,9 +23,7 @@ READ = """async (packed) => {
 def read(browser):
     context = browser.new_context()
     page = context.new_page()
-    player = (PLAYER / "player.js").read_text(encoding="utf-8")
-    for content in (script(), player, reader().replace("const LIMITS", "var LIMITS")):
-        page.add_script_tag(content=content)
+    page.add_script_tag(content=settings_line() + join("run/reader.js"))
     yield lambda data: page.evaluate(READ, base64.b64encode(data).decode())
     context.close()
 
@@ -65,9 +62,8 @@ def test_the_limit_of_the_text_is_pythons(read, trace, browser):
     half = len(text) // 2
     context = browser.new_context()
     page = context.new_page()
-    limited = reader().replace('"bytes": 268435456', f'"bytes": {len(text)}')
-    for content in (script(), (PLAYER / "player.js").read_text(encoding="utf-8"), limited):
-        page.add_script_tag(content=content)
+    limited = settings_line().replace('"bytes":268435456', f'"bytes":{len(text)}')
+    page.add_script_tag(content=limited + join("run/reader.js"))
     for form in (text, gzip.compress(text), member(text[:half]) + member(text[half:])):
         assert page.evaluate(READ, base64.b64encode(form).decode())["whole"]
     longer = text + b"\n"

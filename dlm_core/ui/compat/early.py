@@ -1,22 +1,39 @@
-"""A script that runs before anything else on the page.
+"""The page's own script: served as one file that a browser keeps, and run before anything else on the page.
 
 Gradio runs what `launch(head=...)` names only after it has chosen its language, and offers no earlier place: so the
-script is put into the page as it is served.
+front page names the script at the beginning of its head.  Its address holds a digest of its content, so a browser may
+keep it for ever: a new version has a new address.
 """
 
+import gzip
+import hashlib
+import json
 from typing import Any
 
+_FOR_EVER = b"public, max-age=31536000, immutable"
 
-class HeadScriptMiddleware:
-    """ASGI middleware: the front page with `script` at the beginning of its head, everything else as it is."""
+
+class PageScriptMiddleware:
+    """ASGI middleware: serve `script` as the module "unmask", and name it in the head of the front page.
+
+    The front page is compressed too, which Gradio leaves out because its address has no ending.
+    """
 
     def __init__(self, app: Any, script: str) -> None:
         self._app = app
-        self._script = f"<head><script>{script}</script>".encode()
+        self._script = script.encode()
+        self._packed = gzip.compress(self._script, mtime=0)
+        self.path = f"/unmask-{hashlib.sha256(self._script).hexdigest()[:16]}.js"
+        modules = json.dumps({"imports": {"unmask": f".{self.path}"}})
+        begin = f'<script type="importmap">{modules}</script><script type="module">import "unmask";</script>'
+        self._head = f"<head>{begin}".encode()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["path"].removeprefix(scope.get("root_path", "")) not in ("", "/"):
+        path = scope["path"].removeprefix(scope.get("root_path", "")) if scope["type"] == "http" else None
+        if path == self.path:
+            return await self._serve(scope, send)
+        if path not in ("", "/"):
             return await self._app(scope, receive, send)
         start: dict[str, Any] = {}
 
@@ -25,11 +42,32 @@ class HeadScriptMiddleware:
                 start.update(message)  # until the length is known
                 return
             if start:
-                body = message.get("body", b"").replace(b"<head>", self._script, 1)
+                body = message.get("body", b"").replace(b"<head>", self._head, 1)
                 headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+                if _takes_gzip(scope) and not message.get("more_body"):
+                    body = gzip.compress(body)
+                    headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
                 await send(start | {"headers": [*headers, (b"content-length", str(len(body)).encode())]})
                 start.clear()
                 message = message | {"body": body}
             await send(message)
 
         await self._app(scope, receive, sending)
+
+    async def _serve(self, scope: dict[str, Any], send: Any) -> None:
+        packed = _takes_gzip(scope)
+        body = self._packed if packed else self._script
+        headers = [
+            (b"content-type", b"text/javascript; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", _FOR_EVER),
+            (b"vary", b"Accept-Encoding"),
+        ]
+        if packed:
+            headers.append((b"content-encoding", b"gzip"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _takes_gzip(scope: dict[str, Any]) -> bool:
+    return any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"])

@@ -1,11 +1,13 @@
-// Below the model menu: which model answers, or how far one that is loaded is, or why it could not be.
-"use strict";
+import { putWords } from "../page/language.js";
+import { messageText } from "../words.js";
 
+// Below the model menu: which model answers, or how far one that is loaded is, or why it could not be.
 // The value is one line of JSON: kind (idle, loading, error), text and numbers as `told` takes them, share (0 to 1, null:
 // not known), mine.
 // What is spoken is the text, which changes seldom; numbers and bar are for the eye.
-function mountModels(root, { value, watch, cancel }) {
-  const part = (name) => root.querySelector(`[data-slot="${name}"]`), button = root.querySelector("[data-action=cancel]");
+export function mountModels(root, { value, watch, cancel }) {
+  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
+  const button = root.querySelector("[data-action=cancel]");
   putWords(root);
   button.addEventListener("click", () => {
     button.disabled = true; // until the loading has ended
@@ -14,8 +16,11 @@ function mountModels(root, { value, watch, cancel }) {
 
   function draw() {
     if (!value()) return;
-    const { kind, share, mine, ...about } = JSON.parse(value()), loading = kind === "loading", bar = part("bar");
-    const text = told(about.text), numbers = told(about.numbers);
+    const { kind, share, mine, ...about } = JSON.parse(value());
+    const loading = kind === "loading";
+    const bar = part("bar");
+    const text = messageText(about.text);
+    const numbers = messageText(about.numbers);
     root.querySelector(".models").dataset.kind = kind;
     if (part("text").textContent !== text) part("text").textContent = text;
     part("numbers").textContent = numbers;

@@ -1,12 +1,20 @@
+import { forgetRun, forgetRuns, keepRun, keptRuns, RUNS_KEPT } from "../page/kept.js";
+import { putWords } from "../page/language.js";
+import { tooLarge } from "../run/gzip.js";
+import { readRun } from "../run/reader.js";
+import { LIMITS } from "../settings.js";
+import { follow } from "../store.js";
+import { currentLanguage, phrase } from "../words.js";
+
 // The Runs tab: recorded runs that teach one thing each, files by drop, and this browser's own runs.  A card is
 // { name, numbers } with numbers computed from the run; text of runs goes in by textContent.
-"use strict";
-
 const COMPARED = 4;
 
-function mountRuns(host, options) {
+export function mountRuns(host, options) {
   putWords(host);
-  const root = host.querySelector(".runs"), part = (name) => root.querySelector(`[data-slot="${name}"]`), file = root.querySelector("[data-role=file]");
+  const root = host.querySelector(".runs");
+  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
+  const file = root.querySelector("[data-role=file]");
   const chosen = new Map(); // key of a card: how to get its bytes
 
   const element = (tag, className, content) => {
@@ -22,7 +30,10 @@ function mountRuns(host, options) {
   }
 
   function counted({ forwards, tokens_per_forward, writes, kendall_tau, revisions, hindsight }) {
-    const parts = [phrase("runs.forwards", { forwards }), phrase("runs.rate", { rate: tokens_per_forward.toFixed(1), most: Math.max(0, ...writes) })];
+    const parts = [
+      phrase("runs.forwards", { forwards }),
+      phrase("runs.rate", { rate: tokens_per_forward.toFixed(1), most: Math.max(0, ...writes) }),
+    ];
     if (typeof kendall_tau === "number") parts.push(phrase("runs.order", { tau: kendall_tau.toFixed(2) }));
     if (revisions) parts.push(phrase("runs.revisions", { revisions }));
     if (typeof hindsight === "number") parts.push(phrase("runs.hindsight", { hindsight: hindsight.toFixed(2) }));
@@ -31,9 +42,13 @@ function mountRuns(host, options) {
 
   // tokens written by each step
   function bars(writes) {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    const most = Math.max(1, ...writes), width = 300 / Math.max(1, writes.length), gap = Math.min(1.5, width * 0.2);
-    const box = (n, i) => `M${(i * width).toFixed(2)} 46v${(-44 * n / most).toFixed(2)}h${(width - gap).toFixed(2)}v${(44 * n / most).toFixed(2)}z`;
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    const most = Math.max(1, ...writes);
+    const width = 300 / Math.max(1, writes.length);
+    const gap = Math.min(1.5, width * 0.2);
+    const box = (n, i) =>
+      `M${(i * width).toFixed(2)} 46v${((-44 * n) / most).toFixed(2)}h${(width - gap).toFixed(2)}v${((44 * n) / most).toFixed(2)}z`;
     svg.setAttribute("viewBox", "0 0 300 46");
     svg.setAttribute("preserveAspectRatio", "none");
     svg.setAttribute("role", "img");
@@ -45,7 +60,8 @@ function mountRuns(host, options) {
   }
 
   function chooser(key, bytes) {
-    const label = element("label", "choose", phrase("runs.choose")), box = element("input");
+    const label = element("label", "choose", phrase("runs.choose"));
+    const box = element("input");
     box.type = "checkbox";
     box.checked = chosen.has(key);
     box.addEventListener("change", () => {
@@ -62,7 +78,12 @@ function mountRuns(host, options) {
     const button = root.querySelector("[data-action=compare]");
     button.hidden = !options.compare;
     button.disabled = chosen.size < 2 || chosen.size > COMPARED;
-    button.textContent = chosen.size > COMPARED ? phrase("runs.compare_most", { most: COMPARED }) : chosen.size ? phrase("runs.compare_count", { count: chosen.size }) : phrase("runs.compare");
+    button.textContent =
+      chosen.size > COMPARED
+        ? phrase("runs.compare_most", { most: COMPARED })
+        : chosen.size
+          ? phrase("runs.compare_count", { count: chosen.size })
+          : phrase("runs.compare");
   }
 
   const opener = (title, bytes) => {
@@ -84,19 +105,41 @@ function mountRuns(host, options) {
   }
 
   for (const card of options.cards) {
-    const box = element("article", "card"), foot = element("div", "foot"), bytes = () => options.bytes(card);
+    const box = element("article", "card");
+    const foot = element("div", "foot");
+    const bytes = () => options.bytes(card);
     foot.append(element("span", "numbers", counted(card.numbers)), chooser(card.name, bytes));
-    box.append(opener(phrase(`runs.recorded.${card.name}.title`), bytes), element("p", "", phrase(`runs.recorded.${card.name}.about`)), bars(card.numbers.writes), foot);
+    box.append(
+      opener(phrase(`runs.recorded.${card.name}.title`), bytes),
+      element("p", "", phrase(`runs.recorded.${card.name}.about`)),
+      bars(card.numbers.writes),
+      foot,
+    );
     part("gallery").append(box);
   }
 
   async function drawKept() {
-    const runs = await keptRuns().catch(() => null), rows = (runs || []).map((kept) => {
-      const row = element("li"), remove = element("button", "", phrase("runs.delete")), bytes = async () => kept.bytes;
+    const runs = await keptRuns().catch(() => null);
+    const rows = (runs || []).map((kept) => {
+      const row = element("li");
+      const remove = element("button", "", phrase("runs.delete"));
+      const bytes = async () => kept.bytes;
       remove.type = "button";
-      remove.addEventListener("click", () => { chosen.delete(kept.id); forgetRun(kept.id); });
+      remove.addEventListener("click", () => {
+        chosen.delete(kept.id);
+        forgetRun(kept.id);
+      });
       const title = opener(kept.prompt ? phrase("runs.title_prompt", kept) : phrase("runs.title", kept), bytes);
-      row.append(title, element("span", "numbers", `${counted(kept.numbers)} · ${new Date(kept.when).toLocaleString(LANGUAGE)}`), chooser(kept.id, bytes), remove);
+      row.append(
+        title,
+        element(
+          "span",
+          "numbers",
+          `${counted(kept.numbers)} · ${new Date(kept.when).toLocaleString(currentLanguage())}`,
+        ),
+        chooser(kept.id, bytes),
+        remove,
+      );
       return row;
     });
     if (!rows.length) rows.push(element("li", "empty", runs ? phrase("runs.empty") : phrase("runs.no_store")));
@@ -107,7 +150,8 @@ function mountRuns(host, options) {
   }
 
   async function take(files) {
-    const some = Array.from(files).slice(0, COMPARED), only = some.length === 1;
+    const some = Array.from(files).slice(0, COMPARED);
+    const only = some.length === 1;
     for (const one of some) {
       const bytes = async () => {
         if (one.size > LIMITS.bytes) throw tooLarge();
@@ -121,7 +165,10 @@ function mountRuns(host, options) {
 
   const actions = {
     pick: () => file.click(),
-    forget: () => { chosen.clear(); forgetRuns(); },
+    forget: () => {
+      chosen.clear();
+      forgetRuns();
+    },
     compare: async () => {
       say("");
       try {
@@ -136,7 +183,9 @@ function mountRuns(host, options) {
     const button = event.target.closest("[data-action]");
     if (button) actions[button.dataset.action]();
   });
-  file.addEventListener("change", () => { take(file.files); });
+  file.addEventListener("change", () => {
+    take(file.files);
+  });
   const over = (yes) => (event) => {
     event.preventDefault();
     root.classList.toggle("over", yes);
@@ -147,8 +196,7 @@ function mountRuns(host, options) {
     over(false)(event);
     take(event.dataTransfer.files);
   });
-  const redraw = () => (root.isConnected ? drawKept() : document.removeEventListener(KEPT, redraw));
-  document.addEventListener(KEPT, redraw);
+  follow("kept", root, drawKept);
   drawKept();
   if (options.first && options.cards.length) open(() => options.bytes(options.cards[0]), options.first);
 }

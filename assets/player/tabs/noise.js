@@ -1,26 +1,46 @@
+import { putWords } from "../page/language.js";
+import { readPieces } from "../run/decode.js";
+import { joinTokenTexts, tokenText, wordOf } from "../run/text.js";
+import { alternative, grade, loadPlotly, text, theme } from "../view/dom.js";
+import { readEnvelope } from "../view/stream.js";
+import { messageText, phrase, translateFigure } from "../words.js";
+
 // A sentence under noise.  Every corrupted form of it, with what the model believes, arrives at once; the level then moves
 // in the page alone.  Uses the pieces and words of player.js; text goes in by textContent.
-"use strict";
-
 const SWEEP = 6; // seconds in which noise falls from none to all
 const PATIENCE = 500; // milliseconds behind which a wait for the model is told
 
-function mountNoise(host, options) {
+export function mountNoise(host, options) {
   putWords(host);
-  const root = host.querySelector(".noise"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const level = root.querySelector("[data-role=level]"), ruler = document.createElement("canvas").getContext("2d");
-  let lesson = null, figure = null, names = null, sheet = null, envelope = null, pairs = [], hovered = -1, playing = false, clock = 0, dirty = false, plotted = null, waiting = 0;
+  const root = host.querySelector(".noise");
+  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
+  const level = root.querySelector("[data-role=level]");
+  const ruler = document.createElement("canvas").getContext("2d");
+  let lesson = null;
+  let figure = null;
+  let names = null;
+  let sheet = null;
+  let envelope = null;
+  let pairs = [];
+  let hovered = -1;
+  let playing = false;
+  let clock = 0;
+  let dirty = false;
+  let plotted = null;
+  let waiting = 0;
 
   const at = () => Number(level.value);
   const state = () => lesson.states[lesson.state[at()]];
 
   function ingest() {
-    const value = typeof options.value() === "string" ? options.value() : "", opened = value ? readEnvelope(value) : null;
+    const value = typeof options.value() === "string" ? options.value() : "";
+    const opened = value ? readEnvelope(value) : null;
     if (!opened || opened.line === envelope) return;
     envelope = opened.line;
     clearTimeout(waiting);
-    if (opened.record.player === "asking") return void (waiting = setTimeout(() => say(phrase("noise.asking")), PATIENCE));
-    say(told(opened.record.message || ""));
+    if (opened.record.player === "asking")
+      return void (waiting = setTimeout(() => say(phrase("noise.asking")), PATIENCE));
+    say(messageText(opened.record.message || ""));
     if (opened.record.player === "error") return;
     ({ lesson, figure } = JSON.parse(value.slice(opened.end)));
     names = { pieces: new Map(), header: { model: lesson.model } };
@@ -41,9 +61,11 @@ function mountNoise(host, options) {
   function lay() {
     part("pairs").replaceChildren();
     ruler.font = getComputedStyle(part("pairs")).font;
-    const clean = spell(lesson.clean.map((id) => pieceOf(names, id)));
+    const clean = joinTokenTexts(lesson.clean.map((id) => tokenText(names, id)));
     pairs = lesson.clean.map((_, i) => {
-      const column = document.createElement("button"), seen = text("span", "", "seen"), guess = text("span", "", "guess");
+      const column = document.createElement("button");
+      const seen = text("span", "", "seen");
+      const guess = text("span", "", "guess");
       column.type = "button";
       column.className = "pair";
       column.dataset.pos = i;
@@ -57,56 +79,102 @@ function mountNoise(host, options) {
   }
 
   function put(element, content, width) {
-    const word = content.replace(/^ /, "").replace(/\n/g, "↵"), wide = ruler.measureText(word).width + 6;
+    const word = content.replace(/^ /, "").replace(/\n/g, "↵");
+    const wide = ruler.measureText(word).width + 6;
     element.textContent = word;
     element.style.fontSize = wide > width ? `${Math.max(0.3, width / wide)}em` : "";
   }
 
   function draw() {
-    const now = state(), t = lesson.t[at()], hits = new Set(now.hit), row = new Map(now.asked.map((i, k) => [i, k]));
-    const mask = lesson.model.mask, seen = spell(now.ids.map((id) => (id === mask ? "" : pieceOf(names, id))));
-    const guesses = spell(now.ids.map((_, i) => (row.has(i) ? pieceOf(names, now.top_ids[row.get(i)][0]) : "")));
+    const now = state();
+    const t = lesson.t[at()];
+    const hits = new Set(now.hit);
+    const row = new Map(now.asked.map((i, k) => [i, k]));
+    const mask = lesson.model.mask;
+    const seen = joinTokenTexts(now.ids.map((id) => (id === mask ? "" : tokenText(names, id))));
+    const guesses = joinTokenTexts(
+      now.ids.map((_, i) => (row.has(i) ? tokenText(names, now.top_ids[row.get(i)][0]) : "")),
+    );
     pairs.forEach(({ column, seen: above, guess: below, width }, i) => {
-      const k = row.has(i) ? row.get(i) : -1, noisy = hits.has(i) && now.ids[i] !== lesson.clean[i], masked = now.ids[i] === mask;
+      const k = row.has(i) ? row.get(i) : -1;
+      const noisy = hits.has(i) && now.ids[i] !== lesson.clean[i];
+      const masked = now.ids[i] === mask;
       const wrong = k >= 0 && now.top_ids[k][0] !== lesson.clean[i];
       put(above, seen[i], width);
       above.className = `seen${masked ? " masked" : noisy ? " replaced" : ""}`;
       put(below, guesses[i], width);
       below.className = `guess${k < 0 ? "" : ` ${grade(now.probability[k])}`}${wrong ? " wrong" : ""}`;
       column.classList.toggle("lit", i === hovered);
-      Object.assign(column.dataset, { state: masked ? "masked" : noisy ? "noise" : "clean", probability: k < 0 ? "" : now.probability[k].toFixed(4), tokenId: now.ids[i] });
-      const stands = wordOf(names, now.ids[i]), word = masked ? phrase("noise.mask") : noisy ? phrase("noise.replaced_by", { word: stands }) : stands;
-      column.setAttribute("aria-label", k < 0 ? phrase("noise.column", { position: i, word }) : phrase("noise.column_asked", { position: i, word, guess: wordOf(names, now.top_ids[k][0]), probability: now.probability[k].toFixed(2) }));
+      Object.assign(column.dataset, {
+        state: masked ? "masked" : noisy ? "noise" : "clean",
+        probability: k < 0 ? "" : now.probability[k].toFixed(4),
+        tokenId: now.ids[i],
+      });
+      const stands = wordOf(names, now.ids[i]);
+      const word = masked ? phrase("noise.mask") : noisy ? phrase("noise.replaced_by", { word: stands }) : stands;
+      column.setAttribute(
+        "aria-label",
+        k < 0
+          ? phrase("noise.column", { position: i, word })
+          : phrase("noise.column_asked", {
+              position: i,
+              word,
+              guess: wordOf(names, now.top_ids[k][0]),
+              probability: now.probability[k].toFixed(2),
+            }),
+      );
     });
     part("level").textContent = t.toFixed(2);
     part("alpha").textContent = lesson.alpha[at()].toFixed(2);
     part("hits").textContent = phrase("noise.hits", { hits: now.hit.length, all: lesson.clean.length - 1 });
-    part("loss").textContent = now.loss === null ? phrase("noise.none") : phrase("noise.loss_value", { loss: now.loss.toFixed(2) });
+    part("loss").textContent =
+      now.loss === null ? phrase("noise.none") : phrase("noise.loss_value", { loss: now.loss.toFixed(2) });
     part("summary").textContent = playing ? "" : phrase("noise.summary", { t: t.toFixed(2), hits: now.hit.length });
     level.setAttribute("aria-valuetext", phrase("noise.scrubbed", { t: t.toFixed(2), hits: now.hit.length }));
     root.querySelector("[data-action=denoise]").disabled = !now.hit.length;
     root.querySelector("[data-action=less]").disabled = lesson.state[at()] === lesson.state[0];
     root.querySelector("[data-action=more]").disabled = lesson.state[at()] === lesson.states.length - 1;
-    for (const target of [root, host]) Object.assign(target.dataset, { mode: "lesson", playing: String(playing), t: String(t), hits: String(now.hit.length), loss: now.loss === null ? "" : now.loss.toFixed(4) });
+    for (const target of [root, host])
+      Object.assign(target.dataset, {
+        mode: "lesson",
+        playing: String(playing),
+        t: String(t),
+        hits: String(now.hit.length),
+        loss: now.loss === null ? "" : now.loss.toFixed(4),
+      });
     inspect(now, row);
     mark();
   }
 
   function inspect(now, row) {
-    const box = part("inspector"), i = hovered, k = row.has(i) ? row.get(i) : -1;
-    if (i < 0) return box.replaceChildren(text("h2", phrase("noise.title")), text("p", phrase("noise.training"), "lesson"), text("p", phrase("noise.hint"), "empty"));
+    const box = part("inspector");
+    const i = hovered;
+    const k = row.has(i) ? row.get(i) : -1;
+    if (i < 0)
+      return box.replaceChildren(
+        text("h2", phrase("noise.title")),
+        text("p", phrase("noise.training"), "lesson"),
+        text("p", phrase("noise.hint"), "empty"),
+      );
     const head = text("h2", phrase("noise.position", { position: i }));
     head.append(" ", text("small", phrase("noise.at_t", { t: lesson.t[at()].toFixed(2) })));
     if (k < 0) return box.replaceChildren(head, text("p", phrase("noise.visible"), "why"));
-    const p = now.probability[k], list = now.top_ids[k].map((id, r) => [id, now.top_probs[k][r]]);
+    const p = now.probability[k];
+    const list = now.top_ids[k].map((id, r) => [id, now.top_probs[k][r]]);
     if (!list.some(([id]) => id === lesson.clean[i])) list.push([lesson.clean[i], p]);
-    const hit = now.hit.includes(i), nats = (-Math.log(Math.max(p, 1e-4))).toFixed(2), why = text("p", "", "why");
+    const hit = now.hit.includes(i);
+    const nats = (-Math.log(Math.max(p, 1e-4))).toFixed(2);
+    const why = text("p", "", "why");
     // the word is set apart, for text that runs the other way
     const [before, after] = phrase("noise.true", { probability: p.toFixed(2), nats }).split("{word}");
     if (hit) why.append(before, text("bdi", wordOf(names, lesson.clean[i])), after);
     else why.append(phrase("noise.visible"));
     if (hit && lesson.kind === "replace") why.append(" ", phrase("noise.half"));
-    box.replaceChildren(head, ...list.map(([id, share]) => alternative(wordOf(names, id), share, id === lesson.clean[i])), why);
+    box.replaceChildren(
+      head,
+      ...list.map(([id, share]) => alternative(wordOf(names, id), share, id === lesson.clean[i])),
+      why,
+    );
   }
 
   // the figure of figures.py, with its upright at the level
@@ -114,7 +182,7 @@ function mountNoise(host, options) {
     if (!sheet || !figure || !part("figure").clientWidth) return;
     if (plotted === `${envelope} ${theme()} ${part("figure").clientWidth}`) return;
     plotted = `${envelope} ${theme()} ${part("figure").clientWidth}`;
-    const { data, layout } = labelled(figure[theme()]);
+    const { data, layout } = translateFigure(figure[theme()]);
     sheet.newPlot(part("figure"), data, layout, { displayModeBar: false, responsive: true }).then(mark);
   }
 
@@ -140,9 +208,19 @@ function mountNoise(host, options) {
   }
 
   const actions = {
-    play: () => { if (at() >= Number(level.max)) level.value = 0; clock = at(); playing = true; dirty = true; },
-    pause: () => { playing = false; dirty = true; },
-    less: () => move(-1), more: () => move(1), denoise: () => options.denoise(lesson.t[at()]),
+    play: () => {
+      if (at() >= Number(level.max)) level.value = 0;
+      clock = at();
+      playing = true;
+      dirty = true;
+    },
+    pause: () => {
+      playing = false;
+      dirty = true;
+    },
+    less: () => move(-1),
+    more: () => move(1),
+    denoise: () => options.denoise(lesson.t[at()]),
   };
   root.addEventListener("click", (event) => {
     const button = event.target.closest("[data-action]");
@@ -150,13 +228,18 @@ function mountNoise(host, options) {
   });
   level.addEventListener("input", () => set(at()));
   function focus(event) {
-    const column = event.target.closest("[data-pos]"), i = column ? Number(column.dataset.pos) : -1;
+    const column = event.target.closest("[data-pos]");
+    const i = column ? Number(column.dataset.pos) : -1;
     if (i === hovered) return;
     hovered = i;
     dirty = true;
   }
   for (const kind of ["pointerover", "focusin"]) part("pairs").addEventListener(kind, focus);
-  for (const kind of ["pointerleave", "focusout"]) part("pairs").addEventListener(kind, () => { hovered = -1; dirty = true; });
+  for (const kind of ["pointerleave", "focusout"])
+    part("pairs").addEventListener(kind, () => {
+      hovered = -1;
+      dirty = true;
+    });
   part("figure").addEventListener("click", (event) => {
     const layout = part("figure")._fullLayout;
     if (!layout || !lesson) return;
@@ -173,8 +256,14 @@ function mountNoise(host, options) {
     last = now;
     if (playing && lesson) {
       clock = Math.min(Number(level.max), clock + (passed * Number(level.max)) / SWEEP);
-      if (Math.floor(clock) !== at()) { level.value = Math.floor(clock); dirty = true; }
-      if (clock >= Number(level.max)) { playing = false; dirty = true; }
+      if (Math.floor(clock) !== at()) {
+        level.value = Math.floor(clock);
+        dirty = true;
+      }
+      if (clock >= Number(level.max)) {
+        playing = false;
+        dirty = true;
+      }
     }
     if (dirty && root.clientWidth) {
       dirty = false;
@@ -185,7 +274,10 @@ function mountNoise(host, options) {
   }
 
   inspect({ hit: [] }, new Map());
-  loadPlotly(options.plotly).then((found) => { sheet = found; plot(); });
+  loadPlotly(options.plotly).then((found) => {
+    sheet = found;
+    plot();
+  });
   options.watch(ingest);
   ingest();
   requestAnimationFrame(tick);

@@ -1,9 +1,14 @@
+import { putWords } from "../page/language.js";
+import { addLine, emptyRun } from "../run/state.js";
+import { loadPlotly, text, theme } from "../view/dom.js";
+import { newLines, readEnvelope, waitingWords, watchConnection } from "../view/stream.js";
+import { tokenCanvas } from "../view/tokens.js";
+import { messageText, phrase, translateFigure } from "../words.js";
+
 // Runs side by side on one clock: the stream of player.js with a line {"pane": k, ...} in front of each run, and a
 // line {"summary": ..., "of": k} somewhere behind it.  Panes with the same place are alternatives: one of them is shown,
 // and a slider chooses.  A line {"rewind"} plays from the start, {"figure"} is drawn as it is.  Uses the runs and the
 // token canvas of player.js; text goes in by textContent.
-"use strict";
-
 const WHOLE_CLOCK = 8; // seconds that playing the clock from start to end takes, unless another speed is chosen
 
 // How many steps of a run have happened when the clock shows `value` forwards or seconds.
@@ -13,29 +18,45 @@ function stepsAt(run, unit, value) {
   return at;
 }
 
-function mountCompare(host, options) {
+export function mountCompare(host, options) {
   putWords(host);
-  const root = host.querySelector(".compare"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const role = (name) => root.querySelector(`[data-role=${name}]`), { section } = options;
-  let panes = [], pane = null, envelope = null, read = 0, unit = options.unit, clock = 0, playing = false, dirty = true;
-  let figure = null, sheet = null, pointed = -1;
-  let lines = [], done = true, cut = false; // what came of the comparison, whether that is all, and whether it will not be
+  const root = host.querySelector(".compare");
+  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
+  const role = (name) => root.querySelector(`[data-role=${name}]`);
+  const { section } = options;
+  let panes = [];
+  let pane = null;
+  let envelope = null;
+  let read = 0;
+  let unit = options.unit;
+  let clock = 0;
+  let playing = false;
+  let dirty = true;
+  let figure = null;
+  let sheet = null;
+  let pointed = -1;
+  let lines = [];
+  let done = true;
+  let cut = false; // what came of the comparison, whether that is all, and whether it will not be
 
   const end = ({ run }, what) => (run.steps.length ? run.steps[run.steps.length - 1][what] : 0);
   const live = () => !done && !cut;
   const shown = () => panes.filter((one) => !one.card.hidden);
   const longest = () => Math.max(0, ...shown().map((one) => end(one, unit)));
   // the alternatives of a place that has several, from few forwards to many
-  const alternatives = () => panes.filter((one) => one.run.totals && panes.some((other) => other !== one && other.place === one.place))
-    .sort((a, b) => end(a, "forwards") - end(b, "forwards"));
+  const alternatives = () =>
+    panes
+      .filter((one) => one.run.totals && panes.some((other) => other !== one && other.place === one.place))
+      .sort((a, b) => end(a, "forwards") - end(b, "forwards"));
 
   function ingest() {
-    const value = typeof options.value() === "string" ? options.value() : "", opened = value ? readEnvelope(value) : null;
+    const value = typeof options.value() === "string" ? options.value() : "";
+    const opened = value ? readEnvelope(value) : null;
     if (!opened) return;
     if (opened.line !== envelope) {
       envelope = opened.line;
       read = opened.end;
-      say(told(opened.record.message || ""));
+      say(messageText(opened.record.message || ""));
       if (opened.record.player === "error") {
         cut ||= !done; // what was still coming gave way
         dirty = true;
@@ -63,7 +84,7 @@ function mountCompare(host, options) {
     for (const name of ["table-card", "choice", "figure-card", "verdict"]) part(name).hidden = true;
   }
 
-  const link = lifeline(root, options.alive, {
+  const link = watchConnection(root, options.alive, {
     name: section,
     awaits: live,
     kept: () => (done || !panes.length ? null : lines),
@@ -90,9 +111,19 @@ function mountCompare(host, options) {
     if (line.startsWith('{"pane"')) return addPane(JSON.parse(line));
     if (line.startsWith('{"waiting"')) return say(waitingWords(JSON.parse(line)));
     if (line.startsWith('{"summary"')) return addRow(JSON.parse(line));
-    if (line.startsWith('{"figure"')) { figure = JSON.parse(line).figure; return drawFigure(); }
-    if (line.startsWith('{"rewind"')) { clock = 0; playing = true; return; }
-    if (line.startsWith('{"done"')) { done = true; return; }
+    if (line.startsWith('{"figure"')) {
+      figure = JSON.parse(line).figure;
+      return drawFigure();
+    }
+    if (line.startsWith('{"rewind"')) {
+      clock = 0;
+      playing = true;
+      return;
+    }
+    if (line.startsWith('{"done"')) {
+      done = true;
+      return;
+    }
     say("");
     addLine(pane.run, line);
     if (!pane.laid) pane.canvas.lay(pane.run);
@@ -101,9 +132,13 @@ function mountCompare(host, options) {
   }
 
   function addPane({ title: name, place }) {
-    const title = told(name);
-    const card = text("div", "", "card pane"), head = text("div", "", "heading"), state = text("small", "");
-    const open = text("button", phrase("compare.promote")), tokens = text("div", "", "tokens"), run = emptyRun();
+    const title = messageText(name);
+    const card = text("div", "", "card pane");
+    const head = text("div", "", "heading");
+    const state = text("small", "");
+    const open = text("button", phrase("compare.promote"));
+    const tokens = text("div", "", "tokens");
+    const run = emptyRun();
     card.hidden = panes.some((other) => other.place === place);
     open.type = "button";
     open.addEventListener("click", () => options.promote(run.lines));
@@ -120,10 +155,15 @@ function mountCompare(host, options) {
 
   // A second line of numbers for a run stands in place of the first: `why` says why a number is not there, or not yet.
   function addRow({ summary, of, verdict, why }) {
-    const one = panes[of], row = document.createElement("tr");
+    const one = panes[of];
+    const row = document.createElement("tr");
     const numbers = options.columns.map(({ field, places }) => {
-      const value = summary[field], cell = text("td", typeof value === "number" ? value.toFixed(places) : told(value || phrase("compare.unmeasured")));
-      if (typeof value !== "number" && why && field === "hindsight") cell.title = told(why);
+      const value = summary[field];
+      const cell = text(
+        "td",
+        typeof value === "number" ? value.toFixed(places) : messageText(value || phrase("compare.unmeasured")),
+      );
+      if (typeof value !== "number" && why && field === "hindsight") cell.title = messageText(why);
       return cell;
     });
     const name = text("th", one.title);
@@ -131,9 +171,11 @@ function mountCompare(host, options) {
     row.append(name, ...numbers);
     const former = one.row;
     one.row = row;
-    one.verdict = told(verdict || "");
+    one.verdict = messageText(verdict || "");
     // rows of one place stand from few forwards to many
-    const rows = panes.filter((other) => other.row && other.place === one.place).sort((a, b) => end(a, "forwards") - end(b, "forwards"));
+    const rows = panes
+      .filter((other) => other.row && other.place === one.place)
+      .sort((a, b) => end(a, "forwards") - end(b, "forwards"));
     const next = rows[rows.indexOf(one) + 1];
     if (former) former.replaceWith(row);
     else part("rows").insertBefore(row, next ? next.row : null);
@@ -152,7 +194,10 @@ function mountCompare(host, options) {
   }
 
   function draw() {
-    const most = longest(), slider = role("clock"), choices = alternatives(), chosen = choices.find((one) => !one.card.hidden);
+    const most = longest();
+    const slider = role("clock");
+    const choices = alternatives();
+    const chosen = choices.find((one) => !one.card.hidden);
     for (const { run, canvas, state, card } of panes) {
       if (!run.header || card.hidden) continue;
       const at = stepsAt(run, unit, clock);
@@ -161,7 +206,10 @@ function mountCompare(host, options) {
     }
     slider.max = most;
     slider.value = clock;
-    part("reading").textContent = unit === "forwards" ? phrase("compare.at", { at: Math.floor(clock), steps: most }) : phrase("compare.at_seconds", { at: clock.toFixed(2), most: most.toFixed(2) });
+    part("reading").textContent =
+      unit === "forwards"
+        ? phrase("compare.at", { at: Math.floor(clock), steps: most })
+        : phrase("compare.at_seconds", { at: clock.toFixed(2), most: most.toFixed(2) });
     part("pace").hidden = unit !== "seconds";
     part("choice").hidden = !chosen;
     if (chosen) {
@@ -171,18 +219,23 @@ function mountCompare(host, options) {
       part("choice-title").textContent = chosen.title;
     }
     for (const one of panes) if (one.row) one.row.classList.toggle("faint", one.card.hidden);
-    const verdict = shown().map((one) => one.verdict).find(Boolean) || "";
+    const verdict =
+      shown()
+        .map((one) => one.verdict)
+        .find(Boolean) || "";
     part("verdict").textContent = verdict;
     part("verdict").hidden = !verdict;
-    const ends = panes.map(({ run }) => run.totals && run.totals.end), mode = !panes.length ? "empty" : live() ? "live" : cut || ends.includes("stopped") ? "stopped" : "finished";
-    for (const target of [root, host]) Object.assign(target.dataset, { mode, playing: String(playing), panes: String(shown().length) });
+    const ends = panes.map(({ run }) => run.totals && run.totals.end);
+    const mode = !panes.length ? "empty" : live() ? "live" : cut || ends.includes("stopped") ? "stopped" : "finished";
+    for (const target of [root, host])
+      Object.assign(target.dataset, { mode, playing: String(playing), panes: String(shown().length) });
   }
 
   function drawFigure() {
     if (!sheet || !figure) return;
     part("figure-card").hidden = false;
     if (!part("figure").clientWidth) return;
-    const { data, layout } = labelled(figure[theme()]);
+    const { data, layout } = translateFigure(figure[theme()]);
     sheet.react(part("figure"), data, layout, { displayModeBar: false, responsive: true }).then((plot) => {
       plot.removeAllListeners("plotly_click");
       plot.on("plotly_click", ({ points }) => {
@@ -195,7 +248,10 @@ function mountCompare(host, options) {
   root.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    if (button.dataset.action === "play") { playing = true; if (clock >= longest()) clock = 0; }
+    if (button.dataset.action === "play") {
+      playing = true;
+      if (clock >= longest()) clock = 0;
+    }
     if (button.dataset.action === "pause") playing = false;
     if (button.dataset.action === "restart") clock = 0;
     if (button.dataset.unit) {
@@ -219,10 +275,12 @@ function mountCompare(host, options) {
   part("panes").addEventListener("pointerleave", () => point(-1));
   part("panes").addEventListener("focusout", () => point(-1));
   part("panes").addEventListener("keydown", (event) => {
-    const one = panes.find(({ card }) => card.contains(event.target)), by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const one = panes.find(({ card }) => card.contains(event.target));
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by || !event.target.matches(".tokens") || !one.run.header) return;
     event.preventDefault();
-    const { order } = one.run, next = order.indexOf(pointed) + (pointed < 0 && by < 0 ? order.length + 1 : 0) + by;
+    const { order } = one.run;
+    const next = order.indexOf(pointed) + (pointed < 0 && by < 0 ? order.length + 1 : 0) + by;
     if (order[next] !== undefined) point(order[next]);
   });
   role("clock").addEventListener("input", (event) => {
@@ -235,17 +293,22 @@ function mountCompare(host, options) {
   new ResizeObserver(drawFigure).observe(root);
 
   function pressed() {
-    for (const button of root.querySelectorAll("[data-unit]")) button.setAttribute("aria-pressed", String(button.dataset.unit === unit));
+    for (const button of root.querySelectorAll("[data-unit]"))
+      button.setAttribute("aria-pressed", String(button.dataset.unit === unit));
   }
 
   let last = performance.now();
   function tick(now) {
     if (!root.isConnected) return;
-    const passed = Math.max(0, Math.min(0.25, (now - last) / 1000)), most = longest();
+    const passed = Math.max(0, Math.min(0.25, (now - last) / 1000));
+    const most = longest();
     last = now;
     if (playing && panes.length) {
       const before = clock;
-      clock = Math.min(most, clock + passed * ((unit === "seconds" && Number(role("pace").value)) || most / WHOLE_CLOCK));
+      clock = Math.min(
+        most,
+        clock + passed * ((unit === "seconds" && Number(role("pace").value)) || most / WHOLE_CLOCK),
+      );
       if (clock >= most && !live()) playing = false;
       dirty ||= clock !== before || !playing;
     }
@@ -262,15 +325,23 @@ function mountCompare(host, options) {
   part("figure").setAttribute("aria-label", phrase("race.figure"));
   part("judge").textContent = phrase("race.judge");
   part("judge").hidden = section !== "race";
-  const columns = options.columns.map(({ field }) => [phrase(`${section}.columns.${field}.title`), phrase(`${section}.columns.${field}.hint`)]);
-  part("columns").append(...[[phrase(`${section}.run`), ""], ...columns].map(([title, hint]) => {
-    const cell = text("th", title);
-    cell.scope = "col";
-    cell.title = hint;
-    return cell;
-  }));
+  const columns = options.columns.map(({ field }) => [
+    phrase(`${section}.columns.${field}.title`),
+    phrase(`${section}.columns.${field}.hint`),
+  ]);
+  part("columns").append(
+    ...[[phrase(`${section}.run`), ""], ...columns].map(([title, hint]) => {
+      const cell = text("th", title);
+      cell.scope = "col";
+      cell.title = hint;
+      return cell;
+    }),
+  );
   pressed();
-  loadPlotly(options.plotly).then((found) => { sheet = found; drawFigure(); });
+  loadPlotly(options.plotly).then((found) => {
+    sheet = found;
+    drawFigure();
+  });
   options.watch(ingest);
   ingest();
   link.begin();

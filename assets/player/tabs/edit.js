@@ -1,36 +1,30 @@
-// The canvas as something to work on.  A canvas is a list of cells: a token id or typed text,
-// and whether it is locked; the server makes tokens of the text and says what is wrong.  Part 1 is pure; uses the runs
-// and words of player.js and the cells of branches.js; text goes in by textContent.
-"use strict";
+// The canvas as something to work on: the server makes tokens of typed text and says what is wrong.
 
-// The edits: cells and the set of selected indices in, cells out.
-const EDITS = {
-  lock: (cells, chosen, mask) => cells.map((cell, i) => (chosen.has(i) && cell.token !== mask ? { ...cell, locked: true } : cell)),
-  unlock: (cells, chosen) => cells.map((cell, i) => (chosen.has(i) ? { ...cell, locked: false } : cell)),
-  blank: (cells, chosen, mask) => cells.map((cell, i) => (chosen.has(i) && !cell.locked ? { token: mask, locked: false } : cell)),
-  // the typed words stand where the first selected cell stood; locked cells stay
-  replace: (cells, chosen, mask, words) => {
-    const free = [...chosen].filter((i) => !cells[i].locked).sort((a, b) => a - b);
-    return cells.flatMap((cell, i) => (i === free[0] ? words.map((token) => ({ token, locked: false })) : free.includes(i) ? [] : [cell]));
-  },
-  insert: (cells, chosen, mask, count) => {
-    const at = Math.max(...chosen) + 1;
-    return [...cells.slice(0, at), ...Array.from({ length: count }, () => ({ token: mask, locked: false })), ...cells.slice(at)];
-  },
-};
+import { putWords } from "../page/language.js";
+import { cellsOf, EDITS, typedWords } from "../run/cells.js";
+import { addLine, emptyRun } from "../run/state.js";
+import { joinTokenTexts, tokenText } from "../run/text.js";
+import { follow, publish, shared } from "../store.js";
+import { text } from "../view/dom.js";
+import { readEnvelope } from "../view/stream.js";
+import { messageText, phrase } from "../words.js";
 
-// Typed text cut into words that can be selected one by one; all but the first keep the space before them.
-function typedWords(text, spaced) {
-  const words = text.trim().match(/\S+/g) || [];
-  return words.map((word, n) => (n || (spaced && !/^[.,;:!?]/.test(word)) ? ` ${word}` : word));
-}
-
-function mountEdit(host, options) {
+export function mountEdit(host, options) {
   putWords(host);
-  const root = host.querySelector(".edit"), part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const button = (name) => root.querySelector(`[data-action=${name}]`), role = (name) => root.querySelector(`[data-role=${name}]`);
-  let cells = [], names = null, origin = null, envelope = null, past = [], focused = 0, anchor = 0, dragging = false;
-  let chosen = new Set(), nodes = [];
+  const root = host.querySelector(".edit");
+  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
+  const button = (name) => root.querySelector(`[data-action=${name}]`);
+  const role = (name) => root.querySelector(`[data-role=${name}]`);
+  let cells = [];
+  let names = null;
+  let origin = null;
+  let envelope = null;
+  let past = [];
+  let focused = 0;
+  let anchor = 0;
+  let dragging = false;
+  let chosen = new Set();
+  let nodes = [];
 
   function say(sentence) {
     part("message").textContent = sentence;
@@ -53,20 +47,19 @@ function mountEdit(host, options) {
   }
 
   function ingest() {
-    const value = typeof options.value() === "string" ? options.value() : "", opened = value ? readEnvelope(value) : null;
+    const value = typeof options.value() === "string" ? options.value() : "";
+    const opened = value ? readEnvelope(value) : null;
     if (!opened || opened.line === envelope) return;
     envelope = opened.line;
-    if (opened.record.message) return say(told(opened.record.message));
+    if (opened.record.message) return say(messageText(opened.record.message));
     const run = emptyRun();
     addLine(run, value.slice(opened.end).trim());
     open(cellsOf(run, 0, true), run, null);
   }
 
-  // the player answers in the event
   function inPlayer() {
-    const asked = {};
-    document.dispatchEvent(new CustomEvent(options.shown, { detail: asked }));
-    return asked.run && asked.run.header ? asked : null;
+    const { run, at } = shared;
+    return run && run.header ? { run, at } : null;
   }
 
   function take() {
@@ -76,9 +69,14 @@ function mountEdit(host, options) {
   }
 
   function shapes() {
-    const stop = names.header.model.stop, texts = spell(cells.map(({ token }) => (typeof token === "string" ? token : token === mask() ? "" : pieceOf(names, token))));
+    const stop = names.header.model.stop;
+    const texts = joinTokenTexts(
+      cells.map(({ token }) => (typeof token === "string" ? token : token === mask() ? "" : tokenText(names, token))),
+    );
     return cells.map(({ token, locked }, i) => {
-      const masked = token === mask(), ends = stop.includes(token), shown = masked ? "" : ends ? "∎" : texts[i].replace(/\n/g, "↵");
+      const masked = token === mask();
+      const ends = stop.includes(token);
+      const shown = masked ? "" : ends ? "∎" : texts[i].replace(/\n/g, "↵");
       const word = masked ? phrase("token.mask") : ends ? phrase("token.end") : shown.trim();
       return { masked, locked, shown, label: locked ? phrase("edit.locked", { word }) : word };
     });
@@ -87,7 +85,11 @@ function mountEdit(host, options) {
   function draw() {
     const list = shapes();
     nodes = list.map(({ masked, locked, shown, label }, i) => {
-      const node = text("span", shown, `cell${locked ? " locked" : ""}${masked ? " masked" : ""}${typeof cells[i].token === "string" ? " typed" : ""}`);
+      const node = text(
+        "span",
+        shown,
+        `cell${locked ? " locked" : ""}${masked ? " masked" : ""}${typeof cells[i].token === "string" ? " typed" : ""}`,
+      );
       node.setAttribute("role", "option");
       node.setAttribute("aria-label", label);
       node.dataset.cell = i;
@@ -105,9 +107,12 @@ function mountEdit(host, options) {
       node.setAttribute("aria-selected", String(chosen.has(i)));
       node.tabIndex = i === focused ? 0 : -1;
     });
-    const masks = cells.filter(({ token }) => token === mask()).length, locked = cells.filter((cell) => cell.locked).length;
+    const masks = cells.filter(({ token }) => token === mask()).length;
+    const locked = cells.filter((cell) => cell.locked).length;
     const about = { words: cells.length - masks, masks, locked, selected: chosen.size };
-    part("counts").textContent = cells.length ? phrase(masks || mask() === null ? "edit.counts" : "edit.complete", about) : "";
+    part("counts").textContent = cells.length
+      ? phrase(masks || mask() === null ? "edit.counts" : "edit.complete", about)
+      : "";
     for (const name of ["lock", "unlock", "blank", "replace", "insert", "all"]) button(name).disabled = !cells.length;
     button("undo").disabled = !past.length;
     button("run").disabled = !masks || mask() === null;
@@ -122,11 +127,13 @@ function mountEdit(host, options) {
     chosen = new Set(indices.filter((i) => i >= 0 && i < cells.length));
   }
 
-  const range = (a, b) => Array.from({ length: Math.abs(a - b) + 1 }, (_, n) => Math.min(a, b) + n).filter((i) => !nodes[i].hidden);
+  const range = (a, b) =>
+    Array.from({ length: Math.abs(a - b) + 1 }, (_, n) => Math.min(a, b) + n).filter((i) => !nodes[i].hidden);
 
   function apply(name, value) {
     if (!chosen.size) return say(phrase("edit.nothing"));
-    const before = cells.length, next = EDITS[name](cells, chosen, mask(), value);
+    const before = cells.length;
+    const next = EDITS[name](cells, chosen, mask(), value);
     if (next.length === before && next.every((cell, i) => cell === cells[i])) return say(phrase("edit.stays"));
     say("");
     past.push(cells);
@@ -141,15 +148,23 @@ function mountEdit(host, options) {
   const range0 = (from, count) => Array.from({ length: count }, (_, n) => from + n);
 
   function run() {
-    document.dispatchEvent(new CustomEvent(options.branch, { detail: { cells, origin, elastic: role("elastic").checked } }));
+    publish({ branch: { cells, origin, elastic: role("elastic").checked } });
   }
 
   // -- controls --
 
   const actions = {
-    take, run, lock: () => apply("lock"), unlock: () => apply("unlock"), blank: () => apply("blank"),
+    take,
+    run,
+    lock: () => apply("lock"),
+    unlock: () => apply("unlock"),
+    blank: () => apply("blank"),
     replace: () => {
-      const first = nodes[Math.min(...chosen)], typed = typedWords(role("words").value, first && (first.dataset.state === "masked" || /^\s/.test(first.textContent)));
+      const first = nodes[Math.min(...chosen)];
+      const typed = typedWords(
+        role("words").value,
+        first && (first.dataset.state === "masked" || /^\s/.test(first.textContent)),
+      );
       if (!typed.length) return say(phrase("edit.typed"));
       apply("replace", typed);
     },
@@ -158,21 +173,33 @@ function mountEdit(host, options) {
       if (!Number.isInteger(count) || count < 1 || count > 200) return say(phrase("edit.count"));
       apply("insert", count);
     },
-    all: () => { select(range(0, cells.length - 1)); mark(); },
-    undo: () => { cells = past.pop() || cells; select([]); focused = Math.min(focused, Math.max(0, cells.length - 1)); draw(); },
+    all: () => {
+      select(range(0, cells.length - 1));
+      mark();
+    },
+    undo: () => {
+      cells = past.pop() || cells;
+      select([]);
+      focused = Math.min(focused, Math.max(0, cells.length - 1));
+      draw();
+    },
   };
   root.addEventListener("click", (event) => {
     const pressed = event.target.closest("[data-action]");
     if (pressed) actions[pressed.dataset.action]();
   });
-  const cellAt = (event) => { const cell = event.target.closest("[data-cell]"); return cell ? Number(cell.dataset.cell) : -1; };
+  const cellAt = (event) => {
+    const cell = event.target.closest("[data-cell]");
+    return cell ? Number(cell.dataset.cell) : -1;
+  };
   part("cells").addEventListener("pointerdown", (event) => {
     const i = cellAt(event);
     if (i < 0) return;
     event.preventDefault();
     if (event.shiftKey) select(range(anchor, i));
     else {
-      if (event.ctrlKey || event.metaKey) select(chosen.has(i) ? [...chosen].filter((one) => one !== i) : [...chosen, i]);
+      if (event.ctrlKey || event.metaKey)
+        select(chosen.has(i) ? [...chosen].filter((one) => one !== i) : [...chosen, i]);
       else select(chosen.size === 1 && chosen.has(i) ? [] : [i]);
       anchor = i;
       dragging = event.pointerType === "mouse";
@@ -188,7 +215,9 @@ function mountEdit(host, options) {
     select(range(anchor, i));
     mark();
   });
-  document.addEventListener("pointerup", () => { dragging = false; });
+  document.addEventListener("pointerup", () => {
+    dragging = false;
+  });
   part("cells").addEventListener("keydown", (event) => {
     if (!cells.length) return;
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 8, ArrowUp: -8 }[event.key];
@@ -197,21 +226,24 @@ function mountEdit(host, options) {
       focused = Math.max(least, Math.min(cells.length - 1, focused + step));
       if (event.shiftKey) select(range(anchor, focused));
       else anchor = focused;
-    } else if (event.key === " ") select(chosen.has(focused) ? [...chosen].filter((one) => one !== focused) : [...chosen, focused]);
+    } else if (event.key === " ")
+      select(chosen.has(focused) ? [...chosen].filter((one) => one !== focused) : [...chosen, focused]);
     else if (event.key === "a" && (event.ctrlKey || event.metaKey)) select(range(0, cells.length - 1));
     else return;
     event.preventDefault();
     mark();
     nodes[focused].focus();
   });
-  role("words").addEventListener("keydown", (event) => { if (event.key === "Enter") actions.replace(); });
-  const listen = (name, act) => document.addEventListener(name, function heard(event) {
-    if (root.isConnected) act(event.detail);
-    else document.removeEventListener(name, heard);
+  role("words").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") actions.replace();
   });
-  listen(options.branch, (detail) => { if (detail.edit) take(); });
+  follow("branch", root, ({ edit }) => {
+    if (edit) take();
+  });
 
-  new IntersectionObserver(([seen]) => { if (seen.isIntersecting && !cells.length && inPlayer()) take(); }).observe(root);
+  new IntersectionObserver(([seen]) => {
+    if (seen.isIntersecting && !cells.length && inPlayer()) take();
+  }).observe(root);
   names = emptyRun();
   names.header = { model: { mask: null, stop: [] } };
   mark();

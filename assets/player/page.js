@@ -1,0 +1,91 @@
+// The scripts of the web page: what each part of it is given to work with.  Gradio calls `mount` for every part.
+
+import { mountHelp } from "./page/help.js";
+import { putWords, startLanguage } from "./page/language.js";
+import { served } from "./page/server.js";
+import { mountShortcuts } from "./page/shortcuts.js";
+import { mountTour } from "./page/tour.js";
+import { publish, shared } from "./store.js";
+import { mountBranches } from "./tabs/branches.js";
+import { mountCompare } from "./tabs/compare.js";
+import { mountConversation } from "./tabs/conversation.js";
+import { mountEdit } from "./tabs/edit.js";
+import { mountModels } from "./tabs/models.js";
+import { mountNoise } from "./tabs/noise.js";
+import { mountPlayer } from "./tabs/player.js";
+import { mountPuzzle } from "./tabs/puzzle.js";
+import { mountRuns } from "./tabs/runs.js";
+
+const click = (id) => document.getElementById(id)?.click();
+const toPlayer = () => click("tab-denoise-button");
+export const alive = () => fetch(served("/gradio_api/app_id"), { signal: AbortSignal.timeout(5000) });
+const bytesAt = async (path) => new Uint8Array(await (await fetch(served(path))).arrayBuffer());
+
+function promote(lines) {
+  publish({ opened: lines });
+  toPlayer();
+}
+
+// For each part its function, and what it needs beside the options from Python; `apply` asks the server for something.
+const PARTS = {
+  masthead: (host) => putWords(host),
+  player: (host, { shellPath, ...options }) =>
+    mountPlayer(host, {
+      ...options,
+      alive,
+      branches: true,
+      shell: async () => (await fetch(served(shellPath))).text(),
+      link: () => location.origin + location.pathname,
+    }),
+  runs: (host, { folder, ...options }, apply) =>
+    mountRuns(host, {
+      ...options,
+      promote,
+      bytes: (card) => bytesAt(`${folder}/${card.name}.run.jsonl.gz`),
+      compare: (runs) => {
+        apply({ runs });
+        click("tab-compare-button");
+      },
+    }),
+  compare: (host, options) => mountCompare(host, { ...options, promote, alive }),
+  noise: (host, options, apply) =>
+    mountNoise(host, {
+      ...options,
+      denoise: (t) => {
+        apply({ t });
+        toPlayer();
+      },
+    }),
+  edit: (host, options) => mountEdit(host, options),
+  puzzle: (host, options, apply, trigger) =>
+    mountPuzzle(host, { ...options, promote, ask: apply, stop: () => trigger("stop", {}) }),
+  branches: (host, options, apply) =>
+    mountBranches(host, {
+      ...options,
+      promote,
+      run: apply,
+      player: toPlayer,
+      stop: () => click("stop"),
+      edit: () => click("tab-edit-button"),
+    }),
+  models: (host, options, apply) => mountModels(host, { ...options, cancel: () => apply({}) }),
+  conversation: (host, options, apply) =>
+    mountConversation(host, { ...options, keep: (said, question) => apply({ said, question }) }),
+};
+
+// Brings a part of the page to life: `name` is one of PARTS, `element` Gradio's, `id` that of the component it is in.
+export function mount(name, element, { id, props, watch, trigger, ...options }) {
+  const value = () => props.value;
+  const apply = (request) => trigger("apply", request);
+  const host = id ? element.closest(`#${id}`) : element;
+  PARTS[name](host, { ...options, value, watch: (act) => watch("value", act) }, apply, trigger);
+}
+
+// The address of this page's server, and the run that the player shows: for the panel of code, and for programs.
+export const address = () => served("");
+export const shownRun = () => shared.run;
+
+startLanguage();
+mountShortcuts();
+mountTour();
+mountHelp();

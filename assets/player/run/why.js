@@ -1,0 +1,116 @@
+// Why a position is what it is, in one sentence; and what other rules would have written.
+
+import { hasPhrase, phrase } from "../words.js";
+import { isPresent, stateAfter } from "./state.js";
+import { wordOf } from "./text.js";
+
+export const parts = (x, of) => (Math.floor(x * of + 0.5) / of).toString();
+
+// Two decimals; four for what is small, or would read like a different number that stands beside it.
+function decimals(x, beside = {}) {
+  const alike = Object.values(beside).some((other) => other !== x && parts(other, 100) === parts(x, 100));
+  return parts(x, Math.abs(x) >= 0.1 && !alike ? 100 : 10000);
+}
+
+// One sentence: why position i is what it is after `at` steps.  What became of it is read off the run; why, and every
+// number, is what the rule itself recorded.
+export function explain(run, at, i) {
+  const step = run.steps[at - 1];
+  if (run.fixed[i]) return phrase("why.fixed");
+  if (!step) return phrase("why.nothing");
+  if (!step.asked.includes(i)) return isPresent(run, at, i) ? phrase("why.opened") : phrase("why.absent");
+  const k = step.row[i];
+  const { commit, sure } = stateAfter(run, at);
+  if (k >= 0)
+    return phrase("why.whole", {
+      verdict: outcomePhrase(run, at, i),
+      reason: reasonPhrase(run, step, k),
+      runner: runnerUp(run, step, k),
+    });
+  if ([...step.write, ...step.blank].some(([j]) => j === i)) return outcomePhrase(run, at, i);
+  if (commit[i] < 0) return phrase("why.unmeasured");
+  return Number.isNaN(sure[i])
+    ? phrase("why.kept_since", { step: commit[i] + 1 })
+    : phrase("why.kept_since_sure", { step: commit[i] + 1, confidence: decimals(sure[i]) });
+}
+
+function outcomePhrase(run, at, i) {
+  const step = run.steps[at - 1];
+  const now = stateAfter(run, at);
+  const stood = stateAfter(run, at - 1).ids[i];
+  const mask = run.header.model.mask;
+  const among = (pairs) => pairs.find(([j]) => j === i);
+  const spliced = among(step.splice);
+  if (spliced) return spliced[1] ? phrase("why.room", { count: spliced[1] }) : phrase("why.closed");
+  if (among(step.blank))
+    return mask === null ? phrase("why.renoised") : phrase("why.blanked", { word: wordOf(run, stood) });
+  if (among(step.write))
+    return stood === mask || stood === now.ids[i] || now.again[i] === 0
+      ? phrase("why.written")
+      : phrase("why.rewritten", { word: wordOf(run, stood) });
+  if (now.ids[i] === mask) return phrase("why.mask");
+  if (now.commit[i] < 0) return mask === null ? phrase("why.noise") : phrase("why.given");
+  return phrase("why.kept", { step: now.commit[i] + 1 });
+}
+
+// The phrase of the reason that was recorded for a row, with the rule's numbers and the row's own.
+function reasonPhrase(run, step, k) {
+  const name = run.header.reasons?.[step.reason[k]];
+  const key = `reasons.${name}`;
+  const noun = `scores.${step.ranking.replace("-", "")}`;
+  const mine = step.score[k];
+  if (name === undefined) return phrase("why.unrecorded");
+  if (!hasPhrase(key)) return phrase("why.unknown", { reason: name });
+  const numbers = Object.fromEntries(Object.entries(step.info).map(([name, value]) => [name, decimals(value)]));
+  if (Number.isNaN(mine)) return phrase(key, numbers);
+  const ahead = step.score.filter((other) => other > mine).length;
+  const level = step.score.filter((other) => other === mine).length;
+  numbers.value = decimals(step.ranking.startsWith("-") ? -mine : mine, step.info);
+  numbers.rank = level === 1 ? ahead + 1 : `${ahead + 1}–${ahead + level}`; // what is recorded alike shares ranks
+  numbers.all = step.score.filter((other) => !Number.isNaN(other)).length;
+  return phrase(key, { ...numbers, score: phrase(hasPhrase(noun) ? noun : "scores.other", numbers) });
+}
+
+function runnerUp(run, step, k) {
+  const size = run.header.top_k;
+  for (let r = 0; r < size; r++) {
+    const id = step.topIds[k * size + r];
+    if (id >= 0 && id !== step.predicted[k])
+      return phrase("why.runner_up", {
+        word: wordOf(run, step.predicted[k]),
+        other: wordOf(run, id),
+        probability: decimals(step.topProbs[k * size + r]),
+      });
+  }
+  return "";
+}
+
+// What other rules would have written in this step, of which the run file says how many, and by what they rank; [] where
+// it says nothing.  The best are meant, of equal ones the leftmost.
+export function otherRules(run, at) {
+  const step = run.steps[at - 1];
+  const before = stateAfter(run, at - 1);
+  const [lo, hi] = step.window;
+  const rows = step.asked.slice(lo, hi).filter((i) => step.row[i] >= 0 && before.ids[i] === run.header.model.mask);
+  const score = {
+    confidence: (i) => step.confidence[step.row[i]],
+    "-entropy": (i) => -step.entropy[step.row[i]],
+    "-position": () => 0,
+  };
+  const told = Object.entries(run.header.others || {}).map(([rule, ranking], n) => ({
+    key: `inspector.rule_${rule}`,
+    by: score[ranking],
+    count: step.others[n],
+  }));
+  return told
+    .filter(({ key, by, count }) => hasPhrase(key) && by && count)
+    .map(({ key, by, count }) => ({
+      rule: phrase(key, { count }),
+      writes: new Set(
+        rows
+          .slice()
+          .sort((a, b) => by(b) - by(a))
+          .slice(0, count),
+      ),
+    }));
+}

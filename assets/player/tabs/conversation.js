@@ -1,0 +1,34 @@
+import { putWords } from "../page/language.js";
+import { phrase } from "../words.js";
+
+// The conversation above the prompt: what was said before the question at hand, which the next run follows up on.
+// The value is a list of messages as JSON, each with a role and a content; text is text and nothing else.
+export function mountConversation(root, { value, watch, keep }) {
+  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
+  let said = [];
+  putWords(root);
+
+  function draw() {
+    said = JSON.parse(value() || "[]");
+    part("card").hidden = !said.length;
+    part("turns").replaceChildren(
+      ...said.map(({ role, content }) => {
+        const turn = document.createElement("li");
+        const who = document.createElement("b");
+        const what = document.createElement("p");
+        turn.dataset.role = role;
+        who.textContent = phrase(role === "user" ? "conversation.you" : "conversation.answer");
+        what.dir = "auto";
+        what.textContent = content || phrase("conversation.silence");
+        turn.append(who, what);
+        return turn;
+      }),
+    );
+    part("turns").scrollTop = part("turns").scrollHeight; // the newest is what the next question follows
+  }
+
+  const actions = { again: () => keep(said.slice(0, -2), said[said.length - 2].content), new: () => keep([], null) };
+  root.addEventListener("click", (event) => actions[event.target.closest("[data-action]")?.dataset.action]?.());
+  watch(draw);
+  draw();
+}

@@ -1,0 +1,46 @@
+// Small pieces that several views are built from.
+
+import { served } from "../page/server.js";
+
+// Plotly, loaded once for the whole page; null says that it is already there.
+export function loadPlotly(url) {
+  window.unmaskPlotly ??= new Promise((ready) => {
+    if (!url || window.Plotly) return ready(window.Plotly);
+    const script = document.createElement("script");
+    script.src = served(url);
+    script.onload = () => ready(window.Plotly);
+    document.head.append(script);
+  });
+  return window.unmaskPlotly;
+}
+
+export const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
+
+// A likely token with its probability as a bar and a number.
+export function alternative(word, probability, chosen) {
+  const line = document.createElement("div");
+  const name = document.createElement("bdi");
+  const room = document.createElement("span");
+  const bar = document.createElement("span");
+  const number = document.createElement("span");
+  line.className = `alternative${chosen ? " chosen" : ""}`;
+  name.textContent = word;
+  bar.className = "bar";
+  bar.style.width = `${Math.max(1, probability * 100)}%`;
+  number.textContent = probability.toFixed(2);
+  room.append(bar);
+  line.append(name, room, number);
+  return line;
+}
+
+export function text(tag, content, className) {
+  const element = document.createElement(tag);
+  element.textContent = content;
+  if (className) element.className = className;
+  return element;
+}
+
+// The class of a confidence on the six-step ramp, which is even in its square root.
+export function grade(confidence) {
+  return `c${Math.min(5, Math.floor(Math.sqrt(confidence) * 6))}`;
+}

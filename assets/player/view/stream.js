@@ -1,0 +1,86 @@
+// The stream that the server sends: an envelope line, run-file lines, notices; and what happens where it is cut off.
+
+import { UTF8 } from "../run/text.js";
+import { phrase } from "../words.js";
+
+// The place in line, and how long the turns ahead should take if any was measured lately.
+export function waitingWords({ waiting, seconds }) {
+  const whole = Math.max(1, Math.round(seconds));
+  if (seconds === undefined) return phrase("player.waiting", { waiting });
+  if (seconds >= 90) return phrase("player.waiting_minutes", { waiting, minutes: Math.round(seconds / 60) });
+  return whole === 1
+    ? phrase("player.waiting_second", { waiting })
+    : phrase("player.waiting_seconds", { waiting, seconds: whole });
+}
+
+// The stream the page receives: an envelope line, then run-file lines, with notices about waiting in between.
+export function readEnvelope(value) {
+  const end = value.indexOf("\n");
+  return end < 0 ? null : { line: value.slice(0, end), record: JSON.parse(value.slice(0, end)), end: end + 1 };
+}
+
+// The whole lines of a growing value from `read` on, null if there are none.  They are copies: a slice would keep the
+// value alive as it was then, and so every length it ever had.
+export function newLines(value, read) {
+  const end = value.lastIndexOf("\n");
+  return end < read
+    ? null
+    : UTF8.decode(new TextEncoder().encode(value.slice(read, end)))
+        .split("\n")
+        .filter(Boolean);
+}
+
+const SILENCE = 3000; // milliseconds without a line
+const CUT = "unmask-cut"; // where a run that is cut off outlives its page
+
+// A stream that may be cut off: by a connection that is lost, or a page that is left.  Where nothing comes for long the page
+// asks `alive` whether anybody is still there; lines that had come when it was left are there again when it is back, once.
+// `awaits` says whether more should come, `kept` which lines to keep, if any; `lose`, `find` and `recover` are told.
+export function watchConnection(root, alive, { name, awaits, kept, lose, find, recover }) {
+  const place = `${CUT}-${name}`;
+  let heard = 0;
+  let lost = false;
+
+  async function listen() {
+    if (!root.isConnected) return;
+    if (awaits() && !lost && performance.now() - heard > SILENCE)
+      await alive().catch(() => {
+        lost = true;
+        lose();
+      });
+    setTimeout(listen, SILENCE);
+  }
+
+  function leave() {
+    const lines = kept();
+    try {
+      if (lines) sessionStorage.setItem(place, lines.join("\n"));
+      else sessionStorage.removeItem(place);
+    } catch {
+      /* a browser that keeps nothing still plays */
+    }
+  }
+
+  return {
+    // a line came, so somebody is there after all
+    hear() {
+      heard = performance.now();
+      if (!lost) return;
+      lost = false;
+      find();
+    },
+    begin() {
+      if (!alive) return; // a page without a server
+      let lines = null;
+      try {
+        lines = sessionStorage.getItem(place);
+        sessionStorage.removeItem(place);
+      } catch {
+        /* nothing was kept */
+      }
+      if (lines) recover(lines.split("\n"));
+      addEventListener("pagehide", leave);
+      listen();
+    },
+  };
+}

@@ -1,0 +1,136 @@
+"""Join the player's ES modules into one script, for the page and for a file that replays a run without a server.
+
+The modules in `assets/player` are plain JavaScript that node and a type checker read as they are.  A page would have to
+ask for some forty of them one after the other, and a file opened from disk may import none, so both get one script: the
+modules in the order in which they need each other, without their import and export lines.
+"""
+
+import json
+import re
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from dlm_core.conversation import MOST_LETTERS, MOST_MESSAGES
+from dlm_core.figures import (
+    MAX_ENTROPY,
+    HeatmapData,
+    Measure,
+    ProgressData,
+    Theme,
+    plot_heatmap,
+    plot_progress,
+)
+from dlm_core.files import ASSETS
+from dlm_core.trace import MAX_BELIEFS, MAX_BYTES, MAX_LENGTH, MAX_PIECE, SCHEMA
+from dlm_core.unicode import well_formed
+from dlm_core.words import languages
+
+PLAYER = ASSETS / "player"
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]+)";\n', re.M)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", re.M)
+_NAME = re.compile(r"^(?:export )?(?:async )?(?:function\*?|class|const|let|var) (\w+)", re.M)
+_OTHER = re.compile(r"^(?:import|export|(?:const|let|var) [^\w]).*", re.M)
+_THEMES: tuple[Theme, ...] = ("light", "dark")
+_MEASURES: tuple[Measure, ...] = ("confidence", "entropy", "commit")
+
+
+def dumps(value: Any) -> str:
+    """Return a value as JSON that may stand in a script of a page: every "<" is spelled out."""
+    return well_formed(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))).replace(
+        "<", "\\u003c"
+    )
+
+
+def settings() -> dict[str, Any]:
+    """Return what the scripts know from Python: every sentence, the limits of a run file, the figures they fill in."""
+    return {
+        "words": languages(),
+        "limits": {
+            "bytes": MAX_BYTES, "length": MAX_LENGTH, "beliefs": MAX_BELIEFS, "piece": MAX_PIECE,
+            "messages": MOST_MESSAGES, "letters": MOST_LETTERS, "schema": SCHEMA,
+        },
+        "figures": figures(),
+        "maxEntropy": MAX_ENTROPY,
+    }  # fmt: skip
+
+
+def figures() -> dict[str, Any]:
+    """Return the empty figures that the player fills in, by theme."""
+    nothing = HeatmapData([], [], [])
+    return {
+        theme: {measure: json.loads(plot_heatmap(nothing, measure, theme).to_json()) for measure in _MEASURES}
+        | {"progress": json.loads(plot_progress(ProgressData([], []), theme).to_json())}
+        for theme in _THEMES
+    }
+
+
+def in_order(*entries: str, folder: Path = PLAYER) -> list[str]:
+    """Return the modules that the entries need, and the entries themselves, each after those that it imports.
+
+    Raises:
+        ValueError: if modules import each other in a circle.
+    """
+    done: list[str] = []
+
+    def add(name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            raise ValueError(f"modules import each other in a circle: {' -> '.join((*above, name))}")
+        if name in done:
+            return
+        for target in _IMPORT.findall((folder / name).read_text(encoding="utf-8")):
+            add(_resolved(name, target), (*above, name))
+        done.append(name)
+
+    for entry in entries:
+        add(entry, ())
+    return done
+
+
+def _resolved(name: str, target: str) -> str:
+    parts: list[str] = []
+    for part in (PurePosixPath(name).parent / target).parts:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def join(*entries: str, folder: Path = PLAYER, exports: bool = False) -> str:
+    """Return the entries and all that they import as one script; with `exports`, the last entry keeps its exports.
+
+    Raises:
+        ValueError: if two modules declare the same name, or one imports or exports in a way that is not understood.
+    """
+    owner: dict[str, str] = {}
+    parts: list[str] = []
+    for name in in_order(*entries, folder=folder):
+        text = _IMPORT.sub("", (folder / name).read_text(encoding="utf-8"))
+        for declared in _NAME.findall(text):
+            if declared in owner:
+                raise ValueError(
+                    f"{name} declares {declared}, which {owner[declared]} declares too: rename one of them"
+                )
+            owner[declared] = name
+        bare = _EXPORT.sub("", text)
+        if found := _OTHER.search(bare):
+            raise ValueError(f"{name}: write `import {{ a, b }}` and `export` before one declaration, not {found[0]!r}")
+        parts.append(text if exports and name == entries[-1] else bare)
+    return "\n".join(parts)
+
+
+def replay_script() -> str:
+    """Return the module of a file that replays a run, as it may stand in a script element."""
+    return f"{settings_line()}{join('replay.js')}".replace("</script", "<\\/script")
+
+
+@cache
+def page_script() -> str:
+    """Return the module of the web page, which exports `mount`."""
+    return f"{settings_line()}{join('page.js', exports=True)}"
+
+
+def settings_line() -> str:
+    """Return the line of script that hands `settings()` to the modules."""
+    return f"globalThis.UNMASK = {dumps(settings())};\n"
