@@ -19,6 +19,8 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/biome ci --error-on-warnings .
+	$(BIN)/node node_modules/typescript/bin/tsc
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.benchmarks.bench --write
@@ -47,9 +49,10 @@ $(VENV)/.run: requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/.test: $(VENV)/.run tests/requirements.txt tests/browser/chromium.py
+$(VENV)/.test: $(VENV)/.run tests/requirements.txt tests/browser/chromium.py package.json
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	$(BIN)/python tests/browser/chromium.py
+	$(BIN)/npm install --no-package-lock --no-audit --no-fund --silent
 	touch $@
 
 $(VENV)/.evaluate: $(VENV)/.run requirements-evaluate.txt

@@ -64,8 +64,8 @@ TABLE = {
     ),
     "ui": (
         {
-            "ui", "bundle", "conversation", "engine", "export", "figures", "gallery", "metrics", "policies", "proxies", "reasons",
-            "sudoku", "trace", "unicode", "words",
+            "ui", "bundle", "conversation", "engine", "export", "figures", "gallery", "metrics", "policies", "proxies",
+            "reasons", "sudoku", "trace", "unicode", "words",
         },
         {"gradio", "numpy", "starlette"},
     ),

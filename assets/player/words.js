@@ -6,19 +6,36 @@ let language = "en";
 
 export const currentLanguage = () => language;
 
+/**
+ * @param {string} code
+ */
 export function setLanguage(code) {
   language = code;
 }
 
+/**
+ * @param {string} key
+ */
 export const hasPhrase = (key) => key in WORDS.en;
 
-// The sentence of a key, with what stands in braces filled in; text of models goes in as it is.
+/**
+ * The sentence of a key, with what stands in braces filled in; text of models goes in as it is.
+ *
+ * @param {string} key
+ * @param {Record<string, any>} [values]
+ * @returns {string}
+ */
 export function phrase(key, values = {}) {
   const sentence = WORDS[language][key] ?? WORDS.en[key];
   return sentence.replace(/\{(\w+)\}/g, (braces, name) => (name in values ? messageText(values[name]) : braces));
 }
 
-// What the server says: a sentence as it is, { phrase, values }, or several of these.
+/**
+ * What the server says: a sentence as it is, { phrase, values }, or several of these.
+ *
+ * @param {any} message
+ * @returns {string}
+ */
 export function messageText(message) {
   if (Array.isArray(message)) return message.map(messageText).join(" ");
   return message !== null && typeof message === "object" ? phrase(message.phrase, message.values) : String(message);
@@ -31,6 +48,9 @@ const FIGURE_KEYS = new Map(
     .map(([key, sentence]) => [sentence, key]),
 );
 
+/**
+ * @param {any} figure
+ */
 export function translateFigure(figure) {
   const isLabel = (name, value) => /^(text|name|hovertemplate)$/.test(name) && FIGURE_KEYS.has(value);
   return JSON.parse(JSON.stringify(figure), (name, value) =>

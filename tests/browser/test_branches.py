@@ -1,49 +1,9 @@
 """The Edit tab, and the branches of a run, in a real browser."""
 
-import pytest
 from playwright.sync_api import expect
 from visitor import Server, Visitor
 
-from dlm_core.bundle import join, settings_line
-
 CELLS = "#edit [data-cell]:not([hidden])"
-
-
-@pytest.fixture
-def js(browser):
-    context = browser.new_context()
-    page = context.new_page()
-    page.add_script_tag(content=settings_line() + join("run/cells.js"))
-    yield page.evaluate
-    context.close()
-
-
-@pytest.mark.parametrize(
-    ("edit", "chosen", "value", "after"),
-    [
-        ("lock", [0, 2], None, "a* B* _ d"),
-        ("unlock", [1, 2], None, "a B _ d"),
-        ("blank", [0, 1], None, "_ B* _ d"),
-        ("replace", [0, 1, 3], ["x", "y"], "x y B* _"),
-        ("replace", [1], ["x"], "a B* _ d"),
-        ("insert", [0, 1], 2, "a B* _ _ _ d"),
-    ],
-)
-def test_an_edit_changes_what_is_selected_and_never_what_is_locked(js, edit, chosen, value, after):
-    cells = [
-        {"token": "a", "locked": False}, {"token": "B", "locked": True},
-        {"token": "_", "locked": False}, {"token": "d", "locked": False},
-    ]  # fmt: skip
-    told = js("([name, cells, chosen, value]) => EDITS[name](cells, new Set(chosen), '_', value)",
-              [edit, cells, chosen, value])  # fmt: skip
-    assert " ".join(one["token"] + "*" * one["locked"] for one in told) == after
-
-
-def test_words_that_differ_are_those_outside_the_longest_common_subsequence(js):
-    told = js(
-        "([a, b]) => differing(a, b).map((only) => [...only])", [["the", "dog", "ran", "home"], ["the", "cat", "ran"]]
-    )
-    assert told == [[1, 3], [1]]
 
 
 def text_of(page, states):

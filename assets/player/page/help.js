@@ -1,7 +1,8 @@
+// The sheet of keys: "?" opens it anywhere but in a field, Escape closes it and gives the focus back.
+
 import { phrase } from "../words.js";
 
-// The sheet of keys: "?" opens it anywhere but in a field, Escape closes it and gives the focus back.
-// what to press, and the key of what it does
+// What to press, and the key of what it does.
 const helpKeys = () => [
   ["?", "help.sheet"],
   ["Ctrl Enter", "help.generate"],
@@ -46,12 +47,13 @@ export function mountHelp() {
   }
 
   addEventListener("keydown", (event) => {
-    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) && event.target.type !== "range";
+    const field = /** @type {HTMLInputElement} */ (event.target);
+    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(field.tagName) && field.type !== "range";
     if (event.key !== "?" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     open();
   });
   addEventListener("click", (event) => {
-    if (event.target.id === "help-open") open();
+    if (/** @type {Element} */ (event.target).id === "help-open") open();
   });
 }

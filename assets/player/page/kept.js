@@ -1,6 +1,7 @@
+// This browser's runs: the newest ones, gzipped, in IndexedDB.  They never leave the machine.
+
 import { publish, shared } from "../store.js";
 
-// This browser's runs: the newest ones, gzipped, in IndexedDB.  They never leave the machine.
 export const RUNS_KEPT = 24;
 
 export async function gzip(text) {

@@ -6,7 +6,7 @@ import { currentLanguage, phrase, setLanguage } from "../words.js";
 const LANGUAGE_KEPT = "unmask-language";
 const mainPart = (code) => code.toLowerCase().split("-")[0];
 
-// The language of the query, else the one chosen in this browser, else the first that the browser prefers, else English.
+// The language of the query, else the one chosen in this browser, else the browser's first that is there, else English.
 function preferredLanguage() {
   let kept = null;
   try {

@@ -9,8 +9,10 @@ export function mountShortcuts() {
   addEventListener(
     "keydown",
     (event) => {
-      if (event.key === "Tab") for (const list of document.querySelectorAll(".option-list")) list.tabIndex = -1;
-      if (event.target.role === "combobox" && (event.key === "Tab" || event.key === "Shift")) event.stopPropagation();
+      const lists = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".option-list"));
+      if (event.key === "Tab") for (const list of lists) list.tabIndex = -1;
+      const { role } = /** @type {Element} */ (event.target);
+      if (role === "combobox" && (event.key === "Tab" || event.key === "Shift")) event.stopPropagation();
     },
     true,
   );

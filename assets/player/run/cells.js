@@ -3,7 +3,14 @@
 import { firstStopAt, stateAfter } from "./state.js";
 import { joinTokenTexts, tokenText } from "./text.js";
 
-// What stands in a run's canvas after `at` steps, as cells.  With `whole` false it ends with the end of text.
+/**
+ * What stands in a run's canvas after `at` steps, as cells.  With `whole` false it ends with the end of text.
+ *
+ * @param {Run} run
+ * @param {number} at
+ * @param {boolean} whole
+ * @returns {Cell[]}
+ */
 export function cellsOf(run, at, whole) {
   const now = stateAfter(run, at);
   const end = whole ? Infinity : firstStopAt(run, at);
@@ -13,7 +20,12 @@ export function cellsOf(run, at, whole) {
     .map((i) => ({ token: now.ids[i], locked: Boolean(run.fixed[i]), track: i }));
 }
 
-// Which items of two lists belong to no longest common subsequence.
+/**
+ * Which items of two lists belong to no longest common subsequence.
+ *
+ * @param {string[]} a
+ * @param {string[]} b
+ */
 export function differing(a, b) {
   const best = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i--)
@@ -30,13 +42,18 @@ export function differing(a, b) {
   return only;
 }
 
-// The words of a finished or growing run, without masks and what lies behind the end of text.
+/**
+ * The words of a finished or growing run, without masks and what lies behind the end of text.
+ *
+ * @param {Run} run
+ * @returns {string[]}
+ */
 export function wordsOf(run) {
   const at = run.steps.length;
   const stop = new Set(run.header.model.stop);
   const mask = run.header.model.mask;
   const ids = cellsOf(run, at, false)
-    .map(({ token }) => token)
+    .map(({ token }) => Number(token))
     .filter((id) => id !== mask && !stop.has(id));
   return joinTokenTexts(ids.map((id) => tokenText(run, id)))
     .join("")
@@ -45,7 +62,11 @@ export function wordsOf(run) {
     .filter(Boolean);
 }
 
-// What the server takes: pairs of a token or typed text, and whether it is fixed.
+/**
+ * What the server takes: pairs of a token or typed text, and whether it is fixed.
+ *
+ * @param {Cell[]} cells
+ */
 export const sent = (cells) => cells.map(({ token, locked }) => [token, locked]);
 
 // The edits: cells and the set of selected indices in, cells out.
@@ -72,7 +93,12 @@ export const EDITS = {
   },
 };
 
-// Typed text cut into words that can be selected one by one; all but the first keep the space before them.
+/**
+ * Typed text cut into words that can be selected one by one; all but the first keep the space before them.
+ *
+ * @param {string} text
+ * @param {boolean} spaced
+ */
 export function typedWords(text, spaced) {
   const words = text.trim().match(/\S+/g) || [];
   return words.map((word, n) => (n || (spaced && !/^[.,;:!?]/.test(word)) ? ` ${word}` : word));

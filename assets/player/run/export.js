@@ -1,13 +1,22 @@
 // What can be made of a run without a page: names of files, the page that replays it, the link that repeats it.
 // File names hold a policy and a seed, never text of a visitor or a model.
 
+/**
+ * @param {Header} header
+ */
 export function fileStem(header) {
   return `unmask-${String(header.policy.name)
     .replace(/[^a-z0-9_]/gi, "")
     .slice(0, 40)}-seed${String(header.seed).replace(/\D/g, "")}`;
 }
 
-// A page that replays the run, as the parts of a file; the text goes in as JSON with every "<" spelled out.
+/**
+ * A page that replays the run, as the parts of a file; the text goes in as JSON with every "<" spelled out.
+ *
+ * @param {string} shell
+ * @param {string[]} lines
+ * @returns {string[]}
+ */
 export function replayOf(shell, lines) {
   const opening = '<script type="application/json" id="run">';
   const at = shell.indexOf(opening) + opening.length;
@@ -19,7 +28,12 @@ export function replayOf(shell, lines) {
   ];
 }
 
-// The query that repeats a run in the page; null where settings cannot tell what the canvas was.
+/**
+ * The query that repeats a run in the page; null where settings cannot tell what the canvas was.
+ *
+ * @param {Header} header
+ * @returns {string | null}
+ */
 export function linkQuery(header) {
   const { prompt, canvas, fixed, windows, policy, seed, model, cache, conversation = [] } = header;
   const mask = model.mask;
@@ -28,6 +42,7 @@ export function linkQuery(header) {
     fixed.length < 2 && (!fixed.length || fixed[0][0] === 0) && canvas.slice(head).every((id) => id === mask);
   if (!plain) return null;
   const { name, ...params } = policy;
+  /** @type {Record<string, any>} */
   const settings = { prompt, policy: name, ...params, length: canvas.length - head, seed };
   if (windows.length > 1) settings.block_length = windows[0][1] - windows[0][0];
   const system = conversation.find(({ role }) => role === "system");

@@ -47,13 +47,24 @@ const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
 
 export const tooLarge = () => new Error(phrase("runs.too_large", { most: LIMITS.bytes / 2 ** 20 }));
 
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} from
+ * @param {number} to
+ */
 function crc32(bytes, from, to) {
   let crc = -1;
   for (let at = from; at < to; at++) crc = (crc >>> 8) ^ CRC[(crc ^ bytes[at]) & 255];
   return ~crc >>> 0;
 }
 
-// A Huffman code by the lengths of its symbols' codes, as a table from the next bits to 16 times a symbol plus its length.
+/**
+ * A Huffman code by the lengths of its symbols' codes, as a table from the next bits to 16 times a symbol plus its
+ * length.
+ *
+ * @param {number[] | Uint8Array} lengths
+ * @param {boolean} [mayBeIncomplete]
+ */
 function huffman(lengths, mayBeIncomplete) {
   const count = new Uint16Array(17);
   const next = new Uint16Array(17);

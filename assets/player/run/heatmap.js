@@ -1,36 +1,42 @@
 // The run as the cells of a heatmap, one row a position and one column a step.
 
 // The arrays of figures.heatmap_data; cells that are empty are NaN.
-const MOST_CELLS = [256, 512];
+export const MOST_CELLS = [256, 512];
 
+/**
+ * @param {Run} run
+ * @param {string} measure
+ * @param {number[]} [most]
+ * @returns {Heatmap}
+ */
 export function heatmapData(run, measure, most = MOST_CELLS) {
   const shape = [run.order.length, run.steps.length];
-  const merged = shape.map((count, axis) => Math.max(1, Math.ceil(count / most[axis])));
-  const [height, width] = shape.map((count, axis) => Math.ceil(count / merged[axis]));
+  const [down, across] = shape.map((count, axis) => Math.max(1, Math.ceil(count / most[axis])));
+  const [height, width] = shape.map((count, axis) => Math.ceil(count / [down, across][axis]));
   const cells = height * width;
-  const [sums, counts] = [Float64Array, Uint16Array].map((Kind) => ({
-    measured: new Kind(cells),
-    held: new Kind(cells),
-    written: new Kind(cells),
+  const [sums, counts] = [0, 1].map(() => ({
+    measured: new Float64Array(cells),
+    held: new Float64Array(cells),
+    written: new Float64Array(cells),
   }));
   const last = new Float64Array(shape[0]).fill(NaN);
-  const row = run.rank.map((place) => Math.floor(place / merged[0]) * width);
+  const row = run.rank.map((place) => Math.floor(place / down) * width);
   const add = (name, cell, value) => {
     sums[name][cell] += value;
     counts[name][cell]++;
   };
   run.steps.forEach((step, s) => {
-    const column = Math.floor(s / merged[1]);
-    const told = new Float64Array(step.ids.length).fill(NaN);
-    if (measure === "commit") for (const [i] of step.write) told[i] = s;
-    else for (const i of step.asked) if (step.row[i] >= 0) told[i] = step[measure][step.row[i]];
-    for (let i = 0; i < told.length; i++) {
-      if (!Number.isNaN(told[i])) add("measured", row[i] + column, told[i]);
+    const column = Math.floor(s / across);
+    const values = new Float64Array(step.ids.length).fill(NaN);
+    if (measure === "commit") for (const [i] of step.write) values[i] = s;
+    else for (const i of step.asked) if (step.row[i] >= 0) values[i] = step[measure][step.row[i]];
+    for (let i = 0; i < values.length; i++) {
+      if (!Number.isNaN(values[i])) add("measured", row[i] + column, values[i]);
       else if (!Number.isNaN(last[i])) add("held", row[i] + column, last[i]);
     }
     for (const [i] of step.write) {
       add("written", row[i] + column, 1);
-      last[i] = told[i];
+      last[i] = values[i];
     }
     for (const [i] of [...step.blank, ...step.splice]) last[i] = NaN;
   });
@@ -46,8 +52,8 @@ export function heatmapData(run, measure, most = MOST_CELLS) {
     measured: mean("measured"),
     held: mean("held"),
     written: mean("written"),
-    shape,
-    merged,
+    shape: [run.order.length, run.steps.length],
+    merged: [down, across],
     opening: [...run.fixed, 0].indexOf(0),
   };
 }

@@ -8,17 +8,26 @@ import { bytesOf, isRounded, MISSING_BYTE, parseLine, TEXTS_AND_NUMBERS, textOrB
 import { Inflater, tooLarge } from "./gzip.js";
 import { addRecord, emptyRun, stateAfter } from "./state.js";
 
+/** @type {[number[], string][]} */
 const MARKS = [
+  // byte order marks
   [[0xef, 0xbb, 0xbf], "utf-8"],
   [[0xff, 0xfe], "utf-16le"],
   [[0xfe, 0xff], "utf-16be"],
-]; // byte order marks
+];
 
-// The lines of a file, each as a function that decodes it: in UTF-8 an error has a line.
+/**
+ * The lines of a file, each as a function that decodes it: in UTF-8 an error has a line.
+ *
+ * @param {Uint8Array} file
+ * @returns {(() => string)[]}
+ */
 function linesOf(file) {
   if (file.length > LIMITS.bytes) throw tooLarge();
   const bytes = file[0] === 0x1f && file[1] === 0x8b ? new Inflater(file).text() : file;
-  const [mark, encoding] = MARKS.find(([mark]) => mark.every((byte, n) => bytes[n] === byte)) || [[], "utf-8"];
+  const marked = MARKS.find(([mark]) => mark.every((byte, n) => bytes[n] === byte));
+  const mark = marked ? marked[0] : [];
+  const encoding = marked ? marked[1] : "utf-8";
   const lines = [];
   const text = new TextDecoder(encoding, { fatal: true, ignoreBOM: true });
   if (encoding !== "utf-8") {
@@ -42,7 +51,13 @@ function linesOf(file) {
   return lines;
 }
 
-// Throws where a value has what JSON or a run file has not: infinite numbers, whole ones beyond 64 bits, half characters.
+/**
+ * Throws where a value has what JSON or a run file has not: infinite numbers, whole ones beyond 64 bits, half
+ * characters.
+ *
+ * @param {unknown} value
+ * @param {number} [depth]
+ */
 function sound(value, depth = 0) {
   if (depth > 500) throw new Error();
   if (typeof value === "number" && !Number.isFinite(value)) throw new Error();
@@ -52,9 +67,15 @@ function sound(value, depth = 0) {
   for (const part of Object.values(value)) sound(part, depth + 1);
 }
 
+/** @type {(digits: string) => boolean} */
 const fits64 = (digits) => BigInt.asIntN(64, BigInt(digits)) === BigInt(digits);
 
-// A line as an object; throws where it is none.
+/**
+ * A line as an object; throws where it is none.
+ *
+ * @param {string} line
+ * @returns {any}
+ */
 function recordOf(line) {
   const record = parseLine(line);
   if (/\d{19}/.test(line) && !line.match(TEXTS_AND_NUMBERS).every((token) => !isRounded(token) || fits64(token)))
@@ -66,6 +87,7 @@ function recordOf(line) {
 
 // What a line may hold.  `must` throws; readRun names the line.
 
+/** @type {(...rules: any[]) => void} */
 const must = (...rules) => {
   if (!rules.every(Boolean)) throw new Error();
 };
@@ -81,9 +103,11 @@ const isBase64 = (value) => isText(value) && value.length % 4 === 0 && /^[A-Za-z
 const isBitsOf = (value, count) => isBase64(value) && bytesOf(value).length === Math.ceil(count / 8);
 const has = (record, name) => Object.hasOwn(record, name);
 
-// parseLine makes a text of the digits of a whole number that a JavaScript number would round.
 const isLong = (value) => isWhole(value) || (isText(value) && isRounded(value));
 
+/**
+ * @param {any} about
+ */
 function checkPieces({ pieces = {} }) {
   must(isObject(pieces));
   for (const [token, text] of Object.entries(pieces)) {
@@ -93,6 +117,9 @@ function checkPieces({ pieces = {} }) {
   }
 }
 
+/**
+ * @param {any} messages
+ */
 function checkConversation(messages) {
   must(
     Array.isArray(messages),
@@ -107,6 +134,9 @@ function checkConversation(messages) {
   );
 }
 
+/**
+ * @param {any} header
+ */
 function checkHeader(header) {
   const {
     canvas,
@@ -152,6 +182,10 @@ function checkHeader(header) {
   if (conversation !== undefined) checkConversation(conversation);
 }
 
+/**
+ * @param {Run} run
+ * @param {any} record
+ */
 function checkStep(run, record) {
   const { vocab_size, mask } = run.header.model;
   const {
@@ -202,7 +236,12 @@ function checkStep(run, record) {
     );
 }
 
-// The beliefs of the newest step, once they are unpacked.
+/**
+ * The beliefs of the newest step, once they are unpacked.
+ *
+ * @param {Run} run
+ * @param {any} record
+ */
 function checkBeliefs(run, record) {
   const step = run.steps[run.steps.length - 1];
   const { vocab_size } = run.header.model;
@@ -213,11 +252,20 @@ function checkBeliefs(run, record) {
   );
 }
 
+/**
+ * @param {any} about
+ */
 function checkTotals({ end, message = "", text = "" }) {
   must(["finished", "stopped", "error"].includes(end), isText(message), isText(text));
 }
 
-// Takes in a record of a run file, or throws.
+/**
+ * Takes in a record of a run file, or throws.
+ *
+ * @param {Run} run
+ * @param {any} record
+ * @param {string} line
+ */
 function takeRecord(run, record, line) {
   must(!run.totals);
   if (!run.header) {
@@ -230,8 +278,13 @@ function takeRecord(run, record, line) {
   if (run.steps.length && !run.totals) checkBeliefs(run, record);
 }
 
-// A run file's bytes as a run; an Error of one phrase says what is wrong.  What was cut off opens up to its last whole
-// line: one without an end is whole if it is JSON.
+/**
+ * A run file's bytes as a run; an Error of one phrase says what is wrong.  What was cut off opens up to its last whole
+ * line: one without an end is whole if it is JSON.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {Run}
+ */
 export function readRun(bytes) {
   const lines = linesOf(bytes);
   const run = emptyRun();

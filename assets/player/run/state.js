@@ -1,11 +1,14 @@
 // A run as it grows line by line, and what stands in its canvas after any step.
 //
 // Positions may come and go (a policy that splices), so everything is kept by track: the number of a position in the
-// order in which positions first appeared.  `run.order` lists the tracks as they stand in the text, `place` those of one
-// canvas.  Without splices track and position are the same number.
+// order in which positions first appeared.  `run.order` lists the tracks as they stand in the text, `place` those of
+// one canvas.  Without splices track and position are the same number.
 
 import { parseLine, readPieces, unpack } from "./decode.js";
 
+/**
+ * @returns {Run}
+ */
 export function emptyRun() {
   return {
     header: null,
@@ -20,10 +23,19 @@ export function emptyRun() {
   };
 }
 
+/**
+ * @param {Run} run
+ * @param {string} line
+ */
 export function addLine(run, line) {
   addRecord(run, parseLine(line), line);
 }
 
+/**
+ * @param {Run} run
+ * @param {any} record
+ * @param {string} line
+ */
 export function addRecord(run, record, line) {
   run.lines.push(line);
   readPieces(run.pieces, record.pieces || {});
@@ -32,6 +44,10 @@ export function addRecord(run, record, line) {
   else addStep(run, record);
 }
 
+/**
+ * @param {Run} run
+ * @param {Header} header
+ */
 function openRun(run, header) {
   const length = header.canvas.length;
   run.header = header;
@@ -45,28 +61,51 @@ function openRun(run, header) {
     commit: new Int32Array(length).fill(-1),
     sure: new Float32Array(length).fill(NaN),
     again: new Uint8Array(length),
+    masks: 0,
     tokens: 0,
   };
   run.first.masks = masksIn(run, run.first);
 }
 
-// Masks that may still be written.
+/**
+ * Masks that may still be written.
+ *
+ * @param {Run} run
+ * @param {Pick<RunState, "place" | "ids">} more
+ */
 function masksIn(run, { place, ids }) {
   let masks = 0;
   for (const i of place) if (ids[i] === run.header.model.mask && !run.fixed[i]) masks++;
   return masks;
 }
 
+/**
+ * @param {Run} run
+ * @param {number} steps
+ * @returns {RunState}
+ */
 export function stateAfter(run, steps) {
   return steps === 0 ? run.first : run.steps[steps - 1];
 }
 
-// A track's id is -1 while it is not in the canvas.
+/**
+ * A track's id is -1 while it is not in the canvas.
+ *
+ * @param {Run} run
+ * @param {number} at
+ * @param {number} i
+ */
 export function isPresent(run, at, i) {
   return stateAfter(run, at).ids[i] >= 0;
 }
 
-// Opens room in every array for the tracks that a splice adds, and says which tracks then stand in the text.
+/**
+ * Opens room in every array for the tracks that a splice adds, and says which tracks then stand in the text.
+ *
+ * @param {Run} run
+ * @param {number[]} place
+ * @param {Pair[]} pairs
+ */
 export function splice(run, place, pairs) {
   const counts = new Map(pairs);
   const next = [];
@@ -86,9 +125,14 @@ export function splice(run, place, pairs) {
   return next;
 }
 
+/**
+ * @param {Run} run
+ * @param {StepRecord} record
+ */
 function addStep(run, record) {
   const before = stateAfter(run, run.steps.length);
   const mask = run.header.model.mask;
+  /** @type {(pair: Pair) => Pair} */
   const here = ([position, id]) => [before.place[position], id];
   const place = record.splice ? splice(run, before.place, record.splice) : before.place;
   const tracks = run.order.length;
@@ -97,6 +141,7 @@ function addStep(run, record) {
     array.length === tracks
       ? array.slice()
       : array.constructor.from({ length: tracks }, (_, i) => (i < array.length ? array[i] : value));
+  /** @type {Step} */
   const step = {
     index: record.step,
     window: record.window,
@@ -114,6 +159,9 @@ function addStep(run, record) {
     commit: longer(before.commit, -1),
     sure: longer(before.sure, NaN),
     again: longer(before.again, 0),
+    masks: 0,
+    tokens: before.tokens + (record.write || []).length,
+    mean: NaN,
   };
   for (const i of place) if (step.ids[i] < 0) step.ids[i] = mask;
   for (const [i, count] of step.splice) step.ids[i] = count ? mask : -1;
@@ -130,13 +178,20 @@ function addStep(run, record) {
     step.again[i] = 0;
   }
   step.masks = masksIn(run, step);
-  step.tokens = before.tokens + step.write.length; // written so far
-  const told = step.write.map(([i]) => step.sure[i]).filter((sure) => !Number.isNaN(sure));
-  step.mean = told.reduce((a, b) => a + b, 0) / told.length; // NaN where no confidence was measured
+  const measured = step.write.map(([i]) => step.sure[i]).filter((confidence) => !Number.isNaN(confidence));
+  step.mean = measured.reduce((a, b) => a + b, 0) / measured.length; // NaN where no confidence was measured
   run.steps.push(step);
 }
 
-// What a position is at a playhead: its state, its token and the numbers that go with it.
+/**
+ * What a position is at a playhead: its state, its token and the numbers that go with it.
+ *
+ * @param {Run} run
+ * @param {number} at
+ * @param {number} i
+ * @param {number} firstStop
+ * @returns {TokenView}
+ */
 export function tokenAt(run, at, i, firstStop) {
   const now = stateAfter(run, at);
   const step = at > 0 ? run.steps[at - 1] : null;
@@ -147,7 +202,8 @@ export function tokenAt(run, at, i, firstStop) {
     const k = step ? step.row[i] : -1;
     const blanked = step && step.blank.some(([j]) => j === i);
     if (blanked) return { state: "remasked", id, shown: stateAfter(run, at - 1).ids[i], commit: -1, confidence: NaN };
-    if (k < 0 && run.rank[i] > firstStop) return { state: "tail", id, shown: id, commit: -1, confidence: NaN }; // nothing will be written here
+    // nothing will be written behind the end
+    if (k < 0 && run.rank[i] > firstStop) return { state: "tail", id, shown: id, commit: -1, confidence: NaN };
     if (k < 0 || step.predicted[k] < 0) return { state: "masked", id, shown: -1, commit: -1, confidence: NaN };
     return { state: "draft", id, shown: step.predicted[k], commit: -1, confidence: step.confidence[k] };
   }
@@ -157,9 +213,15 @@ export function tokenAt(run, at, i, firstStop) {
   return { state, id, shown: id, commit: now.commit[i], confidence: now.sure[i] };
 }
 
+/** @type {TokenView} */
 export const ABSENT = { state: "absent", id: -1, shown: -1, commit: -1, confidence: NaN };
 
-// Where in `run.order` the text ends: at a stop token, or at tokens that in their order say so.
+/**
+ * Where in `run.order` the text ends: at a stop token, or at tokens that in their order say so.
+ *
+ * @param {Run} run
+ * @param {number} at
+ */
 export function firstStopAt(run, at) {
   const { stop, ending = [] } = run.header.model;
   const ids = stateAfter(run, at).ids;
@@ -173,12 +235,22 @@ export function firstStopAt(run, at) {
   return end < 0 ? Infinity : run.rank[here[end]];
 }
 
+/**
+ * @param {Step} step
+ * @param {number} i
+ */
 export function inWindow(step, i) {
   const position = step.asked.indexOf(i);
   return position >= step.window[0] && position < step.window[1];
 }
 
-// The step whose beliefs about position i are the latest after `at` steps; -1 if there are none.
+/**
+ * The step whose beliefs about position i are the latest after `at` steps; -1 if there are none.
+ *
+ * @param {Run} run
+ * @param {number} at
+ * @param {number} i
+ */
 export function lastMeasured(run, at, i) {
   for (let s = at - 1; s >= 0; s--) if (run.steps[s].row[i] >= 0) return s;
   return -1;

@@ -4,7 +4,12 @@
 import { stateAfter } from "./state.js";
 import { tokenText } from "./text.js";
 
-// The cells, in reading order, that hold the same digit as another one in their row, column or box.
+/**
+ * The cells, in reading order, that hold the same digit as another one in their row, column or box.
+ *
+ * @param {number[]} digits
+ * @returns {Set<number>}
+ */
 export function contradictions(digits) {
   const wrong = new Set();
   for (let i = 0; i < 81; i++)
@@ -17,7 +22,13 @@ export function contradictions(digits) {
   return wrong;
 }
 
-// What stands in a cell after `at` steps: its digit (0 for none), how it came there, and what the model believed last.
+/**
+ * What stands in a cell after `at` steps: its digit (0 for none), how it came there, and what the model believed last.
+ *
+ * @param {Run} run
+ * @param {number} at
+ * @param {number} cell
+ */
 export function cellAt(run, at, cell) {
   const i = run.order.length - 81 + cell;
   const state = stateAfter(run, at);

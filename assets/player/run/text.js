@@ -7,6 +7,10 @@ import { phrase } from "../words.js";
 export const UTF8 = new TextDecoder("utf-8", { fatal: true });
 const GRAPHEMES = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
+/**
+ * @param {(string | Uint8Array)[]} pieces
+ * @returns {string[]}
+ */
 export function joinTokenTexts(pieces) {
   const out = pieces.map((piece) => (typeof piece === "string" ? piece : ""));
   for (let start = 0; start < pieces.length; start++) {
@@ -44,11 +48,21 @@ export function joinTokenTexts(pieces) {
   return out;
 }
 
+/**
+ * @param {Names} run
+ * @param {number} id
+ * @returns {string | Uint8Array}
+ */
 export function tokenText(run, id) {
   return id < 0 ? "" : (run.pieces.get(id) ?? "");
 }
 
-// A token as a word for people: control tokens and half characters have no text to show.
+/**
+ * A token as a word for people: control tokens and half characters have no text to show.
+ *
+ * @param {Names} run
+ * @param {number} id
+ */
 export function wordOf(run, id) {
   const text = tokenText(run, id);
   if (text instanceof Uint8Array)

@@ -4,16 +4,32 @@ import { hasPhrase, phrase } from "../words.js";
 import { isPresent, stateAfter } from "./state.js";
 import { wordOf } from "./text.js";
 
+/**
+ * @param {number} x
+ * @param {number} of
+ */
 export const parts = (x, of) => (Math.floor(x * of + 0.5) / of).toString();
 
-// Two decimals; four for what is small, or would read like a different number that stands beside it.
+/**
+ * Two decimals; four for what is small, or would read like a different number that stands beside it.
+ *
+ * @param {number} x
+ * @param {Record<string, number>} [beside]
+ */
 function decimals(x, beside = {}) {
   const alike = Object.values(beside).some((other) => other !== x && parts(other, 100) === parts(x, 100));
   return parts(x, Math.abs(x) >= 0.1 && !alike ? 100 : 10000);
 }
 
-// One sentence: why position i is what it is after `at` steps.  What became of it is read off the run; why, and every
-// number, is what the rule itself recorded.
+/**
+ * One sentence: why position i is what it is after `at` steps.  What became of it is read off the run; why, and every
+ * number, is what the rule itself recorded.
+ *
+ * @param {Run} run
+ * @param {number} at
+ * @param {number} i
+ * @returns {string}
+ */
 export function explain(run, at, i) {
   const step = run.steps[at - 1];
   if (run.fixed[i]) return phrase("why.fixed");
@@ -34,6 +50,11 @@ export function explain(run, at, i) {
     : phrase("why.kept_since_sure", { step: commit[i] + 1, confidence: decimals(sure[i]) });
 }
 
+/**
+ * @param {Run} run
+ * @param {number} at
+ * @param {number} i
+ */
 function outcomePhrase(run, at, i) {
   const step = run.steps[at - 1];
   const now = stateAfter(run, at);
@@ -53,7 +74,13 @@ function outcomePhrase(run, at, i) {
   return phrase("why.kept", { step: now.commit[i] + 1 });
 }
 
-// The phrase of the reason that was recorded for a row, with the rule's numbers and the row's own.
+/**
+ * The phrase of the reason that was recorded for a row, with the rule's numbers and the row's own.
+ *
+ * @param {Run} run
+ * @param {Step} step
+ * @param {number} k
+ */
 function reasonPhrase(run, step, k) {
   const name = run.header.reasons?.[step.reason[k]];
   const key = `reasons.${name}`;
@@ -61,6 +88,7 @@ function reasonPhrase(run, step, k) {
   const mine = step.score[k];
   if (name === undefined) return phrase("why.unrecorded");
   if (!hasPhrase(key)) return phrase("why.unknown", { reason: name });
+  /** @type {Record<string, number | string>} */
   const numbers = Object.fromEntries(Object.entries(step.info).map(([name, value]) => [name, decimals(value)]));
   if (Number.isNaN(mine)) return phrase(key, numbers);
   const ahead = step.score.filter((other) => other > mine).length;
@@ -71,6 +99,11 @@ function reasonPhrase(run, step, k) {
   return phrase(key, { ...numbers, score: phrase(hasPhrase(noun) ? noun : "scores.other", numbers) });
 }
 
+/**
+ * @param {Run} run
+ * @param {Step} step
+ * @param {number} k
+ */
 function runnerUp(run, step, k) {
   const size = run.header.top_k;
   for (let r = 0; r < size; r++) {
@@ -85,8 +118,14 @@ function runnerUp(run, step, k) {
   return "";
 }
 
-// What other rules would have written in this step, of which the run file says how many, and by what they rank; [] where
-// it says nothing.  The best are meant, of equal ones the leftmost.
+/**
+ * What other rules would have written in this step, of which the run file says how many, and by what they rank; []
+ * where it says nothing.  The best are meant, of equal ones the leftmost.
+ *
+ * @param {Run} run
+ * @param {number} at
+ * @returns {{ rule: string, writes: Set<number> }[]}
+ */
 export function otherRules(run, at) {
   const step = run.steps[at - 1];
   const before = stateAfter(run, at - 1);

@@ -1,6 +1,5 @@
-// Runs that continue other runs: from a step on, with a word forced, or with an edited canvas.  Asks for them, keeps their
-// tree for as long as the page is open, and shows which words of two differ.  Uses the runs and words of player.js; text
-// goes in by textContent.
+// Runs that continue other runs: from a step on, with a word forced, or with an edited canvas.  Asks for them, keeps
+// their tree for as long as the page is open, and shows which words of two differ.
 
 import { putWords } from "../page/language.js";
 import { cellsOf, differing, sent, wordsOf } from "../run/cells.js";
@@ -9,41 +8,57 @@ import { follow, shared } from "../store.js";
 import { text } from "../view/dom.js";
 import { phrase } from "../words.js";
 
-export function mountBranches(host, options) {
-  putWords(host);
-  const root = host.querySelector(".branches");
-  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const tree = []; // every run in it: the run, its parent, and how deep it stands; children follow their parent
-  let picked = [];
-  let shown = null;
-  let wanted = null;
-  let awaited = null;
+class Branches {
+  constructor(host, options) {
+    this.host = host;
+    this.options = options;
+    this.root = host.querySelector(".branches");
+    this.tree = []; // every run in it: the run, its parent, and how deep it stands; children follow their parent
+    this.picked = [];
+    this.shown = null;
+    this.wanted = null;
+    this.awaited = null;
+
+    follow("live", this.root, () => this.settle());
+    follow("branch", this.root, (wish) =>
+      wish.edit ? this.options.edit() : wish.cells ? this.edited(wish) : this.resume(wish),
+    );
+    follow("begun", this.root, (run) => this.begun(run));
+    this.part("diff").addEventListener("click", () => this.diff());
+    this.drawTree();
+  }
+
+  part(name) {
+    return this.root.querySelector(`[data-slot="${name}"]`);
+  }
 
   // A run is asked for when nothing runs: what is live is stopped first.
-  function ask(request, parent) {
-    wanted = { request, parent };
-    if (shared.live) options.stop();
-    settle();
+  ask(request, parent) {
+    this.wanted = { request, parent };
+    if (shared.live) this.options.stop();
+    this.settle();
   }
 
-  function settle() {
-    if (!wanted || shared.live) return;
-    options.run(wanted.request);
-    awaited = wanted;
-    wanted = null;
+  settle() {
+    if (!this.wanted || shared.live) return;
+    this.options.run(this.wanted.request);
+    this.awaited = this.wanted;
+    this.wanted = null;
   }
 
-  const sourceOf = (run, step) => ({ step, policy: String(run.header.policy.name), seed: run.header.seed });
+  sourceOf(run, step) {
+    return { step, policy: String(run.header.policy.name), seed: run.header.seed };
+  }
 
   // an edited canvas, by the controls of its tab; without an origin it is a run of its own
-  function edited({ cells, origin, elastic }) {
-    ask(
+  edited({ cells, origin, elastic }) {
+    this.ask(
       {
         cells: sent(cells),
         elastic,
         windows: null,
         policy: null,
-        branch: origin ? sourceOf(origin.run, origin.at) : null,
+        branch: origin ? this.sourceOf(origin.run, origin.at) : null,
         prompt: origin ? origin.run.header.prompt : "",
       },
       origin,
@@ -51,17 +66,17 @@ export function mountBranches(host, options) {
   }
 
   // from a step of a run on, with its own policy and seed; `forced` is a token that is put at a track
-  function resume({ run, at, forced }) {
+  resume({ run, at, forced }) {
     const list = cellsOf(run, at, true);
     const spliced = run.steps.slice(0, at).some((step) => step.splice.length);
     const position = forced ? list.findIndex(({ track }) => track === forced.track) : null;
     if (forced) list[position] = { token: forced.id, locked: true };
-    const branch = { ...sourceOf(run, at), ...(forced ? { forced: position } : {}) };
+    const branch = { ...this.sourceOf(run, at), ...(forced ? { forced: position } : {}) };
     // blocks that are full have had their share of the steps
     const open = run.header.windows.filter(([lo, hi]) =>
       list.slice(lo, hi).some(({ token, locked }) => token === run.header.model.mask && !locked),
     );
-    ask(
+    this.ask(
       {
         cells: sent(list),
         windows: spliced || !open.length ? null : open,
@@ -76,57 +91,59 @@ export function mountBranches(host, options) {
 
   // -- the tree --
 
-  function begun({ run, live }) {
+  begun({ run, live }) {
     const { branch } = run.header;
-    shown = run;
-    if (live && awaited) {
+    this.shown = run;
+    if (live && this.awaited) {
       if (branch) {
-        const parent = knownAs(awaited.parent.run);
-        tree.splice(endOf(parent) + 1, 0, { run, parent, depth: parent.depth + 1 });
+        const parent = this.knownAs(this.awaited.parent.run);
+        this.tree.splice(this.endOf(parent) + 1, 0, { run, parent, depth: parent.depth + 1 });
       }
-      awaited = null;
-      options.player();
+      this.awaited = null;
+      this.options.player();
     }
-    drawTree();
+    this.drawTree();
   }
 
   // a run that is shown again arrives anew; its first line says which it is
-  const same = (one, other) => Boolean(other) && one.lines[0] === other.lines[0];
+  same(one, other) {
+    return Boolean(other) && one.lines[0] === other.lines[0];
+  }
 
-  function knownAs(run) {
-    const known = tree.find((one) => same(one.run, run));
+  knownAs(run) {
+    const known = this.tree.find((one) => this.same(one.run, run));
     if (known) return known;
-    tree.push({ run, parent: null, depth: 0 });
-    return tree[tree.length - 1];
+    this.tree.push({ run, parent: null, depth: 0 });
+    return this.tree[this.tree.length - 1];
   }
 
   // where the last descendant of a node stands
-  function endOf(node) {
-    let at = tree.indexOf(node);
-    while (tree[at + 1] && tree[at + 1].depth > node.depth) at++;
+  endOf(node) {
+    let at = this.tree.indexOf(node);
+    while (this.tree[at + 1] && this.tree[at + 1].depth > node.depth) at++;
     return at;
   }
 
-  function drawTree() {
-    part("tree").replaceChildren(
-      ...tree.map((node) => {
+  drawTree() {
+    this.part("tree").replaceChildren(
+      ...this.tree.map((node) => {
         const row = document.createElement("li");
         const { header } = node.run;
         const { branch } = header;
         const box = document.createElement("input");
         const label = text("label", "");
         box.type = "checkbox";
-        box.checked = picked.includes(node);
+        box.checked = this.picked.includes(node);
         box.setAttribute("aria-label", phrase("branches.choose"));
         box.addEventListener("change", () => {
-          picked = box.checked ? [...picked, node].slice(-2) : picked.filter((one) => one !== node);
-          drawTree();
+          this.picked = box.checked ? [...this.picked, node].slice(-2) : this.picked.filter((one) => one !== node);
+          this.drawTree();
         });
         label.append(box);
         const open = text("button", header.policy.name, "title");
         open.type = "button";
         open.title = phrase("branches.show");
-        open.addEventListener("click", () => options.promote(node.run.lines));
+        open.addEventListener("click", () => this.options.promote(node.run.lines));
         const about = [phrase("player.seed", { seed: header.seed })];
         if (branch && node.parent) {
           about.unshift(phrase("branches.from", branch));
@@ -138,22 +155,22 @@ export function mountBranches(host, options) {
               }),
             );
         }
-        row.classList.toggle("shown", same(node.run, shown));
+        row.classList.toggle("shown", this.same(node.run, this.shown));
         row.style.setProperty("--depth", node.depth);
         row.dataset.depth = node.depth;
         row.append(label, open, text("span", about.join(" · "), "numbers"));
         return row;
       }),
     );
-    root.hidden = !tree.length;
-    part("diff").disabled = picked.length !== 2;
+    this.root.hidden = !this.tree.length;
+    this.part("diff").disabled = this.picked.length !== 2;
   }
 
-  function diff() {
-    const lists = picked.map(({ run }) => wordsOf(run));
-    const only = differing(...lists);
-    part("panes").replaceChildren(
-      ...picked.map(({ run }, side) => {
+  diff() {
+    const lists = this.picked.map(({ run }) => wordsOf(run));
+    const only = differing(lists[0], lists[1]);
+    this.part("panes").replaceChildren(
+      ...this.picked.map(({ run }, side) => {
         const pane = document.createElement("div");
         const body = text("p", "", "words");
         body.dir = "auto";
@@ -167,10 +184,9 @@ export function mountBranches(host, options) {
       }),
     );
   }
+}
 
-  follow("live", root, settle);
-  follow("branch", root, (wish) => (wish.edit ? options.edit() : wish.cells ? edited(wish) : resume(wish)));
-  follow("begun", root, begun);
-  part("diff").addEventListener("click", diff);
-  drawTree();
+export function mountBranches(host, options) {
+  putWords(host);
+  new Branches(host, options);
 }

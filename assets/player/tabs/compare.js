@@ -1,14 +1,14 @@
+// Runs side by side on one clock: a stream of run-file lines with a line {"pane": k, ...} before each run, and a line
+// {"summary": ..., "of": k} somewhere after it.  Panes with the same place are alternatives: one of them is shown, and
+// a slider chooses.  A line {"rewind"} plays from the start, {"figure"} is drawn as it is.
+
 import { putWords } from "../page/language.js";
 import { addLine, emptyRun } from "../run/state.js";
 import { loadPlotly, text, theme } from "../view/dom.js";
 import { newLines, readEnvelope, waitingWords, watchConnection } from "../view/stream.js";
-import { tokenCanvas } from "../view/tokens.js";
+import { TokenCanvas } from "../view/tokens.js";
 import { messageText, phrase, translateFigure } from "../words.js";
 
-// Runs side by side on one clock: the stream of player.js with a line {"pane": k, ...} in front of each run, and a
-// line {"summary": ..., "of": k} somewhere behind it.  Panes with the same place are alternatives: one of them is shown,
-// and a slider chooses.  A line {"rewind"} plays from the start, {"figure"} is drawn as it is.  Uses the runs and the
-// token canvas of player.js; text goes in by textContent.
 const WHOLE_CLOCK = 8; // seconds that playing the clock from start to end takes, unless another speed is chosen
 
 // How many steps of a run have happened when the clock shows `value` forwards or seconds.
@@ -18,120 +18,236 @@ function stepsAt(run, unit, value) {
   return at;
 }
 
-export function mountCompare(host, options) {
-  putWords(host);
-  const root = host.querySelector(".compare");
-  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const role = (name) => root.querySelector(`[data-role=${name}]`);
-  const { section } = options;
-  let panes = [];
-  let pane = null;
-  let envelope = null;
-  let read = 0;
-  let unit = options.unit;
-  let clock = 0;
-  let playing = false;
-  let dirty = true;
-  let figure = null;
-  let sheet = null;
-  let pointed = -1;
-  let lines = [];
-  let done = true;
-  let cut = false; // what came of the comparison, whether that is all, and whether it will not be
+class Comparison {
+  constructor(host, options) {
+    this.host = host;
+    this.options = options;
+    this.root = this.host.querySelector(".compare");
+    this.section = this.options.section;
+    this.panes = [];
+    this.pane = null;
+    this.envelope = null;
+    this.read = 0;
+    this.unit = this.options.unit;
+    this.clock = 0;
+    this.playing = false;
+    this.dirty = true;
+    this.figure = null;
+    this.sheet = null;
+    this.pointed = -1;
+    this.lines = []; // what came of the comparison
+    this.done = true; // whether that is all
+    this.cut = false; // whether the rest will not come
 
-  const end = ({ run }, what) => (run.steps.length ? run.steps[run.steps.length - 1][what] : 0);
-  const live = () => !done && !cut;
-  const shown = () => panes.filter((one) => !one.card.hidden);
-  const longest = () => Math.max(0, ...shown().map((one) => end(one, unit)));
+    this.last = performance.now();
+
+    this.connection = this.watchConnection();
+  }
+
+  begin() {
+    this.writeHeads();
+    this.listenToControls();
+    this.listenToPanes();
+    new MutationObserver(() => this.drawFigure()).observe(document.body, {
+      attributes: true,
+      attributeFilter: ["class"],
+    });
+    new ResizeObserver(() => this.drawFigure()).observe(this.root);
+    this.pressed();
+    loadPlotly(this.options.plotly).then((found) => {
+      this.sheet = found;
+      this.drawFigure();
+    });
+    this.options.watch(() => this.ingest());
+    this.ingest();
+    this.connection.begin();
+    requestAnimationFrame((now) => this.tick(now));
+  }
+
+  watchConnection() {
+    return watchConnection(this.root, this.options.alive, {
+      name: this.section,
+      awaits: () => this.live(),
+      kept: () => (this.done || !this.panes.length ? null : this.lines),
+      lose: () => {
+        this.cut = this.dirty = true;
+        this.say(phrase("compare.lost"));
+      },
+      find: () => {
+        this.cut = false;
+        this.dirty = true;
+        this.say("");
+      },
+      recover: (kept) => {
+        this.start();
+        for (const line of kept) this.take(line);
+        this.done = this.cut = this.dirty = true;
+        this.say(phrase("compare.cut"));
+      },
+    });
+  }
+
+  writeHeads() {
+    this.part("empty").textContent = phrase(`${this.section}.empty`);
+    this.part("choice-label").textContent = phrase("race.choice");
+    this.part("figure-title").textContent = phrase("race.figure");
+    this.part("figure").setAttribute("aria-label", phrase("race.figure"));
+    this.part("judge").textContent = phrase("race.judge");
+    this.part("judge").hidden = this.section !== "race";
+    const columns = this.options.columns.map(({ field }) => [
+      phrase(`${this.section}.columns.${field}.title`),
+      phrase(`${this.section}.columns.${field}.hint`),
+    ]);
+    this.part("columns").append(
+      ...[[phrase(`${this.section}.run`), ""], ...columns].map(([title, hint]) => {
+        const cell = text("th", title);
+        cell.scope = "col";
+        cell.title = hint;
+        return cell;
+      }),
+    );
+  }
+
+  listenToControls() {
+    this.root.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      if (button.dataset.action === "play") {
+        this.playing = true;
+        if (this.clock >= this.longest()) this.clock = 0;
+      }
+      if (button.dataset.action === "pause") this.playing = false;
+      if (button.dataset.action === "restart") this.clock = 0;
+      if (button.dataset.unit) {
+        this.clock = this.longest() ? this.clock / this.longest() : 0;
+        this.unit = button.dataset.unit;
+        this.clock *= this.longest();
+        this.pressed();
+      }
+      this.dirty = true;
+    });
+    this.role("clock").addEventListener("input", (event) => {
+      this.clock = Number(event.target.value);
+      this.playing = false;
+      this.dirty = true;
+    });
+    this.role("choice").addEventListener("input", (event) =>
+      this.choose(this.alternatives()[Number(event.target.value)]),
+    );
+  }
+
+  listenToPanes() {
+    this.part("panes").addEventListener("pointerover", (event) => {
+      const token = event.target.closest("[data-pos]");
+      if (token) this.point(Number(token.dataset.pos));
+      else if (!event.target.closest(".tokens")) this.point(-1);
+    });
+    this.part("panes").addEventListener("pointerleave", () => this.point(-1));
+    this.part("panes").addEventListener("focusout", () => this.point(-1));
+    this.part("panes").addEventListener("keydown", (event) => {
+      const one = this.panes.find(({ card }) => card.contains(event.target));
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!by || !event.target.matches(".tokens") || !one.run.header) return;
+      event.preventDefault();
+      const { order } = one.run;
+      const next = order.indexOf(this.pointed) + (this.pointed < 0 && by < 0 ? order.length + 1 : 0) + by;
+      if (order[next] !== undefined) this.point(order[next]);
+    });
+  }
+
+  part(name) {
+    return this.root.querySelector(`[data-slot="${name}"]`);
+  }
+
+  role(name) {
+    return this.root.querySelector(`[data-role=${name}]`);
+  }
+
+  end({ run }, what) {
+    return run.steps.length ? run.steps[run.steps.length - 1][what] : 0;
+  }
+
+  live() {
+    return !this.done && !this.cut;
+  }
+
+  shown() {
+    return this.panes.filter((one) => !one.card.hidden);
+  }
+
+  longest() {
+    return Math.max(0, ...this.shown().map((one) => this.end(one, this.unit)));
+  }
+
   // the alternatives of a place that has several, from few forwards to many
-  const alternatives = () =>
-    panes
-      .filter((one) => one.run.totals && panes.some((other) => other !== one && other.place === one.place))
-      .sort((a, b) => end(a, "forwards") - end(b, "forwards"));
+  alternatives() {
+    return this.panes
+      .filter((one) => one.run.totals && this.panes.some((other) => other !== one && other.place === one.place))
+      .sort((a, b) => this.end(a, "forwards") - this.end(b, "forwards"));
+  }
 
-  function ingest() {
-    const value = typeof options.value() === "string" ? options.value() : "";
+  ingest() {
+    const value = typeof this.options.value() === "string" ? this.options.value() : "";
     const opened = value ? readEnvelope(value) : null;
     if (!opened) return;
-    if (opened.line !== envelope) {
-      envelope = opened.line;
-      read = opened.end;
-      say(messageText(opened.record.message || ""));
+    if (opened.line !== this.envelope) {
+      this.envelope = opened.line;
+      this.read = opened.end;
+      this.say(messageText(opened.record.message || ""));
       if (opened.record.player === "error") {
-        cut ||= !done; // what was still coming gave way
-        dirty = true;
+        this.cut ||= !this.done; // what was still coming gave way
+        this.dirty = true;
         return;
       }
-      start();
+      this.start();
     }
-    const fresh = newLines(value, read);
+    const fresh = newLines(value, this.read);
     if (!fresh) return;
-    for (const line of fresh) take(line);
-    read = value.lastIndexOf("\n") + 1;
-    dirty = true;
+    for (const line of fresh) this.take(line);
+    this.read = value.lastIndexOf("\n") + 1;
+    this.dirty = true;
   }
 
-  function start() {
-    panes = [];
-    lines = [];
-    clock = 0;
-    playing = true;
-    done = cut = false;
-    figure = null;
-    pointed = -1;
-    part("panes").replaceChildren();
-    part("rows").replaceChildren();
-    for (const name of ["table-card", "choice", "figure-card", "verdict"]) part(name).hidden = true;
+  start() {
+    this.panes = [];
+    this.lines = [];
+    this.clock = 0;
+    this.playing = true;
+    this.done = this.cut = false;
+    this.figure = null;
+    this.pointed = -1;
+    this.part("panes").replaceChildren();
+    this.part("rows").replaceChildren();
+    for (const name of ["table-card", "choice", "figure-card", "verdict"]) this.part(name).hidden = true;
   }
 
-  const link = watchConnection(root, options.alive, {
-    name: section,
-    awaits: live,
-    kept: () => (done || !panes.length ? null : lines),
-    lose() {
-      cut = dirty = true;
-      say(phrase("compare.lost"));
-    },
-    find() {
-      cut = false;
-      dirty = true;
-      say("");
-    },
-    recover(kept) {
-      start();
-      kept.forEach(take);
-      done = cut = dirty = true;
-      say(phrase("compare.cut"));
-    },
-  });
-
-  function take(line) {
-    link.hear();
-    lines.push(line);
-    if (line.startsWith('{"pane"')) return addPane(JSON.parse(line));
-    if (line.startsWith('{"waiting"')) return say(waitingWords(JSON.parse(line)));
-    if (line.startsWith('{"summary"')) return addRow(JSON.parse(line));
+  take(line) {
+    this.connection.hear();
+    this.lines.push(line);
+    if (line.startsWith('{"pane"')) return this.addPane(JSON.parse(line));
+    if (line.startsWith('{"waiting"')) return this.say(waitingWords(JSON.parse(line)));
+    if (line.startsWith('{"summary"')) return this.addRow(JSON.parse(line));
     if (line.startsWith('{"figure"')) {
-      figure = JSON.parse(line).figure;
-      return drawFigure();
+      this.figure = JSON.parse(line).figure;
+      return this.drawFigure();
     }
     if (line.startsWith('{"rewind"')) {
-      clock = 0;
-      playing = true;
+      this.clock = 0;
+      this.playing = true;
       return;
     }
     if (line.startsWith('{"done"')) {
-      done = true;
+      this.done = true;
       return;
     }
-    say("");
-    addLine(pane.run, line);
-    if (!pane.laid) pane.canvas.lay(pane.run);
-    pane.laid = true;
-    if (pane.run.totals && pane.run.totals.message) say(pane.run.totals.message);
+    this.say("");
+    addLine(this.pane.run, line);
+    if (!this.pane.laid) this.pane.canvas.layOut(this.pane.run);
+    this.pane.laid = true;
+    if (this.pane.run.totals && this.pane.run.totals.message) this.say(this.pane.run.totals.message);
   }
 
-  function addPane({ title: name, place }) {
+  addPane({ title: name, place }) {
     const title = messageText(name);
     const card = text("div", "", "card pane");
     const head = text("div", "", "heading");
@@ -139,25 +255,35 @@ export function mountCompare(host, options) {
     const open = text("button", phrase("compare.promote"));
     const tokens = text("div", "", "tokens");
     const run = emptyRun();
-    card.hidden = panes.some((other) => other.place === place);
+    card.hidden = this.panes.some((other) => other.place === place);
     open.type = "button";
-    open.addEventListener("click", () => options.promote(run.lines));
+    open.addEventListener("click", () => this.options.promote(run.lines));
     tokens.dir = "auto";
     tokens.tabIndex = 0;
     tokens.role = "group";
     tokens.ariaLabel = title;
     head.append(text("h2", title), state, open);
     card.append(head, tokens);
-    part("panes").append(card);
-    pane = { run, state, title, place, card, canvas: tokenCanvas(tokens), laid: false, row: null, verdict: "" };
-    panes.push(pane);
+    this.part("panes").append(card);
+    this.pane = {
+      run,
+      state,
+      title,
+      place,
+      card,
+      canvas: new TokenCanvas(tokens),
+      laid: false,
+      row: null,
+      verdict: "",
+    };
+    this.panes.push(this.pane);
   }
 
   // A second line of numbers for a run stands in place of the first: `why` says why a number is not there, or not yet.
-  function addRow({ summary, of, verdict, why }) {
-    const one = panes[of];
+  addRow({ summary, of, verdict, why }) {
+    const one = this.panes[of];
     const row = document.createElement("tr");
-    const numbers = options.columns.map(({ field, places }) => {
+    const numbers = this.options.columns.map(({ field, places }) => {
       const value = summary[field];
       const cell = text(
         "td",
@@ -173,177 +299,117 @@ export function mountCompare(host, options) {
     one.row = row;
     one.verdict = messageText(verdict || "");
     // rows of one place stand from few forwards to many
-    const rows = panes
+    const rows = this.panes
       .filter((other) => other.row && other.place === one.place)
-      .sort((a, b) => end(a, "forwards") - end(b, "forwards"));
+      .sort((a, b) => this.end(a, "forwards") - this.end(b, "forwards"));
     const next = rows[rows.indexOf(one) + 1];
     if (former) former.replaceWith(row);
-    else part("rows").insertBefore(row, next ? next.row : null);
-    part("table-card").hidden = false;
+    else this.part("rows").insertBefore(row, next ? next.row : null);
+    this.part("table-card").hidden = false;
   }
 
-  function choose(one) {
-    for (const other of panes) if (other.place === one.place) other.card.hidden = other !== one;
-    clock = Math.min(clock, longest());
-    dirty = true;
+  choose(one) {
+    for (const other of this.panes) if (other.place === one.place) other.card.hidden = other !== one;
+    this.clock = Math.min(this.clock, this.longest());
+    this.dirty = true;
   }
 
-  function say(text) {
-    part("message").textContent = text;
-    part("message").hidden = !text;
+  say(text) {
+    this.part("message").textContent = text;
+    this.part("message").hidden = !text;
   }
 
-  function draw() {
-    const most = longest();
-    const slider = role("clock");
-    const choices = alternatives();
-    const chosen = choices.find((one) => !one.card.hidden);
-    for (const { run, canvas, state, card } of panes) {
+  draw() {
+    for (const { run, canvas, state, card } of this.panes) {
       if (!run.header || card.hidden) continue;
-      const at = stepsAt(run, unit, clock);
-      canvas.draw(at, live() && !run.totals, (i) => i === pointed);
+      const at = stepsAt(run, this.unit, this.clock);
+      canvas.draw(at, this.live() && !run.totals, (i) => i === this.pointed);
       state.textContent = phrase("compare.step", { at, steps: run.steps.length });
     }
-    slider.max = most;
-    slider.value = clock;
-    part("reading").textContent =
-      unit === "forwards"
-        ? phrase("compare.at", { at: Math.floor(clock), steps: most })
-        : phrase("compare.at_seconds", { at: clock.toFixed(2), most: most.toFixed(2) });
-    part("pace").hidden = unit !== "seconds";
-    part("choice").hidden = !chosen;
-    if (chosen) {
-      role("choice").max = choices.length - 1;
-      role("choice").value = choices.indexOf(chosen);
-      role("choice").setAttribute("aria-valuetext", chosen.title);
-      part("choice-title").textContent = chosen.title;
-    }
-    for (const one of panes) if (one.row) one.row.classList.toggle("faint", one.card.hidden);
-    const verdict =
-      shown()
-        .map((one) => one.verdict)
-        .find(Boolean) || "";
-    part("verdict").textContent = verdict;
-    part("verdict").hidden = !verdict;
-    const ends = panes.map(({ run }) => run.totals && run.totals.end);
-    const mode = !panes.length ? "empty" : live() ? "live" : cut || ends.includes("stopped") ? "stopped" : "finished";
-    for (const target of [root, host])
-      Object.assign(target.dataset, { mode, playing: String(playing), panes: String(shown().length) });
+    this.drawSliders();
+    for (const one of this.panes) if (one.row) one.row.classList.toggle("faint", one.card.hidden);
+    const verdict = this.shown().find((one) => one.verdict)?.verdict || "";
+    this.part("verdict").textContent = verdict;
+    this.part("verdict").hidden = !verdict;
+    const state = { mode: this.mode(), playing: String(this.playing), panes: String(this.shown().length) };
+    for (const target of [this.root, this.host]) Object.assign(target.dataset, state);
   }
 
-  function drawFigure() {
-    if (!sheet || !figure) return;
-    part("figure-card").hidden = false;
-    if (!part("figure").clientWidth) return;
-    const { data, layout } = translateFigure(figure[theme()]);
-    sheet.react(part("figure"), data, layout, { displayModeBar: false, responsive: true }).then((plot) => {
+  mode() {
+    if (!this.panes.length) return "empty";
+    if (this.live()) return "live";
+    return this.cut || this.panes.some(({ run }) => run.totals?.end === "stopped") ? "stopped" : "finished";
+  }
+
+  drawSliders() {
+    const most = this.longest();
+    const slider = this.role("clock");
+    const choices = this.alternatives();
+    const chosen = choices.find((one) => !one.card.hidden);
+    slider.max = most;
+    slider.value = this.clock;
+    this.part("reading").textContent =
+      this.unit === "forwards"
+        ? phrase("compare.at", { at: Math.floor(this.clock), steps: most })
+        : phrase("compare.at_seconds", { at: this.clock.toFixed(2), most: most.toFixed(2) });
+    this.part("pace").hidden = this.unit !== "seconds";
+    this.part("choice").hidden = !chosen;
+    if (chosen) {
+      this.role("choice").max = choices.length - 1;
+      this.role("choice").value = choices.indexOf(chosen);
+      this.role("choice").setAttribute("aria-valuetext", chosen.title);
+      this.part("choice-title").textContent = chosen.title;
+    }
+  }
+
+  drawFigure() {
+    if (!this.sheet || !this.figure) return;
+    this.part("figure-card").hidden = false;
+    if (!this.part("figure").clientWidth) return;
+    const { data, layout } = translateFigure(this.figure[theme()]);
+    this.sheet.react(this.part("figure"), data, layout, { displayModeBar: false, responsive: true }).then((plot) => {
       plot.removeAllListeners("plotly_click");
       plot.on("plotly_click", ({ points }) => {
-        const one = alternatives().find((other) => end(other, "forwards") === points[0].customdata);
-        if (one) choose(one);
+        const one = this.alternatives().find((other) => this.end(other, "forwards") === points[0].customdata);
+        if (one) this.choose(one);
       });
     });
   }
 
-  root.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    if (button.dataset.action === "play") {
-      playing = true;
-      if (clock >= longest()) clock = 0;
-    }
-    if (button.dataset.action === "pause") playing = false;
-    if (button.dataset.action === "restart") clock = 0;
-    if (button.dataset.unit) {
-      clock = longest() ? clock / longest() : 0;
-      unit = button.dataset.unit;
-      clock *= longest();
-      pressed();
-    }
-    dirty = true;
-  });
   // A word pointed at, or reached with the arrow keys, is lit at the same position in every pane.
-  function point(i) {
-    dirty ||= i !== pointed;
-    pointed = i;
-  }
-  part("panes").addEventListener("pointerover", (event) => {
-    const token = event.target.closest("[data-pos]");
-    if (token) point(Number(token.dataset.pos));
-    else if (!event.target.closest(".tokens")) point(-1);
-  });
-  part("panes").addEventListener("pointerleave", () => point(-1));
-  part("panes").addEventListener("focusout", () => point(-1));
-  part("panes").addEventListener("keydown", (event) => {
-    const one = panes.find(({ card }) => card.contains(event.target));
-    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!by || !event.target.matches(".tokens") || !one.run.header) return;
-    event.preventDefault();
-    const { order } = one.run;
-    const next = order.indexOf(pointed) + (pointed < 0 && by < 0 ? order.length + 1 : 0) + by;
-    if (order[next] !== undefined) point(order[next]);
-  });
-  role("clock").addEventListener("input", (event) => {
-    clock = Number(event.target.value);
-    playing = false;
-    dirty = true;
-  });
-  role("choice").addEventListener("input", (event) => choose(alternatives()[Number(event.target.value)]));
-  new MutationObserver(drawFigure).observe(document.body, { attributes: true, attributeFilter: ["class"] });
-  new ResizeObserver(drawFigure).observe(root);
-
-  function pressed() {
-    for (const button of root.querySelectorAll("[data-unit]"))
-      button.setAttribute("aria-pressed", String(button.dataset.unit === unit));
+  point(i) {
+    this.dirty ||= i !== this.pointed;
+    this.pointed = i;
   }
 
-  let last = performance.now();
-  function tick(now) {
-    if (!root.isConnected) return;
-    const passed = Math.max(0, Math.min(0.25, (now - last) / 1000));
-    const most = longest();
-    last = now;
-    if (playing && panes.length) {
-      const before = clock;
-      clock = Math.min(
+  pressed() {
+    for (const button of this.root.querySelectorAll("[data-unit]"))
+      button.setAttribute("aria-pressed", String(button.dataset.unit === this.unit));
+  }
+
+  tick(now) {
+    if (!this.root.isConnected) return;
+    const passed = Math.max(0, Math.min(0.25, (now - this.last) / 1000));
+    const most = this.longest();
+    this.last = now;
+    if (this.playing && this.panes.length) {
+      const before = this.clock;
+      this.clock = Math.min(
         most,
-        clock + passed * ((unit === "seconds" && Number(role("pace").value)) || most / WHOLE_CLOCK),
+        this.clock + passed * ((this.unit === "seconds" && Number(this.role("pace").value)) || most / WHOLE_CLOCK),
       );
-      if (clock >= most && !live()) playing = false;
-      dirty ||= clock !== before || !playing;
+      if (this.clock >= most && !this.live()) this.playing = false;
+      this.dirty ||= this.clock !== before || !this.playing;
     }
-    if (dirty && root.clientWidth) {
-      dirty = false;
-      draw();
+    if (this.dirty && this.root.clientWidth) {
+      this.dirty = false;
+      this.draw();
     }
-    requestAnimationFrame(tick);
+    requestAnimationFrame((now) => this.tick(now));
   }
+}
 
-  part("empty").textContent = phrase(`${section}.empty`);
-  part("choice-label").textContent = phrase("race.choice");
-  part("figure-title").textContent = phrase("race.figure");
-  part("figure").setAttribute("aria-label", phrase("race.figure"));
-  part("judge").textContent = phrase("race.judge");
-  part("judge").hidden = section !== "race";
-  const columns = options.columns.map(({ field }) => [
-    phrase(`${section}.columns.${field}.title`),
-    phrase(`${section}.columns.${field}.hint`),
-  ]);
-  part("columns").append(
-    ...[[phrase(`${section}.run`), ""], ...columns].map(([title, hint]) => {
-      const cell = text("th", title);
-      cell.scope = "col";
-      cell.title = hint;
-      return cell;
-    }),
-  );
-  pressed();
-  loadPlotly(options.plotly).then((found) => {
-    sheet = found;
-    drawFigure();
-  });
-  options.watch(ingest);
-  ingest();
-  link.begin();
-  requestAnimationFrame(tick);
+export function mountCompare(host, options) {
+  putWords(host);
+  new Comparison(host, options).begin();
 }

@@ -1,8 +1,10 @@
+// The conversation above the prompt: what was said before the question at hand, which the next run follows up on.
+//
+// The value is a list of messages as JSON, each with a role and a content; text is text and nothing else.
+
 import { putWords } from "../page/language.js";
 import { phrase } from "../words.js";
 
-// The conversation above the prompt: what was said before the question at hand, which the next run follows up on.
-// The value is a list of messages as JSON, each with a role and a content; text is text and nothing else.
 export function mountConversation(root, { value, watch, keep }) {
   const part = (name) => root.querySelector(`[data-slot="${name}"]`);
   let said = [];

@@ -9,72 +9,201 @@ import { text } from "../view/dom.js";
 import { readEnvelope } from "../view/stream.js";
 import { messageText, phrase } from "../words.js";
 
-export function mountEdit(host, options) {
-  putWords(host);
-  const root = host.querySelector(".edit");
-  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const button = (name) => root.querySelector(`[data-action=${name}]`);
-  const role = (name) => root.querySelector(`[data-role=${name}]`);
-  let cells = [];
-  let names = null;
-  let origin = null;
-  let envelope = null;
-  let past = [];
-  let focused = 0;
-  let anchor = 0;
-  let dragging = false;
-  let chosen = new Set();
-  let nodes = [];
+/** @type {Names} */
+const NO_RUN = { ...emptyRun(), header: { model: { mask: null, stop: [] } } };
 
-  function say(sentence) {
-    part("message").textContent = sentence;
-    part("message").hidden = !sentence;
+class Editor {
+  constructor(host, options) {
+    this.host = host;
+    this.options = options;
+    this.root = this.host.querySelector(".edit");
+    this.cells = [];
+    this.names = NO_RUN; // the run whose tokens the cells are
+    this.origin = null;
+    this.envelope = null;
+    this.past = [];
+    this.focused = 0;
+    this.anchor = 0;
+    this.dragging = false;
+    this.chosen = new Set();
+    this.nodes = [];
+
+    this.actions = this.buttonActions();
+  }
+
+  begin() {
+    this.listenToPointer();
+    this.listenToKeys();
+    follow("branch", this.root, ({ edit }) => {
+      if (edit) this.take();
+    });
+
+    new IntersectionObserver(([seen]) => {
+      if (seen.isIntersecting && !this.cells.length && this.inPlayer()) this.take();
+    }).observe(this.root);
+    this.mark();
+    this.options.watch(() => this.ingest());
+    this.ingest();
+  }
+
+  buttonActions() {
+    return {
+      take: () => this.take(),
+      run: () => this.run(),
+      lock: () => this.apply("lock"),
+      unlock: () => this.apply("unlock"),
+      blank: () => this.apply("blank"),
+      replace: () => {
+        const first = this.nodes[Math.min(...this.chosen)];
+        const typed = typedWords(
+          this.role("words").value,
+          first && (first.dataset.state === "masked" || /^\s/.test(first.textContent)),
+        );
+        if (!typed.length) return this.say(phrase("edit.typed"));
+        this.apply("replace", typed);
+      },
+      insert: () => {
+        const count = Number(this.role("count").value);
+        if (!Number.isInteger(count) || count < 1 || count > 200) return this.say(phrase("edit.count"));
+        this.apply("insert", count);
+      },
+      all: () => {
+        this.select(this.range(0, this.cells.length - 1));
+        this.mark();
+      },
+      undo: () => {
+        this.cells = this.past.pop() || this.cells;
+        this.select([]);
+        this.focused = Math.min(this.focused, Math.max(0, this.cells.length - 1));
+        this.draw();
+      },
+    };
+  }
+
+  listenToPointer() {
+    this.root.addEventListener("click", (event) => {
+      const pressed = event.target.closest("[data-action]");
+      if (pressed) this.actions[pressed.dataset.action]();
+    });
+    this.part("cells").addEventListener("pointerdown", (event) => {
+      const i = this.cellAt(event);
+      if (i < 0) return;
+      event.preventDefault();
+      if (event.shiftKey) this.select(this.range(this.anchor, i));
+      else {
+        if (event.ctrlKey || event.metaKey)
+          this.select(this.chosen.has(i) ? [...this.chosen].filter((one) => one !== i) : [...this.chosen, i]);
+        else this.select(this.chosen.size === 1 && this.chosen.has(i) ? [] : [i]);
+        this.anchor = i;
+        this.dragging = event.pointerType === "mouse";
+      }
+      this.focused = i;
+      this.mark();
+      this.nodes[i].focus();
+    });
+    this.part("cells").addEventListener("pointerover", (event) => {
+      const i = this.cellAt(event);
+      if (!this.dragging || !event.buttons || i < 0 || i === this.focused) return;
+      this.focused = i;
+      this.select(this.range(this.anchor, i));
+      this.mark();
+    });
+    document.addEventListener("pointerup", () => {
+      this.dragging = false;
+    });
+  }
+
+  listenToKeys() {
+    this.part("cells").addEventListener("keydown", (event) => {
+      if (!this.cells.length) return;
+      const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 8, ArrowUp: -8 }[event.key];
+      if (step) {
+        const least = this.nodes[0].hidden ? 1 : 0;
+        this.focused = Math.max(least, Math.min(this.cells.length - 1, this.focused + step));
+        if (event.shiftKey) this.select(this.range(this.anchor, this.focused));
+        else this.anchor = this.focused;
+      } else if (event.key === " ")
+        this.select(
+          this.chosen.has(this.focused)
+            ? [...this.chosen].filter((one) => one !== this.focused)
+            : [...this.chosen, this.focused],
+        );
+      else if (event.key === "a" && (event.ctrlKey || event.metaKey)) this.select(this.range(0, this.cells.length - 1));
+      else return;
+      event.preventDefault();
+      this.mark();
+      this.nodes[this.focused].focus();
+    });
+    this.role("words").addEventListener("keydown", (event) => {
+      if (event.key === "Enter") this.actions.replace();
+    });
+  }
+
+  part(name) {
+    return this.root.querySelector(`[data-slot="${name}"]`);
+  }
+
+  button(name) {
+    return this.root.querySelector(`[data-action=${name}]`);
+  }
+
+  role(name) {
+    return this.root.querySelector(`[data-role=${name}]`);
+  }
+
+  say(sentence) {
+    this.part("message").textContent = sentence;
+    this.part("message").hidden = !sentence;
   }
 
   // -- the canvas --
 
-  const mask = () => names.header.model.mask;
-
-  function open(next, run, from) {
-    cells = next;
-    names = run;
-    origin = from;
-    past = [];
-    select([]);
-    focused = anchor = 0;
-    say(mask() === null ? phrase("edit.no_mask") : "");
-    draw();
+  mask() {
+    return this.names.header.model.mask;
   }
 
-  function ingest() {
-    const value = typeof options.value() === "string" ? options.value() : "";
+  open(next, run, from) {
+    this.cells = next;
+    this.names = run;
+    this.origin = from;
+    this.past = [];
+    this.select([]);
+    this.focused = this.anchor = 0;
+    this.say(this.mask() === null ? phrase("edit.no_mask") : "");
+    this.draw();
+  }
+
+  ingest() {
+    const value = typeof this.options.value() === "string" ? this.options.value() : "";
     const opened = value ? readEnvelope(value) : null;
-    if (!opened || opened.line === envelope) return;
-    envelope = opened.line;
-    if (opened.record.message) return say(messageText(opened.record.message));
+    if (!opened || opened.line === this.envelope) return;
+    this.envelope = opened.line;
+    if (opened.record.message) return this.say(messageText(opened.record.message));
     const run = emptyRun();
     addLine(run, value.slice(opened.end).trim());
-    open(cellsOf(run, 0, true), run, null);
+    this.open(cellsOf(run, 0, true), run, null);
   }
 
-  function inPlayer() {
+  inPlayer() {
     const { run, at } = shared;
     return run && run.header ? { run, at } : null;
   }
 
-  function take() {
-    const shown = inPlayer();
-    if (!shown) return say(phrase("edit.no_run"));
-    open(cellsOf(shown.run, shown.at, false), shown.run, shown);
+  take() {
+    const shown = this.inPlayer();
+    if (!shown) return this.say(phrase("edit.no_run"));
+    this.open(cellsOf(shown.run, shown.at, false), shown.run, shown);
   }
 
-  function shapes() {
-    const stop = names.header.model.stop;
+  shapes() {
+    const stop = this.names.header.model.stop;
     const texts = joinTokenTexts(
-      cells.map(({ token }) => (typeof token === "string" ? token : token === mask() ? "" : tokenText(names, token))),
+      this.cells.map(({ token }) =>
+        typeof token === "string" ? token : token === this.mask() ? "" : tokenText(this.names, token),
+      ),
     );
-    return cells.map(({ token, locked }, i) => {
-      const masked = token === mask();
+    return this.cells.map(({ token, locked }, i) => {
+      const masked = token === this.mask();
       const ends = stop.includes(token);
       const shown = masked ? "" : ends ? "∎" : texts[i].replace(/\n/g, "↵");
       const word = masked ? phrase("token.mask") : ends ? phrase("token.end") : shown.trim();
@@ -82,171 +211,89 @@ export function mountEdit(host, options) {
     });
   }
 
-  function draw() {
-    const list = shapes();
-    nodes = list.map(({ masked, locked, shown, label }, i) => {
-      const node = text(
-        "span",
-        shown,
-        `cell${locked ? " locked" : ""}${masked ? " masked" : ""}${typeof cells[i].token === "string" ? " typed" : ""}`,
-      );
+  draw() {
+    const list = this.shapes();
+    this.nodes = list.map(({ masked, locked, shown, label }, i) => {
+      const typed = typeof this.cells[i].token === "string";
+      const marks = `${locked ? " locked" : ""}${masked ? " masked" : ""}${typed ? " typed" : ""}`;
+      const node = text("span", shown, `cell${marks}`);
       node.setAttribute("role", "option");
       node.setAttribute("aria-label", label);
-      node.dataset.cell = i;
+      node.dataset.cell = String(i);
       node.dataset.state = locked ? "locked" : masked ? "masked" : "free";
       node.hidden = i === 0 && !shown; // the beginning of text has no word
       return node;
     });
-    part("cells").replaceChildren(...nodes);
-    part("empty").hidden = cells.length > 0;
-    mark();
+    this.part("cells").replaceChildren(...this.nodes);
+    this.part("empty").hidden = this.cells.length > 0;
+    this.mark();
   }
 
-  function mark() {
-    nodes.forEach((node, i) => {
-      node.setAttribute("aria-selected", String(chosen.has(i)));
-      node.tabIndex = i === focused ? 0 : -1;
+  mark() {
+    this.nodes.forEach((node, i) => {
+      node.setAttribute("aria-selected", String(this.chosen.has(i)));
+      node.tabIndex = i === this.focused ? 0 : -1;
     });
-    const masks = cells.filter(({ token }) => token === mask()).length;
-    const locked = cells.filter((cell) => cell.locked).length;
-    const about = { words: cells.length - masks, masks, locked, selected: chosen.size };
-    part("counts").textContent = cells.length
-      ? phrase(masks || mask() === null ? "edit.counts" : "edit.complete", about)
+    const masks = this.cells.filter(({ token }) => token === this.mask()).length;
+    const locked = this.cells.filter((cell) => cell.locked).length;
+    const about = { words: this.cells.length - masks, masks, locked, selected: this.chosen.size };
+    this.part("counts").textContent = this.cells.length
+      ? phrase(masks || this.mask() === null ? "edit.counts" : "edit.complete", about)
       : "";
-    for (const name of ["lock", "unlock", "blank", "replace", "insert", "all"]) button(name).disabled = !cells.length;
-    button("undo").disabled = !past.length;
-    button("run").disabled = !masks || mask() === null;
-    const grows = names.header.model.expand !== undefined;
-    role("elastic").disabled = !grows;
-    role("elastic").checked &&= grows;
-    part("elastic").textContent = grows || !cells.length ? phrase("edit.elastic") : phrase("edit.not_elastic");
-    Object.assign(root.dataset, { mode: cells.length ? "canvas" : "empty", ...about });
+    for (const name of ["lock", "unlock", "blank", "replace", "insert", "all"])
+      this.button(name).disabled = !this.cells.length;
+    this.button("undo").disabled = !this.past.length;
+    this.button("run").disabled = !masks || this.mask() === null;
+    const grows = this.names.header.model.expand !== undefined;
+    this.role("elastic").disabled = !grows;
+    this.role("elastic").checked &&= grows;
+    this.part("elastic").textContent =
+      grows || !this.cells.length ? phrase("edit.elastic") : phrase("edit.not_elastic");
+    Object.assign(this.root.dataset, { mode: this.cells.length ? "canvas" : "empty", ...about });
   }
 
-  function select(indices) {
-    chosen = new Set(indices.filter((i) => i >= 0 && i < cells.length));
+  select(indices) {
+    this.chosen = new Set(indices.filter((i) => i >= 0 && i < this.cells.length));
   }
 
-  const range = (a, b) =>
-    Array.from({ length: Math.abs(a - b) + 1 }, (_, n) => Math.min(a, b) + n).filter((i) => !nodes[i].hidden);
-
-  function apply(name, value) {
-    if (!chosen.size) return say(phrase("edit.nothing"));
-    const before = cells.length;
-    const next = EDITS[name](cells, chosen, mask(), value);
-    if (next.length === before && next.every((cell, i) => cell === cells[i])) return say(phrase("edit.stays"));
-    say("");
-    past.push(cells);
-    cells = next;
-    const first = Math.min(...chosen);
-    if (name === "insert") select(range0(Math.max(...chosen) + 1, value));
-    if (name === "replace") select(cells.length === before ? [...chosen] : range0(first, Math.max(1, value.length)));
-    focused = anchor = Math.min(first, cells.length - 1);
-    draw();
+  range(a, b) {
+    return Array.from({ length: Math.abs(a - b) + 1 }, (_, n) => Math.min(a, b) + n).filter(
+      (i) => !this.nodes[i].hidden,
+    );
   }
 
-  const range0 = (from, count) => Array.from({ length: count }, (_, n) => from + n);
-
-  function run() {
-    publish({ branch: { cells, origin, elastic: role("elastic").checked } });
+  apply(name, value = undefined) {
+    if (!this.chosen.size) return this.say(phrase("edit.nothing"));
+    const before = this.cells.length;
+    const next = EDITS[name](this.cells, this.chosen, this.mask(), value);
+    if (next.length === before && next.every((cell, i) => cell === this.cells[i]))
+      return this.say(phrase("edit.stays"));
+    this.say("");
+    this.past.push(this.cells);
+    this.cells = next;
+    const first = Math.min(...this.chosen);
+    if (name === "insert") this.select(this.following(Math.max(...this.chosen) + 1, value));
+    if (name === "replace")
+      this.select(this.cells.length === before ? [...this.chosen] : this.following(first, Math.max(1, value.length)));
+    this.focused = this.anchor = Math.min(first, this.cells.length - 1);
+    this.draw();
   }
 
-  // -- controls --
+  following(from, count) {
+    return Array.from({ length: count }, (_, n) => from + n);
+  }
 
-  const actions = {
-    take,
-    run,
-    lock: () => apply("lock"),
-    unlock: () => apply("unlock"),
-    blank: () => apply("blank"),
-    replace: () => {
-      const first = nodes[Math.min(...chosen)];
-      const typed = typedWords(
-        role("words").value,
-        first && (first.dataset.state === "masked" || /^\s/.test(first.textContent)),
-      );
-      if (!typed.length) return say(phrase("edit.typed"));
-      apply("replace", typed);
-    },
-    insert: () => {
-      const count = Number(role("count").value);
-      if (!Number.isInteger(count) || count < 1 || count > 200) return say(phrase("edit.count"));
-      apply("insert", count);
-    },
-    all: () => {
-      select(range(0, cells.length - 1));
-      mark();
-    },
-    undo: () => {
-      cells = past.pop() || cells;
-      select([]);
-      focused = Math.min(focused, Math.max(0, cells.length - 1));
-      draw();
-    },
-  };
-  root.addEventListener("click", (event) => {
-    const pressed = event.target.closest("[data-action]");
-    if (pressed) actions[pressed.dataset.action]();
-  });
-  const cellAt = (event) => {
+  run() {
+    publish({ branch: { cells: this.cells, origin: this.origin, elastic: this.role("elastic").checked } });
+  }
+
+  cellAt(event) {
     const cell = event.target.closest("[data-cell]");
     return cell ? Number(cell.dataset.cell) : -1;
-  };
-  part("cells").addEventListener("pointerdown", (event) => {
-    const i = cellAt(event);
-    if (i < 0) return;
-    event.preventDefault();
-    if (event.shiftKey) select(range(anchor, i));
-    else {
-      if (event.ctrlKey || event.metaKey)
-        select(chosen.has(i) ? [...chosen].filter((one) => one !== i) : [...chosen, i]);
-      else select(chosen.size === 1 && chosen.has(i) ? [] : [i]);
-      anchor = i;
-      dragging = event.pointerType === "mouse";
-    }
-    focused = i;
-    mark();
-    nodes[i].focus();
-  });
-  part("cells").addEventListener("pointerover", (event) => {
-    const i = cellAt(event);
-    if (!dragging || !event.buttons || i < 0 || i === focused) return;
-    focused = i;
-    select(range(anchor, i));
-    mark();
-  });
-  document.addEventListener("pointerup", () => {
-    dragging = false;
-  });
-  part("cells").addEventListener("keydown", (event) => {
-    if (!cells.length) return;
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 8, ArrowUp: -8 }[event.key];
-    if (step) {
-      const least = nodes[0].hidden ? 1 : 0;
-      focused = Math.max(least, Math.min(cells.length - 1, focused + step));
-      if (event.shiftKey) select(range(anchor, focused));
-      else anchor = focused;
-    } else if (event.key === " ")
-      select(chosen.has(focused) ? [...chosen].filter((one) => one !== focused) : [...chosen, focused]);
-    else if (event.key === "a" && (event.ctrlKey || event.metaKey)) select(range(0, cells.length - 1));
-    else return;
-    event.preventDefault();
-    mark();
-    nodes[focused].focus();
-  });
-  role("words").addEventListener("keydown", (event) => {
-    if (event.key === "Enter") actions.replace();
-  });
-  follow("branch", root, ({ edit }) => {
-    if (edit) take();
-  });
+  }
+}
 
-  new IntersectionObserver(([seen]) => {
-    if (seen.isIntersecting && !cells.length && inPlayer()) take();
-  }).observe(root);
-  names = emptyRun();
-  names.header = { model: { mask: null, stop: [] } };
-  mark();
-  options.watch(ingest);
-  ingest();
+export function mountEdit(host, options) {
+  putWords(host);
+  new Editor(host, options).begin();
 }

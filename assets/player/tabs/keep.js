@@ -1,5 +1,5 @@
-// What can be kept of a run: its file, a page that replays it, pictures, a film, and a link that repeats it.  All is made
-// in the page.  File names hold a policy and a seed, never text of a visitor or a model.
+// What can be kept of a run: its file, a page that replays it, pictures, a film, and a link that repeats it.  All of it
+// is made in the page.
 
 import { gzip } from "../page/kept.js";
 import { bytesOf } from "../run/decode.js";
@@ -15,7 +15,7 @@ function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-// The present document without the run it was opened with: what `replay.shell` is in Python.
+// The present document without the run it was opened with: what `export.shell` is in Python.
 export function shellOf(page) {
   const copy = page.documentElement.cloneNode(true);
   for (const part of copy.querySelectorAll("[data-only]")) part.remove();
@@ -23,42 +23,61 @@ export function shellOf(page) {
   return `<!doctype html>\n${copy.outerHTML}`;
 }
 
-// The menu in the player.  `now()` is { run, sheet, rate }; returns the actions of its buttons.
-export function mountKeep(root, options, now) {
-  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const menu = root.querySelector("[data-role=keep]");
-  let filming = false;
-  let stopped = false;
-  for (const [action, offered] of [
-    ["save-page", options.shell],
-    ["copy-link", options.link],
-    ["save-film", filmKind()],
-  ])
-    menu.querySelector(`[data-action=${action}]`).hidden = !offered;
+// The menu in the player.  `now()` is { run, plotly, rate }.
+export class KeepMenu {
+  constructor(root, options, now) {
+    this.root = root;
+    this.options = options;
+    this.now = now;
+    this.menu = this.root.querySelector("[data-role=keep]");
+    this.filming = false;
+    this.stopped = false;
+    for (const [action, offered] of [
+      ["save-page", this.options.shell],
+      ["copy-link", this.options.link],
+      ["save-film", filmKind()],
+    ])
+      this.menu.querySelector(`[data-action=${action}]`).hidden = !offered;
 
-  function tell(text, share) {
-    part("keeping").hidden = !text;
-    part("kept").textContent = text;
-    part("share").hidden = root.querySelector("[data-action=stop-film]").hidden = share === undefined;
-    if (share !== undefined) part("share").value = share;
+    addEventListener("pointerdown", (event) => {
+      if (!this.menu.contains(event.target)) this.menu.open = false;
+    });
+    this.menu.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      this.menu.open = false;
+      this.menu.querySelector("summary").focus();
+    });
+  }
+
+  part(name) {
+    return this.root.querySelector(`[data-slot="${name}"]`);
+  }
+
+  tell(text, share = undefined) {
+    this.part("keeping").hidden = !text;
+    this.part("kept").textContent = text;
+    this.part("share").hidden = this.root.querySelector("[data-action=stop-film]").hidden = share === undefined;
+    if (share !== undefined) this.part("share").value = share;
   }
 
   // Does one thing at a time and says how it went.
-  const job = (failed, work) => async () => {
-    menu.open = false;
-    menu.querySelector("summary").focus();
-    try {
-      tell((await work(now())) || "");
-    } catch (error) {
-      tell(phrase(failed, { reason: error.message }));
-    }
-  };
+  job(failed, work) {
+    return async () => {
+      this.menu.open = false;
+      this.menu.querySelector("summary").focus();
+      try {
+        this.tell((await work(this.now())) || "");
+      } catch (error) {
+        this.tell(phrase(failed, { reason: error.message }));
+      }
+    };
+  }
 
-  const image = (format) =>
-    job("keep.picture_failed", async ({ run, sheet }) => {
-      const plot = root.querySelector("#heatmap");
+  image(format) {
+    return this.job("keep.picture_failed", async ({ run, plotly }) => {
+      const plot = this.root.querySelector("#heatmap");
       const { width, height } = plot.getBoundingClientRect();
-      const url = await sheet.toImage(plot, { format, width, height, scale: format === "png" ? 2 : 1 });
+      const url = await plotly.toImage(plot, { format, width, height, scale: format === "png" ? 2 : 1 });
       const data =
         format === "svg"
           ? decodeURIComponent(url.slice(url.indexOf(",") + 1))
@@ -68,52 +87,48 @@ export function mountKeep(root, options, now) {
         `${fileStem(run.header)}-heatmap.${format}`,
       );
     });
-
-  addEventListener("pointerdown", (event) => {
-    if (!menu.contains(event.target)) menu.open = false;
-  });
-  menu.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    menu.open = false;
-    menu.querySelector("summary").focus();
-  });
-
-  return {
-    save: job("keep.file_failed", async ({ run }) =>
-      download(new Blob([await gzip(run.lines.join("\n") + "\n")]), `${fileStem(run.header)}.run.jsonl.gz`),
-    ),
-    "save-page": job("keep.page_failed", async ({ run }) => {
-      tell(phrase("keep.making_page"));
-      download(
-        new Blob(replayOf(await options.shell(), run.lines), { type: "text/html" }),
-        `${fileStem(run.header)}.html`,
-      );
-    }),
-    "save-png": image("png"),
-    "save-svg": image("svg"),
-    "save-film": job("keep.film_failed", async ({ run, rate }) => {
-      if (filming) return phrase("keep.filming");
-      filming = true;
-      stopped = false;
+  }
+  film() {
+    return this.job("keep.film_failed", async ({ run, rate }) => {
+      if (this.filming) return phrase("keep.filming");
+      this.filming = true;
+      this.stopped = false;
       try {
-        const film = await recordFilm(run, root.parentElement, {
+        const film = await recordFilm(run, this.root.parentElement, {
           rate,
-          stopped: () => stopped,
-          progress: (share) => tell(phrase("keep.recording"), share),
+          stopped: () => this.stopped,
+          progress: (share) => this.tell(phrase("keep.recording"), share),
         });
         if (film) download(film, `${fileStem(run.header)}.${film.type.split("/")[1]}`);
       } finally {
-        filming = false;
+        this.filming = false;
       }
-    }),
-    "stop-film": () => {
-      stopped = true;
-    },
-    "copy-link": job("keep.link_failed", async ({ run }) => {
-      const query = linkQuery(run.header);
-      if (query === null) return phrase("keep.no_link");
-      await navigator.clipboard.writeText(`${options.link()}?${query}`);
-      return phrase("keep.copied");
-    }),
-  };
+    });
+  }
+
+  // What the buttons of the menu do.
+  actions() {
+    return {
+      save: this.job("keep.file_failed", async ({ run }) =>
+        download(new Blob([await gzip(run.lines.join("\n") + "\n")]), `${fileStem(run.header)}.run.jsonl.gz`),
+      ),
+      "save-page": this.job("keep.page_failed", async ({ run }) => {
+        this.tell(phrase("keep.making_page"));
+        const parts = replayOf(await this.options.shell(), run.lines);
+        download(new Blob(parts, { type: "text/html" }), `${fileStem(run.header)}.html`);
+      }),
+      "save-png": this.image("png"),
+      "save-svg": this.image("svg"),
+      "save-film": this.film(),
+      "stop-film": () => {
+        this.stopped = true;
+      },
+      "copy-link": this.job("keep.link_failed", async ({ run }) => {
+        const query = linkQuery(run.header);
+        if (query === null) return phrase("keep.no_link");
+        await navigator.clipboard.writeText(`${this.options.link()}?${query}`);
+        return phrase("keep.copied");
+      }),
+    };
+  }
 }

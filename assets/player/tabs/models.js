@@ -1,10 +1,12 @@
+// Below the model menu: which model answers, or how far one that is loaded is, or why it could not be.
+//
+// The value is one line of JSON: kind (idle, loading, error), text and numbers as `messageText` takes them, share (0 to
+// 1, null: not known), mine.
+// What is spoken is the text, which changes seldom; numbers and bar are for the eye.
+
 import { putWords } from "../page/language.js";
 import { messageText } from "../words.js";
 
-// Below the model menu: which model answers, or how far one that is loaded is, or why it could not be.
-// The value is one line of JSON: kind (idle, loading, error), text and numbers as `told` takes them, share (0 to 1, null:
-// not known), mine.
-// What is spoken is the text, which changes seldom; numbers and bar are for the eye.
 export function mountModels(root, { value, watch, cancel }) {
   const part = (name) => root.querySelector(`[data-slot="${name}"]`);
   const button = root.querySelector("[data-action=cancel]");

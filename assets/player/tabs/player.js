@@ -3,687 +3,434 @@
 
 import { keepRun } from "../page/kept.js";
 import { putWords } from "../page/language.js";
-import { heatmapData } from "../run/heatmap.js";
-import {
-  addLine,
-  emptyRun,
-  firstStopAt,
-  inWindow,
-  isPresent,
-  lastMeasured,
-  stateAfter,
-  tokenAt,
-} from "../run/state.js";
+import { addLine, emptyRun, firstStopAt, isPresent, stateAfter, tokenAt } from "../run/state.js";
 import { wordOf } from "../run/text.js";
-import { explain, otherRules } from "../run/why.js";
-import { FIGURES, MAX_ENTROPY } from "../settings.js";
 import { follow, publish, shared } from "../store.js";
-import { alternative, grade, loadPlotly, text, theme } from "../view/dom.js";
+import { barPaints, drawBars } from "../view/bars.js";
+import { Inspector } from "../view/inspector.js";
+import { Plots } from "../view/plots.js";
 import { newLines, readEnvelope, waitingWords, watchConnection } from "../view/stream.js";
-import { tokenCanvas } from "../view/tokens.js";
-import { messageText, phrase, translateFigure } from "../words.js";
-import { mountKeep } from "./keep.js";
+import { TokenCanvas } from "../view/tokens.js";
+import { messageText, phrase } from "../words.js";
+import { KeepMenu } from "./keep.js";
 
 const STEPS_A_SECOND = 10;
-const DRAW_EVERY = 350; // milliseconds
 
-export function mountPlayer(host, options) {
-  putWords(host);
-  const root = host.querySelector(".player");
-  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const figures = translateFigure(FIGURES);
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
-  const canvas = tokenCanvas(part("tokens"));
-  let run = emptyRun();
-  let envelope = null;
-  let read = 0;
-  let mode = "recorded";
-  let following = false;
-  let at = 0;
-  let clock = 0;
-  let playing = false;
-  let speed = 1;
-  let measure = "confidence";
-  let hovered = -1;
-  let selected = -1;
-  let own = false; // whether the run is made for this page
-  let dirty = true;
-  let plotDirty = true;
-  let plotAt = 0;
-  let plotCost = 0;
-  let drawing = false;
-  let sheet = null;
-  let spoken = 0;
-  let laid = false;
-  let pending = false;
+class Player {
+  constructor(host, options) {
+    this.host = host;
+    this.options = options;
+    this.root = host.querySelector(".player");
+    this.part = (name) => this.root.querySelector(`[data-slot="${name}"]`);
+    this.run = emptyRun();
+    this.envelope = null;
+    this.read = 0; // how much of the value has been read
+    this.mode = "recorded";
+    this.own = false; // whether the run is made for this page
+    this.pending = false; // a new run is announced, and none of its lines is here
+    this.laid = false; // its canvas is laid out
+    this.at = 0;
+    this.clock = 0;
+    this.last = performance.now();
+    this.playing = false;
+    this.following = false;
+    this.speed = 1;
+    this.hovered = -1;
+    this.selected = -1;
+    this.pressed = null;
+    this.dirty = true;
+    this.spoken = 0; // the second in which the summary changed last
+    this.canvas = new TokenCanvas(this.part("tokens"));
+    this.inspector = new Inspector(this, this.part("inspector"));
+    this.plots = new Plots(this, this.part);
+    this.paints = barPaints(this.root);
+    this.connection = this.watchConnection();
+    this.actions = this.buttonActions();
+  }
 
-  // the paints of the bars by theme: asking the document for them in every frame would cost a layout
-  const paints = {};
-  const paint = () =>
-    (paints[theme()] ??= ["r0", "r1", "r2", "r3", "r4", "r5", "line"].map((name) =>
-      getComputedStyle(root).getPropertyValue(`--${name}`).trim(),
-    ));
+  begin() {
+    for (const button of this.root.querySelectorAll("[data-branch]")) button.hidden = !this.options.branches;
+    this.listenToButtons();
+    this.listenToPointer();
+    this.listenToKeys();
+    this.listenToPage();
+    this.options.watch(() => this.ingest());
+    follow("opened", this.root, (lines) => this.open(lines));
+    this.ingest();
+    this.connection.begin();
+    requestAnimationFrame((now) => this.tick(now));
+  }
 
   // -- the run arrives --
 
-  function ingest() {
-    const value = typeof options.value() === "string" ? options.value() : "";
+  ingest() {
+    const value = typeof this.options.value() === "string" ? this.options.value() : "";
     const opened = value ? readEnvelope(value) : null;
     if (!opened) return;
-    if (opened.line !== envelope) {
-      envelope = opened.line;
-      read = opened.end;
-      if (opened.record.message)
-        return say(messageText(opened.record.message), opened.record.player === "error" ? "error" : null);
-      pending = true; // what is on screen stays, in its mode, until the first line of the new run
+    if (opened.line !== this.envelope) {
+      this.envelope = opened.line;
+      this.read = opened.end;
+      const { message, player } = opened.record;
+      if (message) return this.showMessage(messageText(message), player === "error" ? "error" : null);
+      this.pending = true; // what is on screen stays, in its mode, until the first line of the new run
     }
-    const lines = newLines(value, read);
+    const lines = newLines(value, this.read);
     if (!lines) return;
-    read = value.lastIndexOf("\n") + 1;
-    for (const line of lines) take(line, opened.record);
-    dirty = plotDirty = true;
+    this.read = value.lastIndexOf("\n") + 1;
+    for (const line of lines) this.addLine(line, opened.record);
+    this.redraw();
   }
 
-  function take(line, sent) {
-    link.hear();
-    if (line.startsWith('{"waiting"')) return say(waitingWords(JSON.parse(line)), null);
-    if (pending) start(sent);
-    addLine(run, line);
-    if (!laid) {
-      canvas.lay(run);
-      laid = true;
+  addLine(line, envelope) {
+    this.connection.hear();
+    if (line.startsWith('{"waiting"')) return this.showMessage(waitingWords(JSON.parse(line)), null);
+    if (this.pending) this.start(envelope);
+    addLine(this.run, line);
+    if (!this.laid) this.canvas.layOut(this.run);
+    this.laid = true;
+    if (this.run.lines.length === 1) {
+      this.share();
+      publish({ begun: { run: this.run, live: this.mode === "live" } });
     }
-    if (run.lines.length === 1) share();
-    if (run.lines.length === 1) publish({ begun: { run, live: mode === "live" } });
-    if (run.totals) {
-      if (mode === "live") {
-        mode = run.totals.end;
-        keepRun(run).catch(() => {}); // a browser that keeps nothing still plays
-      }
-      if (run.totals.message) say(run.totals.message, null);
-      following = false;
-      share();
-    }
+    if (this.run.totals) this.end(this.run.totals);
   }
 
-  // tells the rest of the page what is on screen
-  function share() {
-    const now = Object.entries({ run, at, live: mode === "live" && !run.totals });
+  end(totals) {
+    if (this.mode === "live") {
+      this.mode = totals.end;
+      keepRun(this.run).catch(() => {}); // a browser that keeps nothing still plays
+    }
+    if (totals.message) this.showMessage(totals.message, null);
+    this.following = false;
+    this.share();
+  }
+
+  // Shows a run that is already in the page, such as a pane of a comparison.
+  open(lines) {
+    const awaited = this.pending; // a run of the visitor's own may still be in line
+    this.start({ player: "recorded" });
+    for (const line of lines) this.addLine(line, {});
+    this.pending = awaited;
+    this.redraw();
+  }
+
+  start(envelope) {
+    this.run = emptyRun();
+    this.pending = this.laid = false;
+    this.at = this.clock = 0;
+    this.plots.reset();
+    this.hovered = this.selected = -1;
+    this.mode = envelope.player;
+    this.own = this.mode === "live";
+    this.following = false;
+    this.playing = !(matchMedia("(prefers-reduced-motion: reduce)").matches && this.mode === "recorded");
+    this.showMessage(messageText(envelope.notice || ""), null);
+    if (!this.playing) this.clock = Infinity;
+  }
+
+  // Tells the rest of the page what is on screen.
+  share() {
+    const now = Object.entries({ run: this.run, at: this.at, live: this.mode === "live" && !this.run.totals });
     const changes = now.filter(([name, value]) => shared[name] !== value);
     if (changes.length) publish(Object.fromEntries(changes));
   }
 
-  // a run that is already in the page, such as a pane of a comparison
-  function open(lines) {
-    const awaited = pending; // a run of the visitor's own may still be in line
-    start({ player: "recorded" });
-    for (const line of lines) take(line, {});
-    pending = awaited;
-    dirty = plotDirty = true;
-  }
-
-  function start(sent) {
-    run = emptyRun();
-    pending = laid = false;
-    at = clock = plotAt = plotCost = 0; // the figures of another run must not stay on screen
-    hovered = selected = -1;
-    mode = sent.player;
-    own = mode === "live";
-    following = false;
-    playing = !(still.matches && mode === "recorded");
-    say(messageText(sent.notice || ""), null);
-    if (!playing) clock = Infinity;
-  }
-
   // -- a run that is cut off --
 
-  const unfinished = () => own && run.header !== null && !run.totals;
-  const link = watchConnection(root, options.alive, {
-    name: host.id,
-    awaits: () => unfinished() || pending,
-    kept: () => (unfinished() ? run.lines : null),
-    lose() {
-      following = false;
-      say(phrase("player.lost"), unfinished() ? "stopped" : null);
-    },
-    find: () => say("", unfinished() ? "live" : null),
-    recover(lines) {
-      start({ player: "stopped" });
-      for (const line of lines) take(line, {});
-      keepRun(run).catch(() => {});
-      say(phrase("player.cut"), null);
-      go(run.steps.length);
-      plotDirty = true;
-    },
-  });
-
-  function say(text, newMode) {
-    const message = part("message");
-    message.textContent = text;
-    message.hidden = !text;
-    if (newMode) {
-      mode = newMode;
-      dirty = true;
-    }
-    share();
+  unfinished() {
+    return this.own && this.run.header !== null && !this.run.totals;
   }
 
-  // -- status, bars, inspector --
+  watchConnection() {
+    return watchConnection(this.root, this.options.alive, {
+      name: this.host.id,
+      awaits: () => this.unfinished() || this.pending,
+      kept: () => (this.unfinished() ? this.run.lines : null),
+      lose: () => {
+        this.following = false;
+        this.showMessage(phrase("player.lost"), this.unfinished() ? "stopped" : null);
+      },
+      find: () => this.showMessage("", this.unfinished() ? "live" : null),
+      recover: (lines) => {
+        this.start({ player: "stopped" });
+        for (const line of lines) this.addLine(line, {});
+        keepRun(this.run).catch(() => {});
+        this.showMessage(phrase("player.cut"), null);
+        this.go(this.run.steps.length);
+        this.plots.stale = true;
+      },
+    });
+  }
 
-  function drawStatus() {
-    const now = at > 0 ? run.steps[at - 1] : null;
-    const { masks, tokens } = stateAfter(run, at);
-    part("mode").textContent = modeWords();
-    part("step").textContent = `${at} / ${total()}`;
-    part("masks").textContent = masks;
-    part("rate").textContent = now ? (tokens / now.forwards).toFixed(1) : "0";
-    part("seconds").textContent = now ? now.seconds.toFixed(2) : "0.00";
-    const policy = run.header.policy;
-    part("source").textContent = [
-      run.header.model.name,
-      policy.name,
-      policy.temperature === undefined ? "" : `T ${policy.temperature}`,
-      phrase("player.seed", { seed: run.header.seed }),
-    ]
-      .filter(Boolean)
-      .join(" · ");
-    for (const target of [root, host])
-      Object.assign(target.dataset, {
-        mode,
-        playing: String(playing),
-        step: String(at),
-        steps: String(run.steps.length),
-      });
-    const scrubber = root.querySelector("[data-role=scrubber]");
-    scrubber.max = total();
-    scrubber.value = at;
-    scrubber.setAttribute("aria-valuetext", phrase("player.scrubbed", { at, steps: run.steps.length, masks }));
-    root.querySelector("[data-action=live]").disabled = at >= run.steps.length && (following || mode !== "live");
+  showMessage(sentence, mode) {
+    const message = this.part("message");
+    message.textContent = sentence;
+    message.hidden = !sentence;
+    if (mode) {
+      this.mode = mode;
+      this.dirty = true;
+    }
+    this.share();
+  }
+
+  // -- what is shown --
+
+  redraw() {
+    this.dirty = this.plots.stale = true;
+  }
+
+  // The position that is pointed at, else the one that is chosen; -1 if there is neither.
+  pointed() {
+    return this.hovered >= 0 ? this.hovered : this.selected;
+  }
+
+  // How many steps the run has, or while it lasts, how many its policy means to take.
+  total() {
+    return Math.max(this.run.steps.length, this.mode === "live" ? this.run.header.policy.steps || 0 : 0);
+  }
+
+  draw() {
+    this.dirty = false;
+    const lit = (i) => i === this.hovered || i === this.selected;
+    const tail = this.canvas.draw(this.at, this.mode === "live", lit);
+    const tailWords = tail === 1 ? phrase("player.tail_one") : phrase("player.tail", { count: tail });
+    this.part("tail").textContent = tail ? tailWords : "";
+    this.drawStatus();
+    this.drawScrubber();
+    drawBars(this.part("bars"), this.run, this.at, this.total(), this.paints());
+    this.inspector.draw();
+    this.plots.drawPlayhead();
+  }
+
+  drawStatus() {
+    const { header, steps } = this.run;
+    const now = this.at > 0 ? steps[this.at - 1] : null;
+    const { masks, tokens } = stateAfter(this.run, this.at);
+    this.part("mode").textContent = phrase(`player.modes.${this.mode}`);
+    this.part("step").textContent = `${this.at} / ${this.total()}`;
+    this.part("masks").textContent = masks;
+    this.part("rate").textContent = now ? (tokens / now.forwards).toFixed(1) : "0";
+    this.part("seconds").textContent = now ? now.seconds.toFixed(2) : "0.00";
+    const { name, temperature } = header.policy;
+    const heat = temperature === undefined ? "" : `T ${temperature}`;
+    const source = [header.model.name, name, heat, phrase("player.seed", { seed: header.seed })];
+    this.part("source").textContent = source.filter(Boolean).join(" · ");
+    const { mode, playing, at } = this;
+    const state = { mode, playing: String(playing), step: String(at), steps: String(steps.length) };
+    for (const target of [this.root, this.host]) Object.assign(target.dataset, state);
+    this.root.querySelector("[data-action=live]").disabled = at >= steps.length && (this.following || mode !== "live");
+  }
+
+  drawScrubber() {
+    const about = { at: this.at, steps: this.run.steps.length, masks: stateAfter(this.run, this.at).masks };
+    const scrubber = this.root.querySelector("[data-role=scrubber]");
+    scrubber.max = this.total();
+    scrubber.value = this.at;
+    scrubber.setAttribute("aria-valuetext", phrase("player.scrubbed", about));
     const second = Math.floor(performance.now() / 1000);
-    if (second !== spoken) {
-      spoken = second;
-      part("summary").textContent = phrase("player.summary", { mode: modeWords(), at, steps: run.steps.length, masks });
-    }
-  }
-
-  const modeWords = () => phrase(`player.modes.${mode}`);
-
-  // how many steps the run has, or while it lasts, how many its policy means to take
-  const total = () => Math.max(run.steps.length, mode === "live" ? run.header.policy.steps || 0 : 0);
-
-  function drawBars() {
-    const canvas = part("bars");
-    const scale = devicePixelRatio || 1;
-    const width = canvas.clientWidth;
-    const height = canvas.clientHeight;
-    if (!width) return; // not on screen
-    if (canvas.width !== Math.round(width * scale)) {
-      canvas.width = Math.round(width * scale);
-      canvas.height = Math.round(height * scale);
-    }
-    const pen = canvas.getContext("2d");
-    const steps = Math.max(1, total());
-    const most = Math.max(1, ...run.steps.map((s) => s.write.length));
-    pen.setTransform(scale, 0, 0, scale, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    const ramp = paint();
-    const line = ramp[6];
-    pen.fillStyle = line;
-    pen.fillRect(0, height - 3, width, 1);
-    run.steps.forEach((step, s) => {
-      const x = (s / steps) * width;
-      const w = width / steps;
-      const h = step.write.length ? 6 + (height - 14) * (step.write.length / most) : 0;
-      pen.globalAlpha = s < at ? 1 : 0.32;
-      pen.fillStyle = Number.isNaN(step.mean) ? line : ramp[Number(grade(step.mean)[1])];
-      pen.fillRect(x + (w > 3 ? 0.75 : 0), height - 4 - h, Math.max(0.7, w - (w > 3 ? 1.5 : 0)), h);
-    });
-    pen.globalAlpha = 1;
-  }
-
-  function alternatives(step, i) {
-    const k = step.row[i];
-    const size = run.header.top_k;
-    const list = [];
-    for (let r = 0; r < size; r++)
-      if (step.topIds[k * size + r] >= 0) list.push([step.topIds[k * size + r], step.topProbs[k * size + r]]);
-    const chosen = step.predicted[k];
-    if (chosen >= 0 && !list.some(([id]) => id === chosen)) list.push([chosen, step.confidence[k]]);
-    return list.map(([id, p]) => {
-      const line = alternative(wordOf(run, id), id === chosen ? step.confidence[k] : p, id === chosen);
-      line.dataset.id = id;
-      return line;
-    });
-  }
-
-  // Draws the inspector anew, and leaves the focus where it was.
-  function drawInspector() {
-    const held = part("inspector").contains(document.activeElement) && document.activeElement.dataset.force;
-    fillInspector();
-    if (held) part("inspector").querySelector(`[data-force="${held}"]`)?.focus();
-  }
-
-  function fillInspector() {
-    const box = part("inspector");
-    const i = hovered >= 0 ? hovered : selected;
-    if (i < 0 || i >= run.order.length) {
-      box.replaceChildren(text("h2", phrase("inspector.title")), text("p", phrase("inspector.empty"), "empty"));
-      return;
-    }
-    const head = text("h2", phrase("inspector.position", { position: run.rank[i] }));
-    head.append(" ", text("small", phrase("inspector.after", { step: at })));
-    const s = lastMeasured(run, at, i);
-    const nodes = [head];
-    if (s >= 0) {
-      if (s < at - 1) nodes.push(text("p", phrase("inspector.earlier", { step: s + 1 }), "empty"));
-      nodes.push(...alternatives(run.steps[s], i).map((line) => (mayBranch(i) ? forcing(line, i, s) : line)));
-    }
-    const reasons = [explain(run, at, i)];
-    if (s >= 0 && s === at - 1)
-      reasons.push(phrase("inspector.entropy", { value: run.steps[s].entropy[run.steps[s].row[i]].toFixed(2) }));
-    nodes.push(text("p", reasons.join(" "), "why"));
-    const rules = s >= 0 && s === at - 1 ? otherRules(run, at) : [];
-    if (rules.length && stateAfter(run, s).ids[i] === run.header.model.mask && inWindow(run.steps[s], i))
-      nodes.push(text("h3", phrase("inspector.others")), ...rules.map((other) => otherRule(other, i)));
-    if (s >= 0) nodes.push(text("h3", phrase("inspector.confidence_so_far")), sparkline(i));
-    box.replaceChildren(...nodes);
-  }
-
-  // Only where a page listens, and where the position may be written.
-  const mayBranch = (i) => options.branches && run.header.model.mask !== null && !run.fixed[i];
-
-  // An alternative as a button that continues the run from before step `s`, with this token in its place.
-  function forcing(line, i, s) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = `${line.className} force`;
-    button.title = phrase("inspector.force");
-    Object.assign(button.dataset, { force: line.dataset.id, track: i, step: s });
-    button.append(...line.childNodes);
-    return button;
-  }
-
-  function otherRule({ rule, writes }, i) {
-    const line = text("div", "", `other${writes.has(i) ? " writes" : ""}`);
-    line.append(
-      text("span", rule),
-      text("span", writes.has(i) ? phrase("inspector.would_write") : phrase("inspector.would_wait")),
-      text("span", phrase("inspector.in_all", { count: writes.size })),
-    );
-    return line;
-  }
-
-  function sparkline(i) {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    const total = Math.max(2, run.steps.length);
-    svg.setAttribute("viewBox", "0 0 280 64");
-    svg.setAttribute("preserveAspectRatio", "none");
-    let path = "";
-    let pen = false;
-    for (let s = 0; s < at; s++) {
-      const k = run.steps[s].row[i] ?? -1;
-      if (k < 0) {
-        pen = false;
-        continue;
-      }
-      path += `${pen ? "L" : "M"}${((s / (total - 1)) * 278 + 1).toFixed(1)} ${(60 - run.steps[s].confidence[k] * 56).toFixed(1)}`;
-      if (!pen) path += "h.1";
-      pen = true;
-    }
-    for (const [d, stroke] of [
-      ["M0 60H280", "var(--line)"],
-      [path || "M0 0", "var(--accent)"],
-    ]) {
-      const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
-      for (const [name, value] of Object.entries({
-        d,
-        stroke,
-        fill: "none",
-        "stroke-width": 2,
-        "vector-effect": "non-scaling-stroke",
-        "stroke-linecap": "round",
-      }))
-        line.setAttribute(name, value);
-      svg.append(line);
-    }
-    return svg;
-  }
-
-  // -- Plotly: the figures of figures.py, filled with this run --
-
-  function drawPlots(now) {
-    if (!sheet || !plotDirty || drawing || !run.header || !part("heatmap").clientWidth) return;
-    if (now - plotAt < Math.max(mode === "live" ? DRAW_EVERY : 60, plotCost * 10)) return;
-    plotDirty = false;
-    drawing = true;
-    const began = performance.now();
-    const steps = Math.max(total(), 1);
-    const length = run.order.length;
-    const figure = structuredClone(figures[theme()][measure]);
-    const heat = heatmapData(run, measure);
-    const [down, across] = heat.merged;
-    figure.data.forEach((trace) => {
-      Object.assign(trace, {
-        z: trace.name === "written" && measure === "commit" ? [] : heat[trace.name],
-        x0: (across + 1) / 2,
-        dx: across,
-        y0: (down - 1) / 2,
-        dy: down,
-      });
-      if (trace.name !== "written" && measure === "commit") trace.zmax = Math.max(1, steps - 1);
-    });
-    for (const [{ title }, count] of [
-      [figure.layout.xaxis, across],
-      [figure.layout.yaxis, down],
-    ])
-      if (count > 1) title.text = phrase("figures.merged", { title: title.text, count });
-    figure.layout.xaxis.range = [0.5, steps + 0.5];
-    figure.layout.yaxis.range = [length - 0.5, heat.opening - 0.5];
-    figure.layout.xaxis.dtick = steps <= 10 ? 1 : null; // as figures.py does
-    figure.layout.yaxis.dtick = length - heat.opening <= 10 ? 1 : null;
-    const progress = structuredClone(figures[theme()].progress);
-    progress.data[0].y = run.steps.map(
-      (step, s) => step.write.length / Math.max(1, step.forwards - (s ? run.steps[s - 1].forwards : 0)),
-    );
-    progress.data[1].y = run.steps.map((step) => step.masks);
-    progress.layout.xaxis.range = figure.layout.xaxis.range;
-    progress.layout.xaxis.dtick = figure.layout.xaxis.dtick;
-    const settings = { displayModeBar: false, responsive: false };
-    figure.layout.datarevision = progress.layout.datarevision = `${envelope} ${run.steps.length} ${measure}`;
-    Promise.all([
-      sheet.react(part("heatmap"), figure.data, figure.layout, settings),
-      sheet.react(part("progress"), progress.data, progress.layout, settings),
-    ]).then(() => {
-      drawing = false;
-      Object.assign(part("heatmap").dataset, { steps: heat.shape[1], merged: heat.merged.join(" ") });
-      part("merged").textContent = down * across > 1 ? phrase("heatmap.merged", { down, across }) : "";
-      plotAt = performance.now();
-      plotCost = plotAt - began;
-      part("scale").textContent = phrase(`heatmap.scale_${measure}`, { most: MAX_ENTROPY });
-      drawPlayhead();
-    });
-  }
-
-  function axes() {
-    const layout = part("heatmap")._fullLayout;
-    return layout && layout.xaxis && run.header ? { x: layout.xaxis, y: layout.yaxis } : null;
-  }
-
-  function drawPlayhead() {
-    const axis = axes();
-    const line = part("playhead");
-    const band = part("row");
-    const i = hovered >= 0 ? hovered : selected;
-    line.hidden = !axis || at === 0;
-    band.hidden = !axis || i < 0;
-    if (!axis) return;
-    Object.assign(line.style, {
-      left: `${axis.x._offset + Math.min(axis.x._length, axis.x.l2p(at + 0.5)) - 1}px`,
-      top: `${axis.y._offset}px`,
-      height: `${axis.y._length}px`,
-    });
-    if (i < 0) return;
-    const top = axis.y.l2p(run.rank[i] - 0.5);
-    const bottom = axis.y.l2p(run.rank[i] + 0.5);
-    Object.assign(band.style, {
-      left: `${axis.x._offset}px`,
-      width: `${axis.x._length}px`,
-      top: `${axis.y._offset + Math.min(top, bottom)}px`,
-      height: `${Math.max(2, Math.abs(bottom - top))}px`,
-    });
-  }
-
-  function cellUnder(event) {
-    const axis = axes();
-    if (!axis) return null;
-    const box = part("heatmap").getBoundingClientRect();
-    const s = Math.round(axis.x.p2l(event.clientX - box.left - axis.x._offset)) - 1;
-    const place = Math.round(axis.y.p2l(event.clientY - box.top - axis.y._offset));
-    return s < 0 || s >= run.steps.length || place < 0 || place >= run.order.length ? null : { s, i: run.order[place] };
-  }
-
-  function drawTip(cell, event) {
-    const tip = part("tip");
-    tip.hidden = !cell;
-    if (!cell) return;
-    const { s, i } = cell;
-    const step = run.steps[s];
-    const k = step.row[i] ?? -1;
-    const after = step.ids[i] ?? -1;
-    const nodes = [];
-    const shown = k >= 0 ? step.predicted[k] : after;
-    nodes.push(
-      text("b", wordOf(run, shown)),
-      text("div", phrase("heatmap.cell", { position: run.rank[i], step: s + 1 })),
-    );
-    if (k >= 0)
-      nodes.push(
-        text(
-          "div",
-          phrase("heatmap.measured", {
-            confidence: step.confidence[k].toFixed(3),
-            entropy: step.entropy[k].toFixed(2),
-          }),
-        ),
-        ...alternatives(step, i),
-      );
-    else nodes.push(text("div", unasked(step, i, after)));
-    tip.replaceChildren(...nodes);
-    const frame = tip.parentElement.getBoundingClientRect();
-    const x = event.clientX - frame.left;
-    const y = event.clientY - frame.top;
-    tip.style.left = `${x + 250 > frame.width ? Math.max(0, x - 246) : x + 16}px`;
-    tip.style.top = `${Math.max(0, Math.min(y + 12, frame.height - tip.offsetHeight - 4))}px`;
-  }
-
-  // Why a cell has no belief to show.
-  function unasked(step, i, after) {
-    if (run.fixed[i]) return phrase("heatmap.fixed");
-    if (after < 0) return phrase("heatmap.absent");
-    if (step.commit[i] < 0) return phrase("heatmap.unmeasured");
-    const written = { step: step.commit[i] + 1, confidence: step.sure[i].toFixed(3) };
-    return Number.isNaN(step.sure[i]) ? phrase("heatmap.written", written) : phrase("heatmap.written_sure", written);
+    if (second === this.spoken) return;
+    this.spoken = second;
+    const mode = phrase(`player.modes.${this.mode}`);
+    this.part("summary").textContent = phrase("player.summary", { ...about, mode });
   }
 
   // -- controls --
 
-  function go(step, keepPlaying) {
-    at = Math.max(0, Math.min(run.steps.length, step));
-    clock = at;
-    if (!keepPlaying) {
-      playing = false;
-      following = false;
-    }
-    dirty = true;
-    share();
+  go(step, keepPlaying = false) {
+    this.at = Math.max(0, Math.min(this.run.steps.length, step));
+    this.clock = this.at;
+    if (!keepPlaying) this.playing = this.following = false;
+    this.dirty = true;
+    this.share();
   }
 
-  function play() {
-    if (at >= run.steps.length && mode !== "live") go(0, true);
-    playing = true;
-    clock = at;
-    dirty = true;
+  play() {
+    if (this.at >= this.run.steps.length && this.mode !== "live") this.go(0, true);
+    this.playing = true;
+    this.clock = this.at;
+    this.dirty = true;
   }
 
-  const actions = {
-    play,
-    pause: () => {
-      playing = following = false;
-      dirty = true;
-    },
-    "step-back": () => go(at - 1),
-    "step-forward": () => go(at + 1),
-    restart: () => go(0, playing),
-    live: () => {
-      go(run.steps.length, true);
-      following = playing = mode === "live";
-      dirty = true;
-    },
-    resume: () => publish({ branch: { run, at } }),
-    edit: () => publish({ branch: { run, at, edit: true } }),
-    ...mountKeep(root, options, () => ({ run, sheet, rate: STEPS_A_SECOND * speed })),
-  };
-
-  function focus(i) {
-    if (i === hovered) return;
-    hovered = i;
-    dirty = true;
+  pause() {
+    this.playing = this.following = false;
+    this.dirty = true;
   }
 
-  function choose(i) {
-    selected = selected === i ? -1 : i;
-    dirty = true;
+  toLive() {
+    this.go(this.run.steps.length, true);
+    this.following = this.playing = this.mode === "live";
+    this.dirty = true;
+  }
+
+  buttonActions() {
+    const keep = new KeepMenu(this.root, this.options, () => ({
+      run: this.run,
+      plotly: this.plots.plotly,
+      rate: STEPS_A_SECOND * this.speed,
+    }));
+    return {
+      play: () => this.play(),
+      pause: () => this.pause(),
+      "step-back": () => this.go(this.at - 1),
+      "step-forward": () => this.go(this.at + 1),
+      restart: () => this.go(0, this.playing),
+      live: () => this.toLive(),
+      resume: () => publish({ branch: { run: this.run, at: this.at } }),
+      edit: () => publish({ branch: { run: this.run, at: this.at, edit: true } }),
+      ...keep.actions(),
+    };
+  }
+
+  focus(i) {
+    if (i === this.hovered) return;
+    this.hovered = i;
+    this.dirty = true;
+  }
+
+  choose(i) {
+    this.selected = this.selected === i ? -1 : i;
+    this.dirty = true;
+  }
+
+  listenToButtons() {
+    // while a run plays the inspector is drawn anew between press and release, so the press counts
+    this.root.addEventListener("pointerdown", (event) => {
+      this.pressed = event.target.closest("[data-force]");
+    });
+    this.root.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      const token = event.target.closest("[data-pos]");
+      const inInspector = this.part("inspector").contains(event.target);
+      const force = event.target.closest("[data-force]") || (inInspector && this.pressed);
+      if (force) return this.force(force.dataset);
+      if (token) return this.choose(Number(token.dataset.pos));
+      if (!button || !this.run.header) return;
+      if (button.dataset.action) this.actions[button.dataset.action]();
+      if (!button.dataset.measure) return;
+      this.plots.show(button.dataset.measure);
+      for (const other of this.root.querySelectorAll("[data-measure]")) {
+        other.setAttribute("aria-pressed", String(other === button));
+      }
+    });
+    const scrubber = this.root.querySelector("[data-role=scrubber]");
+    const speed = this.root.querySelector("[data-role=speed]");
+    scrubber.addEventListener("input", () => this.go(Number(scrubber.value)));
+    speed.addEventListener("change", () => {
+      this.speed = Number(speed.value);
+    });
+  }
+
+  // Asks for a run that goes on from before a step, with another token at a position.
+  force({ step, track, force }) {
+    const forced = { track: Number(track), id: Number(force) };
+    publish({ branch: { run: this.run, at: Number(step), forced } });
+  }
+
+  listenToPointer() {
+    this.root.addEventListener("pointerover", (event) => {
+      const token = event.target.closest("[data-pos]");
+      if (token) this.focus(Number(token.dataset.pos));
+    });
+    this.part("tokens").addEventListener("pointerleave", () => this.focus(-1));
+    const heatmap = this.part("heatmap");
+    heatmap.addEventListener("pointermove", (event) => {
+      const cell = this.plots.cellUnder(event);
+      this.focus(cell ? cell.i : -1);
+      this.plots.drawTip(cell, event);
+    });
+    heatmap.addEventListener("pointerleave", () => {
+      this.focus(-1);
+      this.plots.drawTip(null);
+    });
+    heatmap.addEventListener("click", (event) => {
+      const cell = this.plots.cellUnder(event);
+      if (!cell) return;
+      this.go(cell.s + 1);
+      this.selected = cell.i;
+    });
+  }
+
+  listenToKeys() {
+    this.part("tokens").addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!by || !this.run.header || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.chooseNext(by);
+    });
+    const keys = {
+      " ": () => (this.playing ? this.pause() : this.play()),
+      ArrowLeft: () => this.go(this.at - 1),
+      ArrowRight: () => this.go(this.at + 1),
+      Home: () => this.go(0),
+      End: () => this.go(this.run.steps.length),
+      l: () => this.toLive(),
+      L: () => this.toLive(),
+    };
+    this.root.addEventListener("keydown", (event) => {
+      if (/^(SELECT|INPUT)$/.test(event.target.tagName) && event.key !== " ") return;
+      if (/^(BUTTON|SUMMARY)$/.test(event.target.tagName) && (event.key === " " || event.key === "Enter")) return;
+      const act = keys[event.key];
+      if (!act || !this.run.header || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      act();
+    });
   }
 
   // From one position to the next, beginning with the first that is not fixed; Tab then leads to its likeliest tokens.
-  part("tokens").addEventListener("keydown", (event) => {
-    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!by || !run.header || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation();
+  chooseNext(by) {
+    const { run, at } = this;
     const here = run.order.filter((i) => isPresent(run, at, i));
-    const place = here.indexOf(selected);
-    selected =
-      here[
-        place < 0
-          ? Math.max(
-              0,
-              here.findIndex((i) => !run.fixed[i]),
-            )
-          : Math.max(0, Math.min(here.length - 1, place + by))
-      ];
-    hovered = -1;
-    dirty = true;
-    spoken = Math.floor(performance.now() / 1000);
-    part("summary").textContent = phrase("player.chosen", {
-      position: run.rank[selected],
-      word: wordOf(run, tokenAt(run, at, selected, firstStopAt(run, at)).shown),
-    });
-  });
+    const place = here.indexOf(this.selected);
+    const opening = here.findIndex((i) => !run.fixed[i]);
+    this.selected = here[Math.max(0, place < 0 ? opening : Math.min(here.length - 1, place + by))];
+    this.hovered = -1;
+    this.dirty = true;
+    this.spoken = Math.floor(performance.now() / 1000);
+    const word = wordOf(run, tokenAt(run, at, this.selected, firstStopAt(run, at)).shown);
+    this.part("summary").textContent = phrase("player.chosen", { position: run.rank[this.selected], word });
+  }
 
-  // while a run plays the inspector is drawn anew between press and release, so the press counts
-  let pressed = null;
-  root.addEventListener("pointerdown", (event) => {
-    pressed = event.target.closest("[data-force]");
-  });
-  root.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    const token = event.target.closest("[data-pos]");
-    const force = event.target.closest("[data-force]") || (part("inspector").contains(event.target) && pressed);
-    if (force)
-      return publish({
-        branch: {
-          run,
-          at: Number(force.dataset.step),
-          forced: { track: Number(force.dataset.track), id: Number(force.dataset.force) },
-        },
-      });
-    if (token) return choose(Number(token.dataset.pos));
-    if (!button || !run.header) return;
-    if (button.dataset.action) actions[button.dataset.action]();
-    if (button.dataset.measure) {
-      measure = button.dataset.measure;
-      for (const other of root.querySelectorAll("[data-measure]"))
-        other.setAttribute("aria-pressed", String(other === button));
-      plotDirty = true;
-    }
-  });
-  root.addEventListener("pointerover", (event) => {
-    const token = event.target.closest("[data-pos]");
-    if (token) focus(Number(token.dataset.pos));
-  });
-  part("tokens").addEventListener("pointerleave", () => focus(-1));
-  part("heatmap").addEventListener("pointermove", (event) => {
-    const cell = cellUnder(event);
-    focus(cell ? cell.i : -1);
-    drawTip(cell, event);
-  });
-  part("heatmap").addEventListener("pointerleave", () => {
-    focus(-1);
-    drawTip(null);
-  });
-  part("heatmap").addEventListener("click", (event) => {
-    const cell = cellUnder(event);
-    if (!cell) return;
-    go(cell.s + 1);
-    selected = cell.i;
-  });
-  root.querySelector("[data-role=scrubber]").addEventListener("input", (event) => go(Number(event.target.value)));
-  root.querySelector("[data-role=speed]").addEventListener("change", (event) => {
-    speed = Number(event.target.value);
-  });
-  root.addEventListener("keydown", (event) => {
-    if (/^(SELECT|INPUT)$/.test(event.target.tagName) && event.key !== " ") return;
-    if (/^(BUTTON|SUMMARY)$/.test(event.target.tagName) && (event.key === " " || event.key === "Enter")) return;
-    const key = {
-      " ": () => (playing ? actions.pause() : play()),
-      ArrowLeft: () => go(at - 1),
-      ArrowRight: () => go(at + 1),
-      Home: () => go(0),
-      End: () => go(run.steps.length),
-      l: actions.live,
-      L: actions.live,
-    }[event.key];
-    if (!key || !run.header || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    key();
-  });
-  new MutationObserver(() => {
-    dirty = plotDirty = true;
-  }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
-  new ResizeObserver(() => {
-    if (sheet && axes())
-      Promise.all(["heatmap", "progress"].map((name) => sheet.Plots.resize(part(name)))).then(drawPlayhead);
-    dirty = true;
-  }).observe(root);
+  listenToPage() {
+    new MutationObserver(() => this.redraw()).observe(document.body, {
+      attributes: true,
+      attributeFilter: ["class"],
+    });
+    new ResizeObserver(() => {
+      this.plots.resize();
+      this.dirty = true;
+    }).observe(this.root);
+  }
 
   // -- the clock --
 
-  let last = performance.now();
-  function tick(now) {
-    if (!root.isConnected) return;
-    const passed = Math.max(0, Math.min(0.25, (now - last) / 1000)); // the first frame may be stamped before its request
-    last = now;
-    if (run.header) {
-      if (following) clock = run.steps.length;
-      else if (playing) clock = Math.min(run.steps.length, clock + passed * speed * STEPS_A_SECOND);
-      else clock = Math.min(clock, run.steps.length);
-      if (playing && clock >= run.steps.length && run.totals) {
-        playing = following = false;
-        dirty = true;
-      }
-      const shown = playing || clock !== at ? Math.floor(clock) : at;
-      if (shown !== at) {
-        at = shown;
-        dirty = true;
-        share();
-      }
-      if (dirty) {
-        dirty = false;
-        const tail = canvas.draw(at, mode === "live", (i) => i === hovered || i === selected);
-        part("tail").textContent = tail
-          ? tail === 1
-            ? phrase("player.tail_one")
-            : phrase("player.tail", { count: tail })
-          : "";
-        drawStatus();
-        drawBars();
-        drawInspector();
-        drawPlayhead();
-      }
-      drawPlots(now);
+  tick(now) {
+    if (!this.root.isConnected) return;
+    // the first frame may be stamped before its request
+    const passed = Math.max(0, Math.min(0.25, (now - this.last) / 1000));
+    this.last = now;
+    if (this.run.header) {
+      this.advance(passed);
+      if (this.dirty) this.draw();
+      this.plots.draw(now);
     }
-    requestAnimationFrame(tick);
+    requestAnimationFrame((next) => this.tick(next));
   }
 
-  for (const button of root.querySelectorAll("[data-branch]")) button.hidden = !options.branches;
-  options.watch(ingest);
-  follow("opened", root, open);
-  ingest();
-  link.begin();
-  loadPlotly(options.plotly).then((found) => {
-    sheet = found;
-    plotDirty = true;
-  });
-  requestAnimationFrame(tick);
+  advance(passed) {
+    const { length } = this.run.steps;
+    if (this.following) this.clock = length;
+    else this.clock = Math.min(length, this.clock + (this.playing ? passed * this.speed * STEPS_A_SECOND : 0));
+    if (this.playing && this.clock >= length && this.run.totals) this.pause();
+    const shown = this.playing || this.clock !== this.at ? Math.floor(this.clock) : this.at;
+    if (shown === this.at) return;
+    this.at = shown;
+    this.dirty = true;
+    this.share();
+  }
+}
+
+export function mountPlayer(host, options) {
+  putWords(host);
+  new Player(host, options).begin();
 }

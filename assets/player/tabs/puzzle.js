@@ -4,95 +4,239 @@
 import { putWords } from "../page/language.js";
 import { addLine, emptyRun } from "../run/state.js";
 import { cellAt } from "../run/sudoku.js";
-import { boardView } from "../view/board.js";
+import { BoardView } from "../view/board.js";
 import { text } from "../view/dom.js";
 import { newLines, readEnvelope, waitingWords } from "../view/stream.js";
 import { messageText, phrase } from "../words.js";
 
 const BOARD_CLOCK = 9; // seconds that playing from start to end takes
 
-export function mountPuzzle(host, options) {
-  putWords(host);
-  const root = host.querySelector(".puzzle");
-  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const role = (name) => root.querySelector(`[data-role=${name}]`);
-  const place = (cell) => ({ row: Math.floor(cell / 9) + 1, column: (cell % 9) + 1 });
-  const label = (cell, digit) => phrase(digit ? "puzzle.cell" : "puzzle.blank", { ...place(cell), digit });
-  let digits = Array.from({ length: 81 }, () => 0);
-  let panes = [];
-  let pane = null;
-  let envelope = null;
-  let read = 0;
-  let clock = 0;
-  let playing = false;
-  let done = true;
-  let dirty = true;
-  let pointed = null;
+class Puzzle {
+  constructor(host, options) {
+    this.host = host;
+    this.options = options;
+    this.root = this.host.querySelector(".puzzle");
+    this.digits = Array.from({ length: 81 }, () => 0);
+    this.panes = [];
+    this.pane = null;
+    this.envelope = null;
+    this.read = 0;
+    this.clock = 0;
+    this.playing = false;
+    this.done = true;
+    this.dirty = true;
+    this.pointed = null;
 
-  const given = boardView(part("given"), label);
-  for (const { element } of given.cells) element.tabIndex = -1;
-  given.cells[0].element.tabIndex = 0;
+    this.given = new BoardView(this.part("given"), (cell, digit) => this.label(cell, digit));
+    for (const { element } of this.given.cells) element.tabIndex = -1;
+    this.given.cells[0].element.tabIndex = 0;
 
-  const longest = () =>
-    Math.max(0, ...panes.map(({ run }) => (run.steps.length ? run.steps[run.steps.length - 1].forwards : 0)));
-  const stepsTo = (run) => run.steps.findIndex(({ forwards }) => forwards > clock);
-  const at = (run) => (stepsTo(run) < 0 ? run.steps.length : stepsTo(run));
+    this.last = performance.now();
 
-  function say(words) {
-    part("message").textContent = words;
-    part("message").hidden = !words;
+    this.actions = this.buttonActions();
   }
 
-  function ingest() {
-    const value = typeof options.value() === "string" ? options.value() : "";
+  begin() {
+    this.fillMenus();
+    this.listenToGiven();
+    this.listenToControls();
+    this.options.watch(() => this.ingest());
+    this.ingest();
+    requestAnimationFrame((now) => this.tick(now));
+  }
+
+  fillMenus() {
+    this.role("level").append(
+      ...this.options.levels.map((level) => new Option(phrase(`puzzle.levels.${level}`), level)),
+    );
+    this.role("level").value = this.options.levels[this.options.levels.length - 1];
+    this.role("depth").append(
+      ...Object.entries(this.options.depths).map(([name, key]) => new Option(phrase(key), name)),
+    );
+    this.part("ways").append(
+      ...this.options.rules.map((rule) => {
+        const line = text("label", "");
+        const box = document.createElement("input");
+        Object.assign(box, { type: "checkbox", value: rule, checked: true });
+        line.append(box, " ", phrase(`puzzle.rules.${rule}`));
+        return line;
+      }),
+    );
+  }
+
+  buttonActions() {
+    return {
+      make: () => this.options.ask({ action: "make", level: this.role("level").value, seed: this.fresh() }),
+      paste: () => {
+        this.part("pasted").hidden = !this.part("pasted").hidden;
+        if (!this.part("pasted").hidden) this.role("pasted").focus();
+      },
+      clear: () => {
+        this.digits = this.digits.map(() => 0);
+        this.say("");
+        this.dirty = true;
+      },
+      check: () => this.readText(this.asText()),
+      solve: () => {
+        const rules = [...this.part("ways").querySelectorAll("input:checked")].map(({ value }) => value);
+        if (!rules.length) return this.say(phrase("puzzle.none"));
+        this.say("");
+        this.options.ask({
+          action: "solve",
+          text: this.asText(),
+          rules,
+          depth: this.role("depth").value,
+          seed: this.fresh(),
+        });
+      },
+      stop: () => this.options.stop(),
+      play: () => {
+        this.playing = true;
+        if (this.clock >= this.longest()) this.clock = 0;
+      },
+      pause: () => {
+        this.playing = false;
+      },
+      restart: () => {
+        this.clock = 0;
+      },
+    };
+  }
+
+  listenToGiven() {
+    this.part("given").addEventListener("click", (event) => {
+      const element = event.target.closest("[data-cell]");
+      if (element) this.focusCell(Number(element.dataset.cell));
+    });
+    this.part("given").addEventListener("keydown", (event) => {
+      const element = event.target.closest("[data-cell]");
+      const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 9, ArrowUp: -9 }[event.key];
+      if (!element || event.ctrlKey || event.metaKey || event.altKey) return;
+      const cell = Number(element.dataset.cell);
+      if (by) this.focusCell((cell + by + 81) % 81);
+      else if (/^[1-9]$/.test(event.key)) {
+        this.enter(cell, Number(event.key));
+        this.focusCell((cell + 1) % 81);
+      } else if (["0", ".", " ", "Backspace", "Delete"].includes(event.key)) this.enter(cell, 0);
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    this.part("given").addEventListener("paste", (event) => {
+      event.preventDefault();
+      this.readText(event.clipboardData.getData("text"));
+    });
+    this.role("pasted").addEventListener("input", () => {
+      if (this.role("pasted").value.trim().length > 8) this.readText(this.role("pasted").value);
+    });
+  }
+
+  listenToControls() {
+    this.root.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-action]");
+      if (!button || !this.actions[button.dataset.action]) return;
+      this.actions[button.dataset.action]();
+      this.dirty = true;
+    });
+    this.role("clock").addEventListener("input", (event) => {
+      this.clock = Number(event.target.value);
+      this.playing = false;
+      this.dirty = true;
+    });
+    this.part("boards").addEventListener("pointerover", (event) => {
+      const element = event.target.closest("[data-cell]");
+      if (!element || (this.pointed && this.pointed.cell === Number(element.dataset.cell))) return;
+      this.pointed = { cell: Number(element.dataset.cell) };
+      this.dirty = true;
+    });
+  }
+
+  part(name) {
+    return this.root.querySelector(`[data-slot="${name}"]`);
+  }
+
+  role(name) {
+    return this.root.querySelector(`[data-role=${name}]`);
+  }
+
+  place(cell) {
+    return { row: Math.floor(cell / 9) + 1, column: (cell % 9) + 1 };
+  }
+
+  label(cell, digit) {
+    return phrase(digit ? "puzzle.cell" : "puzzle.blank", { ...this.place(cell), digit });
+  }
+
+  longest() {
+    return Math.max(
+      0,
+      ...this.panes.map(({ run }) => (run.steps.length ? run.steps[run.steps.length - 1].forwards : 0)),
+    );
+  }
+
+  stepsTo(run) {
+    return run.steps.findIndex(({ forwards }) => forwards > this.clock);
+  }
+
+  at(run) {
+    return this.stepsTo(run) < 0 ? run.steps.length : this.stepsTo(run);
+  }
+
+  say(words) {
+    this.part("message").textContent = words;
+    this.part("message").hidden = !words;
+  }
+
+  ingest() {
+    const value = typeof this.options.value() === "string" ? this.options.value() : "";
     const opened = value ? readEnvelope(value) : null;
     if (!opened) return;
-    if (opened.line !== envelope) {
-      envelope = opened.line;
-      read = opened.end;
+    if (opened.line !== this.envelope) {
+      this.envelope = opened.line;
+      this.read = opened.end;
       const { player, message, notice, cells } = opened.record;
-      say(messageText(message || notice || ""));
-      if (player === "error") return finish();
-      if (cells) digits = Array.from(cells, Number);
-      if (player === "live") start();
-      dirty = true;
+      this.say(messageText(message || notice || ""));
+      if (player === "error") return this.finish();
+      if (cells) this.digits = Array.from(cells, Number);
+      if (player === "live") this.start();
+      this.dirty = true;
     }
-    const fresh = newLines(value, read);
+    const fresh = newLines(value, this.read);
     if (!fresh) return;
-    fresh.forEach(take);
-    read = value.lastIndexOf("\n") + 1;
-    dirty = true;
+    for (const line of fresh) this.take(line);
+    this.read = value.lastIndexOf("\n") + 1;
+    this.dirty = true;
   }
 
-  function start() {
-    panes = [];
-    clock = 0;
-    playing = true;
-    done = false;
-    pointed = null;
-    part("boards").replaceChildren();
+  start() {
+    this.panes = [];
+    this.clock = 0;
+    this.playing = true;
+    this.done = false;
+    this.pointed = null;
+    this.part("boards").replaceChildren();
   }
 
-  function finish() {
-    done = true;
-    dirty = true;
+  finish() {
+    this.done = true;
+    this.dirty = true;
   }
 
-  function take(line) {
-    if (line.startsWith('{"pane"')) return addPane(JSON.parse(line));
-    if (line.startsWith('{"waiting"')) return say(waitingWords(JSON.parse(line)));
+  take(line) {
+    if (line.startsWith('{"pane"')) return this.addPane(JSON.parse(line));
+    if (line.startsWith('{"waiting"')) return this.say(waitingWords(JSON.parse(line)));
     if (line.startsWith('{"summary"')) {
       const { summary, of } = JSON.parse(line);
-      panes[of].summary = summary;
+      this.panes[of].summary = summary;
       return;
     }
-    if (line.startsWith('{"done"')) return finish();
-    say("");
-    addLine(pane.run, line);
-    if (pane.run.totals && pane.run.totals.message) say(pane.run.totals.message);
+    if (line.startsWith('{"done"')) return this.finish();
+    this.say("");
+    addLine(this.pane.run, line);
+    if (this.pane.run.totals && this.pane.run.totals.message) this.say(this.pane.run.totals.message);
   }
 
-  function addPane({ title }) {
+  addPane({ title }) {
     const card = text("div", "", "card pane");
     const head = text("div", "", "heading");
     const state = text("small", "");
@@ -101,217 +245,141 @@ export function mountPuzzle(host, options) {
     const run = emptyRun();
     const name = messageText(title);
     open.type = "button";
-    open.addEventListener("click", () => options.promote(run.lines));
+    open.addEventListener("click", () => this.options.promote(run.lines));
     box.setAttribute("role", "grid");
     box.setAttribute("aria-label", name);
     head.append(text("h2", name));
     card.append(head, box, state, open);
-    part("boards").append(card);
-    pane = { run, state, box, card, name, view: boardView(box, label), summary: null };
-    panes.push(pane);
+    this.part("boards").append(card);
+    this.pane = {
+      run,
+      state,
+      box,
+      card,
+      name,
+      view: new BoardView(box, (cell, digit) => this.label(cell, digit)),
+      summary: null,
+    };
+    this.panes.push(this.pane);
   }
 
   // How a board stands now, in words.
-  function standing({ run, summary }, { wrong, open }) {
-    const shown = at(run);
+  standing({ run, summary }, { wrong, open }) {
+    const shown = this.at(run);
     const forwards = shown ? run.steps[shown - 1].forwards : 0;
     if (wrong.size) return phrase("puzzle.contradicts", { cells: wrong.size, forwards });
     if (open || !summary || !run.totals) return phrase("puzzle.open", { open, forwards });
     return phrase(summary.right ? "puzzle.right" : "puzzle.otherwise", { forwards });
   }
 
-  function draw() {
-    const most = longest();
-    given.paint((cell) => ({ digit: digits[cell], fixed: digits[cell] > 0, believed: [] }));
-    for (const one of panes) {
+  draw() {
+    const most = this.longest();
+    this.given.paint((cell) => ({ digit: this.digits[cell], fixed: this.digits[cell] > 0, believed: [] }));
+    for (const one of this.panes) {
       if (!one.run.header) continue;
-      const now = one.view.paint((cell) => cellAt(one.run, at(one.run), cell));
-      one.state.textContent = standing(one, now);
+      const now = one.view.paint((cell) => cellAt(one.run, this.at(one.run), cell));
+      one.state.textContent = this.standing(one, now);
       one.card.dataset.right =
-        one.run.totals && one.summary && at(one.run) === one.run.steps.length ? String(one.summary.right) : "";
+        one.run.totals && one.summary && this.at(one.run) === one.run.steps.length ? String(one.summary.right) : "";
       for (const { element } of one.view.cells)
-        element.classList.toggle("lit", pointed !== null && Number(element.dataset.cell) === pointed.cell);
+        element.classList.toggle("lit", this.pointed !== null && Number(element.dataset.cell) === this.pointed.cell);
     }
-    role("clock").max = most;
-    role("clock").value = clock;
-    part("reading").textContent = phrase("puzzle.reading", { at: Math.floor(clock), most });
-    part("clock-card").hidden = !panes.length;
-    const right = panes.filter(({ summary }) => summary && summary.right);
-    part("verdict").hidden = !done || !panes.length;
-    part("verdict").textContent =
-      !done || !panes.length
-        ? ""
-        : phrase(right.length ? "puzzle.verdict" : "puzzle.nobody", {
-            solved: right
-              .map(({ name, summary }) => phrase("puzzle.solver", { name, forwards: summary.forwards }))
-              .join(phrase("puzzle.comma")),
-            right: right.length,
-            all: panes.length,
-          });
-    root.querySelector("[data-action=stop]").disabled = done;
-    inspect();
-    const mode = !panes.length ? "empty" : done ? "finished" : "live";
-    for (const target of [root, host])
+    this.role("clock").max = most;
+    this.role("clock").value = this.clock;
+    this.part("reading").textContent = phrase("puzzle.reading", { at: Math.floor(this.clock), most });
+    this.part("clock-card").hidden = !this.panes.length;
+    const right = this.panes.filter(({ summary }) => summary && summary.right);
+    const over = this.done && this.panes.length > 0;
+    this.part("verdict").hidden = !over;
+    this.part("verdict").textContent = over ? this.verdict(right) : "";
+    this.root.querySelector("[data-action=stop]").disabled = this.done;
+    this.inspect();
+    const mode = !this.panes.length ? "empty" : this.done ? "finished" : "live";
+    for (const target of [this.root, this.host])
       Object.assign(target.dataset, {
         mode,
-        playing: String(playing),
-        boards: String(panes.length),
+        playing: String(this.playing),
+        boards: String(this.panes.length),
         solved: String(right.length),
       });
   }
 
-  function inspect() {
-    part("cell").hidden = pointed === null || !panes.length;
-    if (part("cell").hidden) return;
-    const rows = panes
-      .filter(({ run }) => run.header)
-      .map((one) => {
-        const view = cellAt(one.run, at(one.run), pointed.cell);
-        const row = text("p", "", "why");
-        row.append(text("b", one.name), " ");
-        if (view.fixed) row.append(phrase("puzzle.is_clue"));
-        else if (view.digit)
-          row.append(
-            phrase("puzzle.was_written", { digit: view.digit, step: view.commit + 1, sure: view.sure.toFixed(2) }),
-          );
-        else row.append(phrase("puzzle.still_open"));
-        if (!view.fixed && view.believed.length)
-          row.append(
-            " ",
-            phrase("puzzle.believes", {
-              list: view.believed
-                .filter(([, share]) => share >= 0.01)
-                .map(([digit, share]) => `${digit} (${share.toFixed(2)})`)
-                .join(", "),
-            }),
-          );
-        return row;
-      });
-    part("cell").replaceChildren(text("h2", phrase("puzzle.place", place(pointed.cell))), ...rows);
+  // Which rules solved the puzzle, each with its forward passes.
+  verdict(right) {
+    const solvers = right.map(({ name, summary }) => phrase("puzzle.solver", { name, forwards: summary.forwards }));
+    return phrase(right.length ? "puzzle.verdict" : "puzzle.nobody", {
+      solved: solvers.join(phrase("puzzle.comma")),
+      right: right.length,
+      all: this.panes.length,
+    });
   }
 
-  const asText = () => digits.map((digit) => digit || ".").join("");
-  const fresh = () => Math.floor(Math.random() * 2 ** 31);
-
-  function enter(cell, digit) {
-    digits[cell] = digit;
-    say("");
-    dirty = true;
+  inspect() {
+    this.part("cell").hidden = this.pointed === null || !this.panes.length;
+    if (this.part("cell").hidden) return;
+    const rows = this.panes.filter(({ run }) => run.header).map((one) => this.cellWords(one));
+    this.part("cell").replaceChildren(text("h2", phrase("puzzle.place", this.place(this.pointed.cell))), ...rows);
   }
 
-  function focusCell(cell) {
-    for (const { element } of given.cells) element.tabIndex = -1;
-    given.cells[cell].element.tabIndex = 0;
-    given.cells[cell].element.focus();
+  // What stands in the cell on one board, and what the model believes of it.
+  cellWords({ run, name }) {
+    const { fixed, digit, commit, sure, believed } = cellAt(run, this.at(run), this.pointed.cell);
+    const row = text("p", "", "why");
+    row.append(text("b", name), " ");
+    if (fixed) row.append(phrase("puzzle.is_clue"));
+    else if (digit) row.append(phrase("puzzle.was_written", { digit, step: commit + 1, sure: sure.toFixed(2) }));
+    else row.append(phrase("puzzle.still_open"));
+    const list = believed
+      .filter(([, share]) => share >= 0.01)
+      .map(([guess, share]) => `${guess} (${share.toFixed(2)})`);
+    if (!fixed && believed.length) row.append(" ", phrase("puzzle.believes", { list: list.join(", ") }));
+    return row;
   }
 
-  part("given").addEventListener("click", (event) => {
-    const element = event.target.closest("[data-cell]");
-    if (element) focusCell(Number(element.dataset.cell));
-  });
-  part("given").addEventListener("keydown", (event) => {
-    const element = event.target.closest("[data-cell]");
-    const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 9, ArrowUp: -9 }[event.key];
-    if (!element || event.ctrlKey || event.metaKey || event.altKey) return;
-    const cell = Number(element.dataset.cell);
-    if (by) focusCell((cell + by + 81) % 81);
-    else if (/^[1-9]$/.test(event.key)) {
-      enter(cell, Number(event.key));
-      focusCell((cell + 1) % 81);
-    } else if (["0", ".", " ", "Backspace", "Delete"].includes(event.key)) enter(cell, 0);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
-  const readText = (pasted) => options.ask({ action: "check", text: pasted });
-  part("given").addEventListener("paste", (event) => {
-    event.preventDefault();
-    readText(event.clipboardData.getData("text"));
-  });
-  role("pasted").addEventListener("input", () => {
-    if (role("pasted").value.trim().length > 8) readText(role("pasted").value);
-  });
+  asText() {
+    return this.digits.map((digit) => digit || ".").join("");
+  }
 
-  const ACTIONS = {
-    make: () => options.ask({ action: "make", level: role("level").value, seed: fresh() }),
-    paste() {
-      part("pasted").hidden = !part("pasted").hidden;
-      if (!part("pasted").hidden) role("pasted").focus();
-    },
-    clear() {
-      digits = digits.map(() => 0);
-      say("");
-      dirty = true;
-    },
-    check: () => readText(asText()),
-    solve() {
-      const rules = [...part("ways").querySelectorAll("input:checked")].map(({ value }) => value);
-      if (!rules.length) return say(phrase("puzzle.none"));
-      say("");
-      options.ask({ action: "solve", text: asText(), rules, depth: role("depth").value, seed: fresh() });
-    },
-    stop: () => options.stop(),
-    play() {
-      playing = true;
-      if (clock >= longest()) clock = 0;
-    },
-    pause() {
-      playing = false;
-    },
-    restart() {
-      clock = 0;
-    },
-  };
-  root.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-action]");
-    if (!button || !ACTIONS[button.dataset.action]) return;
-    ACTIONS[button.dataset.action]();
-    dirty = true;
-  });
-  role("clock").addEventListener("input", (event) => {
-    clock = Number(event.target.value);
-    playing = false;
-    dirty = true;
-  });
-  part("boards").addEventListener("pointerover", (event) => {
-    const element = event.target.closest("[data-cell]");
-    if (!element || (pointed && pointed.cell === Number(element.dataset.cell))) return;
-    pointed = { cell: Number(element.dataset.cell) };
-    dirty = true;
-  });
+  fresh() {
+    return Math.floor(Math.random() * 2 ** 31);
+  }
 
-  let last = performance.now();
-  function tick(now) {
-    if (!root.isConnected) return;
-    const passed = Math.max(0, Math.min(0.25, (now - last) / 1000));
-    const most = longest();
-    last = now;
-    if (playing && most) {
-      const before = Math.floor(clock);
-      clock = Math.min(most, clock + (passed * most) / BOARD_CLOCK);
-      if (clock >= most && done) playing = false;
-      dirty ||= Math.floor(clock) !== before || !playing;
+  enter(cell, digit) {
+    this.digits[cell] = digit;
+    this.say("");
+    this.dirty = true;
+  }
+
+  focusCell(cell) {
+    for (const { element } of this.given.cells) element.tabIndex = -1;
+    this.given.cells[cell].element.tabIndex = 0;
+    this.given.cells[cell].element.focus();
+  }
+
+  readText(pasted) {
+    return this.options.ask({ action: "check", text: pasted });
+  }
+
+  tick(now) {
+    if (!this.root.isConnected) return;
+    const passed = Math.max(0, Math.min(0.25, (now - this.last) / 1000));
+    const most = this.longest();
+    this.last = now;
+    if (this.playing && most) {
+      const before = Math.floor(this.clock);
+      this.clock = Math.min(most, this.clock + (passed * most) / BOARD_CLOCK);
+      if (this.clock >= most && this.done) this.playing = false;
+      this.dirty ||= Math.floor(this.clock) !== before || !this.playing;
     }
-    if (dirty && root.clientWidth) {
-      dirty = false;
-      draw();
+    if (this.dirty && this.root.clientWidth) {
+      this.dirty = false;
+      this.draw();
     }
-    requestAnimationFrame(tick);
+    requestAnimationFrame((now) => this.tick(now));
   }
+}
 
-  role("level").append(...options.levels.map((level) => new Option(phrase(`puzzle.levels.${level}`), level)));
-  role("level").value = options.levels[options.levels.length - 1];
-  role("depth").append(...Object.entries(options.depths).map(([name, key]) => new Option(phrase(key), name)));
-  part("ways").append(
-    ...options.rules.map((rule) => {
-      const line = text("label", "");
-      const box = document.createElement("input");
-      Object.assign(box, { type: "checkbox", value: rule, checked: true });
-      line.append(box, " ", phrase(`puzzle.rules.${rule}`));
-      return line;
-    }),
-  );
-  options.watch(ingest);
-  ingest();
-  requestAnimationFrame(tick);
+export function mountPuzzle(host, options) {
+  putWords(host);
+  new Puzzle(host, options).begin();
 }

@@ -1,3 +1,6 @@
+// The Runs tab: recorded runs that teach one thing each, files by drop, and this browser's own runs.  A card is
+// { name, numbers } with numbers computed from the run.
+
 import { forgetRun, forgetRuns, keepRun, keptRuns, RUNS_KEPT } from "../page/kept.js";
 import { putWords } from "../page/language.js";
 import { tooLarge } from "../run/gzip.js";
@@ -6,30 +9,88 @@ import { LIMITS } from "../settings.js";
 import { follow } from "../store.js";
 import { currentLanguage, phrase } from "../words.js";
 
-// The Runs tab: recorded runs that teach one thing each, files by drop, and this browser's own runs.  A card is
-// { name, numbers } with numbers computed from the run; text of runs goes in by textContent.
 const COMPARED = 4;
 
-export function mountRuns(host, options) {
-  putWords(host);
-  const root = host.querySelector(".runs");
-  const part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  const file = root.querySelector("[data-role=file]");
-  const chosen = new Map(); // key of a card: how to get its bytes
+class Gallery {
+  constructor(host, options) {
+    this.host = host;
+    this.options = options;
+    this.root = host.querySelector(".runs");
+    this.file = this.root.querySelector("[data-role=file]");
+    this.chosen = new Map(); // key of a card: how to get its bytes
 
-  const element = (tag, className, content) => {
+    this.drawCards();
+    this.actions = {
+      pick: () => this.file.click(),
+      forget: () => {
+        this.chosen.clear();
+        forgetRuns();
+      },
+      compare: async () => {
+        this.say("");
+        try {
+          const runs = await Promise.all(Array.from(this.chosen.values(), async (bytes) => readRun(await bytes())));
+          this.options.compare(runs.map((run) => run.lines.join("\n") + "\n"));
+        } catch (error) {
+          this.say(phrase("runs.not_compared", { reason: error.message }));
+        }
+      },
+    };
+    this.listen();
+    this.drawKept();
+    if (options.first && options.cards.length) this.open(() => options.bytes(options.cards[0]), options.first);
+  }
+
+  drawCards() {
+    for (const card of this.options.cards) {
+      const box = this.element("article", "card");
+      const foot = this.element("div", "foot");
+      const bytes = () => this.options.bytes(card);
+      foot.append(this.element("span", "numbers", this.counted(card.numbers)), this.chooser(card.name, bytes));
+      box.append(
+        this.opener(phrase(`runs.recorded.${card.name}.title`), bytes),
+        this.element("p", "", phrase(`runs.recorded.${card.name}.about`)),
+        this.bars(card.numbers.writes),
+        foot,
+      );
+      this.part("gallery").append(box);
+    }
+  }
+
+  listen() {
+    this.root.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-action]");
+      if (button) this.actions[button.dataset.action]();
+    });
+    this.file.addEventListener("change", () => {
+      this.take(this.file.files);
+    });
+    this.root.addEventListener("dragover", this.over(true));
+    this.root.addEventListener("dragleave", this.over(false));
+    this.root.addEventListener("drop", (event) => {
+      this.over(false)(event);
+      this.take(event.dataTransfer.files);
+    });
+    follow("kept", this.root, () => this.drawKept());
+  }
+
+  part(name) {
+    return this.root.querySelector(`[data-slot="${name}"]`);
+  }
+
+  element(tag, className, content) {
     const made = document.createElement(tag);
     if (className) made.className = className;
     if (content) made.textContent = content;
     return made;
-  };
-
-  function say(text) {
-    part("message").textContent = text;
-    part("message").hidden = !text;
   }
 
-  function counted({ forwards, tokens_per_forward, writes, kendall_tau, revisions, hindsight }) {
+  say(text) {
+    this.part("message").textContent = text;
+    this.part("message").hidden = !text;
+  }
+
+  counted({ forwards, tokens_per_forward, writes, kendall_tau, revisions, hindsight }) {
     const parts = [
       phrase("runs.forwards", { forwards }),
       phrase("runs.rate", { rate: tokens_per_forward.toFixed(1), most: Math.max(0, ...writes) }),
@@ -41,14 +102,16 @@ export function mountRuns(host, options) {
   }
 
   // tokens written by each step
-  function bars(writes) {
+  bars(writes) {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
     const most = Math.max(1, ...writes);
     const width = 300 / Math.max(1, writes.length);
     const gap = Math.min(1.5, width * 0.2);
-    const box = (n, i) =>
-      `M${(i * width).toFixed(2)} 46v${((-44 * n) / most).toFixed(2)}h${(width - gap).toFixed(2)}v${((44 * n) / most).toFixed(2)}z`;
+    const box = (n, i) => {
+      const height = ((44 * n) / most).toFixed(2);
+      return `M${(i * width).toFixed(2)} 46v-${height}h${(width - gap).toFixed(2)}v${height}z`;
+    };
     svg.setAttribute("viewBox", "0 0 300 46");
     svg.setAttribute("preserveAspectRatio", "none");
     svg.setAttribute("role", "img");
@@ -59,97 +122,83 @@ export function mountRuns(host, options) {
     return svg;
   }
 
-  function chooser(key, bytes) {
-    const label = element("label", "choose", phrase("runs.choose"));
-    const box = element("input");
+  chooser(key, bytes) {
+    const label = this.element("label", "choose", phrase("runs.choose"));
+    const box = this.element("input");
     box.type = "checkbox";
-    box.checked = chosen.has(key);
+    box.checked = this.chosen.has(key);
     box.addEventListener("change", () => {
-      if (box.checked) chosen.set(key, bytes);
-      else chosen.delete(key);
-      drawCompare();
+      if (box.checked) this.chosen.set(key, bytes);
+      else this.chosen.delete(key);
+      this.drawCompare();
     });
     label.prepend(box);
-    label.hidden = !options.compare;
+    label.hidden = !this.options.compare;
     return label;
   }
 
-  function drawCompare() {
-    const button = root.querySelector("[data-action=compare]");
-    button.hidden = !options.compare;
-    button.disabled = chosen.size < 2 || chosen.size > COMPARED;
+  drawCompare() {
+    const button = this.root.querySelector("[data-action=compare]");
+    button.hidden = !this.options.compare;
+    button.disabled = this.chosen.size < 2 || this.chosen.size > COMPARED;
     button.textContent =
-      chosen.size > COMPARED
+      this.chosen.size > COMPARED
         ? phrase("runs.compare_most", { most: COMPARED })
-        : chosen.size
-          ? phrase("runs.compare_count", { count: chosen.size })
+        : this.chosen.size
+          ? phrase("runs.compare_count", { count: this.chosen.size })
           : phrase("runs.compare");
   }
 
-  const opener = (title, bytes) => {
-    const button = element("button", "title", title);
+  opener(title, bytes) {
+    const button = this.element("button", "title", title);
     button.type = "button";
-    button.addEventListener("click", () => open(bytes, options.promote));
+    button.addEventListener("click", () => this.open(bytes, this.options.promote));
     return button;
-  };
+  }
 
-  async function open(bytes, hand) {
-    say("");
+  async open(bytes, hand) {
+    this.say("");
     try {
       const run = readRun(await bytes());
       hand(run.lines);
       return run;
     } catch (error) {
-      say(phrase("runs.not_opened", { reason: error.message }));
+      this.say(phrase("runs.not_opened", { reason: error.message }));
     }
   }
 
-  for (const card of options.cards) {
-    const box = element("article", "card");
-    const foot = element("div", "foot");
-    const bytes = () => options.bytes(card);
-    foot.append(element("span", "numbers", counted(card.numbers)), chooser(card.name, bytes));
-    box.append(
-      opener(phrase(`runs.recorded.${card.name}.title`), bytes),
-      element("p", "", phrase(`runs.recorded.${card.name}.about`)),
-      bars(card.numbers.writes),
-      foot,
-    );
-    part("gallery").append(box);
-  }
-
-  async function drawKept() {
+  async drawKept() {
     const runs = await keptRuns().catch(() => null);
     const rows = (runs || []).map((kept) => {
-      const row = element("li");
-      const remove = element("button", "", phrase("runs.delete"));
+      const row = this.element("li");
+      const remove = this.element("button", "", phrase("runs.delete"));
       const bytes = async () => kept.bytes;
       remove.type = "button";
       remove.addEventListener("click", () => {
-        chosen.delete(kept.id);
+        this.chosen.delete(kept.id);
         forgetRun(kept.id);
       });
-      const title = opener(kept.prompt ? phrase("runs.title_prompt", kept) : phrase("runs.title", kept), bytes);
+      const title = this.opener(kept.prompt ? phrase("runs.title_prompt", kept) : phrase("runs.title", kept), bytes);
       row.append(
         title,
-        element(
+        this.element(
           "span",
           "numbers",
-          `${counted(kept.numbers)} · ${new Date(kept.when).toLocaleString(currentLanguage())}`,
+          `${this.counted(kept.numbers)} · ${new Date(kept.when).toLocaleString(currentLanguage())}`,
         ),
-        chooser(kept.id, bytes),
+        this.chooser(kept.id, bytes),
         remove,
       );
       return row;
     });
-    if (!rows.length) rows.push(element("li", "empty", runs ? phrase("runs.empty") : phrase("runs.no_store")));
-    part("kept").replaceChildren(...rows);
-    part("count").textContent = runs && runs.length ? phrase("runs.kept_count", { count: RUNS_KEPT }) : "";
-    root.querySelector("[data-action=forget]").hidden = !(runs && runs.length);
-    drawCompare();
+    if (!rows.length) rows.push(this.element("li", "empty", runs ? phrase("runs.empty") : phrase("runs.no_store")));
+    this.part("kept").replaceChildren(...rows);
+    this.part("count").textContent = runs && runs.length ? phrase("runs.kept_count", { count: RUNS_KEPT }) : "";
+    this.root.querySelector("[data-action=forget]").hidden = !(runs && runs.length);
+    this.drawCompare();
   }
 
-  async function take(files) {
+  async take(files) {
     const some = Array.from(files).slice(0, COMPARED);
     const only = some.length === 1;
     for (const one of some) {
@@ -157,46 +206,21 @@ export function mountRuns(host, options) {
         if (one.size > LIMITS.bytes) throw tooLarge();
         return new Uint8Array(await one.arrayBuffer());
       };
-      const run = await open(bytes, only ? options.promote : () => {});
+      const run = await this.open(bytes, only ? this.options.promote : () => {});
       if (!run) return;
       await keepRun(run).catch(() => {});
     }
   }
 
-  const actions = {
-    pick: () => file.click(),
-    forget: () => {
-      chosen.clear();
-      forgetRuns();
-    },
-    compare: async () => {
-      say("");
-      try {
-        const runs = await Promise.all(Array.from(chosen.values(), async (bytes) => readRun(await bytes())));
-        options.compare(runs.map((run) => run.lines.join("\n") + "\n"));
-      } catch (error) {
-        say(phrase("runs.not_compared", { reason: error.message }));
-      }
-    },
-  };
-  root.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-action]");
-    if (button) actions[button.dataset.action]();
-  });
-  file.addEventListener("change", () => {
-    take(file.files);
-  });
-  const over = (yes) => (event) => {
-    event.preventDefault();
-    root.classList.toggle("over", yes);
-  };
-  root.addEventListener("dragover", over(true));
-  root.addEventListener("dragleave", over(false));
-  root.addEventListener("drop", (event) => {
-    over(false)(event);
-    take(event.dataTransfer.files);
-  });
-  follow("kept", root, drawKept);
-  drawKept();
-  if (options.first && options.cards.length) open(() => options.bytes(options.cards[0]), options.first);
+  over(yes) {
+    return (event) => {
+      event.preventDefault();
+      this.root.classList.toggle("over", yes);
+    };
+  }
+}
+
+export function mountRuns(host, options) {
+  putWords(host);
+  new Gallery(host, options);
 }

@@ -2,7 +2,11 @@
 
 import { served } from "../page/server.js";
 
-// Plotly, loaded once for the whole page; null says that it is already there.
+/**
+ * Plotly, loaded once for the whole page; null says that it is already there.
+ *
+ * @param {string} url
+ */
 export function loadPlotly(url) {
   window.unmaskPlotly ??= new Promise((ready) => {
     if (!url || window.Plotly) return ready(window.Plotly);
@@ -16,7 +20,14 @@ export function loadPlotly(url) {
 
 export const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
 
-// A likely token with its probability as a bar and a number.
+/**
+ * A likely token with its probability as a bar and a number.
+ *
+ * @param {string} word
+ * @param {number} probability
+ * @param {boolean} chosen
+ * @returns {HTMLElement}
+ */
 export function alternative(word, probability, chosen) {
   const line = document.createElement("div");
   const name = document.createElement("bdi");
@@ -33,6 +44,15 @@ export function alternative(word, probability, chosen) {
   return line;
 }
 
+/**
+ * Make an element with a text.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {any} content
+ * @param {string} [className]
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function text(tag, content, className) {
   const element = document.createElement(tag);
   element.textContent = content;
@@ -40,7 +60,12 @@ export function text(tag, content, className) {
   return element;
 }
 
-// The class of a confidence on the six-step ramp, which is even in its square root.
+/**
+ * The class of a confidence on the six-step ramp, which is even in its square root.
+ *
+ * @param {number} confidence
+ * @returns {string}
+ */
 export function grade(confidence) {
   return `c${Math.min(5, Math.floor(Math.sqrt(confidence) * 6))}`;
 }

@@ -1,8 +1,9 @@
-import { phrase } from "../words.js";
-import { tokenCanvas } from "./tokens.js";
+// A film of a run: the token canvas of the player, laid out once more out of sight, painted frame by frame and
+// recorded by the browser while the page goes on.  Text reaches the picture through fillText.
 
-// A film of a run: the token canvas of the player, laid out once more out of sight, painted frame by frame and recorded
-// by the browser while the page goes on.  Text reaches the picture through fillText.
+import { phrase } from "../words.js";
+import { TokenCanvas } from "./tokens.js";
+
 const FILM_WIDTH = 840; // pixels
 const FILM_SCALE = 1.5;
 const FILM_PAD = 26;
@@ -16,46 +17,62 @@ export function filmKind() {
 }
 
 // Paints the run after `at` steps.
-function filmPainter(run, host) {
-  const stage = document.createElement("div");
-  const tokens = document.createElement("div");
-  const picture = document.createElement("canvas");
-  stage.className = "player film-stage";
-  stage.style.width = `${FILM_WIDTH - 2 * FILM_PAD}px`;
-  stage.setAttribute("aria-hidden", "true");
-  tokens.className = "tokens";
-  tokens.dir = "auto";
-  stage.append(tokens);
-  host.append(stage);
-  const canvas = tokenCanvas(tokens);
-  const steps = run.steps.length;
-  const pen = picture.getContext("2d");
-  const looks = new Map();
-  const colour = (name) => getComputedStyle(stage).getPropertyValue(`--${name}`).trim();
-  const [paper, ink, mute, line, now, revise] = ["card", "ink", "mute", "line", "now", "revise"].map(colour);
-  canvas.lay(run);
-  let tall = 0;
-  for (const at of [0, Math.floor(steps / 2), steps]) {
-    canvas.draw(at, false, () => false);
-    tall = Math.max(tall, tokens.scrollHeight);
-  }
-  const height = 2 * Math.ceil((tall + FILM_HEAD + FILM_FOOT + 10) / 2);
-  picture.width = FILM_WIDTH * FILM_SCALE;
-  picture.height = height * FILM_SCALE;
-
-  function look(element) {
-    const key = element.className + element.dataset.state;
-    if (!looks.has(key)) {
-      const { backgroundColor, color, fontStyle, fontWeight, fontFamily } = getComputedStyle(element);
-      looks.set(key, { backgroundColor, color, font: (size) => `${fontStyle} ${fontWeight} ${size} ${fontFamily}` });
+class FilmPainter {
+  constructor(run, host) {
+    this.run = run;
+    this.host = host;
+    this.stage = document.createElement("div");
+    this.tokens = document.createElement("div");
+    this.picture = document.createElement("canvas");
+    this.stage.className = "player film-stage";
+    this.stage.style.width = `${FILM_WIDTH - 2 * FILM_PAD}px`;
+    this.stage.setAttribute("aria-hidden", "true");
+    this.tokens.className = "tokens";
+    this.tokens.dir = "auto";
+    this.stage.append(this.tokens);
+    this.host.append(this.stage);
+    this.canvas = new TokenCanvas(this.tokens);
+    this.steps = this.run.steps.length;
+    this.pen = this.picture.getContext("2d");
+    this.looks = new Map();
+    this.paper = this.colour("card");
+    this.ink = this.colour("ink");
+    this.mute = this.colour("mute");
+    this.line = this.colour("line");
+    this.now = this.colour("now");
+    this.revise = this.colour("revise");
+    this.canvas.layOut(this.run);
+    this.tall = 0;
+    for (const at of [0, Math.floor(this.steps / 2), this.steps]) {
+      this.canvas.draw(at, false, () => false);
+      this.tall = Math.max(this.tall, this.tokens.scrollHeight);
     }
-    return looks.get(key);
+    this.height = 2 * Math.ceil((this.tall + FILM_HEAD + FILM_FOOT + 10) / 2);
+    this.picture.width = FILM_WIDTH * FILM_SCALE;
+    this.picture.height = this.height * FILM_SCALE;
   }
 
-  function paintToken(element, home) {
+  colour(name) {
+    return getComputedStyle(this.stage).getPropertyValue(`--${name}`).trim();
+  }
+
+  look(element) {
+    const key = element.className + element.dataset.state;
+    if (!this.looks.has(key)) {
+      const { backgroundColor, color, fontStyle, fontWeight, fontFamily } = getComputedStyle(element);
+      this.looks.set(key, {
+        backgroundColor,
+        color,
+        font: (size) => `${fontStyle} ${fontWeight} ${size} ${fontFamily}`,
+      });
+    }
+    return this.looks.get(key);
+  }
+
+  paintToken(element, home) {
     const { state } = element.dataset;
     const again = state === "remasked" || state === "revised";
-    const style = look(element);
+    const style = this.look(element);
     const boxes = Array.from(element.getClientRects(), (box) => ({
       x: box.left - home.left + FILM_PAD,
       y: box.top - home.top + FILM_HEAD,
@@ -63,66 +80,71 @@ function filmPainter(run, host) {
       h: box.height,
     }));
     for (const { x, y, w, h } of boxes) {
-      pen.fillStyle = style.backgroundColor;
-      pen.beginPath();
-      pen.roundRect(x, y, w, h, 5);
-      pen.fill();
+      this.pen.fillStyle = style.backgroundColor;
+      this.pen.beginPath();
+      this.pen.roundRect(x, y, w, h, 5);
+      this.pen.fill();
       if (again) {
-        pen.fillStyle = revise;
-        pen.fillRect(x + 1, y + h - 3, w - 2, 3);
+        this.pen.fillStyle = this.revise;
+        this.pen.fillRect(x + 1, y + h - 3, w - 2, 3);
       }
       if (!element.classList.contains("now")) continue;
-      pen.strokeStyle = now;
-      pen.lineWidth = 2;
-      pen.stroke();
+      this.pen.strokeStyle = this.now;
+      this.pen.lineWidth = 2;
+      this.pen.stroke();
     }
-    if (!boxes.length || !element.textContent) return;
-    const [{ x, y, w, h }] = boxes;
-    pen.save();
-    pen.beginPath();
-    pen.rect(x - 2, y - 6, w + 4, h + 12);
-    pen.clip();
-    pen.fillStyle = style.color;
-    pen.font = style.font(getComputedStyle(element).fontSize);
-    pen.direction = getComputedStyle(tokens).direction;
-    pen.textAlign = "center";
-    pen.textBaseline = "middle";
-    pen.fillText(element.textContent, x + w / 2, y + h / 2 + 1);
-    pen.restore();
+    if (boxes.length && element.textContent) this.paintText(element, boxes[0], style);
   }
 
-  function paint(at) {
-    canvas.draw(at, false, () => false);
-    pen.setTransform(FILM_SCALE, 0, 0, FILM_SCALE, 0, 0);
-    pen.fillStyle = paper;
-    pen.fillRect(0, 0, FILM_WIDTH, height);
-    const home = tokens.getBoundingClientRect();
-    const masks = at > 0 ? run.steps[at - 1].masks : null;
-    const { policy, seed, model } = run.header;
-    pen.font = `13px ${getComputedStyle(stage).fontFamily}`;
-    pen.textBaseline = "middle";
-    pen.fillStyle = mute;
-    pen.textAlign = "left";
-    pen.fillText(
-      masks === null ? phrase("keep.film_step", { at, steps }) : phrase("keep.film_masks", { at, steps, masks }),
+  paintText(element, { x, y, w, h }, style) {
+    this.pen.save();
+    this.pen.beginPath();
+    this.pen.rect(x - 2, y - 6, w + 4, h + 12);
+    this.pen.clip();
+    this.pen.fillStyle = style.color;
+    this.pen.font = style.font(getComputedStyle(element).fontSize);
+    this.pen.direction = getComputedStyle(this.tokens).direction === "rtl" ? "rtl" : "ltr";
+    this.pen.textAlign = "center";
+    this.pen.textBaseline = "middle";
+    this.pen.fillText(element.textContent, x + w / 2, y + h / 2 + 1);
+    this.pen.restore();
+  }
+
+  paint(at) {
+    this.canvas.draw(at, false, () => false);
+    this.pen.setTransform(FILM_SCALE, 0, 0, FILM_SCALE, 0, 0);
+    this.pen.fillStyle = this.paper;
+    this.pen.fillRect(0, 0, FILM_WIDTH, this.height);
+    const home = this.tokens.getBoundingClientRect();
+    const masks = at > 0 ? this.run.steps[at - 1].masks : null;
+    const { policy, seed, model } = this.run.header;
+    this.pen.font = `13px ${getComputedStyle(this.stage).fontFamily}`;
+    this.pen.textBaseline = "middle";
+    this.pen.fillStyle = this.mute;
+    this.pen.textAlign = "left";
+    this.pen.fillText(
+      masks === null
+        ? phrase("keep.film_step", { at, steps: this.steps })
+        : phrase("keep.film_masks", { at, steps: this.steps, masks }),
       FILM_PAD,
       FILM_HEAD / 2,
     );
-    pen.textAlign = "right";
-    pen.fillText(
+    this.pen.textAlign = "right";
+    this.pen.fillText(
       `${model.name} · ${policy.name} · ${phrase("player.seed", { seed })}`,
       FILM_WIDTH - FILM_PAD,
       FILM_HEAD / 2,
     );
-    for (const element of tokens.children) if (!element.hidden) paintToken(element, home);
+    for (const slot of this.tokens.children) {
+      const element = /** @type {HTMLElement} */ (slot);
+      if (!element.hidden) this.paintToken(element, home);
+    }
     const room = FILM_WIDTH - 2 * FILM_PAD;
-    pen.fillStyle = line;
-    pen.fillRect(FILM_PAD, height - 16, room, 3);
-    pen.fillStyle = ink;
-    pen.fillRect(FILM_PAD, height - 16, (room * at) / Math.max(1, steps), 3);
+    this.pen.fillStyle = this.line;
+    this.pen.fillRect(FILM_PAD, this.height - 16, room, 3);
+    this.pen.fillStyle = this.ink;
+    this.pen.fillRect(FILM_PAD, this.height - 16, (room * at) / Math.max(1, this.steps), 3);
   }
-
-  return { paint, picture, close: () => stage.remove() };
 }
 
 // Records the run at `rate` steps a second, faster if it would take longer than FILM_LONGEST; resolves to a Blob, or to
@@ -133,10 +155,10 @@ export async function recordFilm(run, host, { rate, progress, stopped }) {
   const pause = 1000 / Math.max(rate, steps / FILM_LONGEST);
   const hold = Math.ceil(1500 / pause);
   if (!kind) throw new Error(phrase("keep.no_recorder"));
-  const { paint, picture, close } = filmPainter(run, host);
+  const painter = new FilmPainter(run, host);
   try {
-    paint(0);
-    const recorder = new MediaRecorder(picture.captureStream(30), { mimeType: kind, videoBitsPerSecond: 4e6 });
+    painter.paint(0);
+    const recorder = new MediaRecorder(painter.picture.captureStream(30), { mimeType: kind, videoBitsPerSecond: 4e6 });
     const parts = [];
     recorder.ondataavailable = (event) => parts.push(event.data);
     const ended = new Promise((done) => {
@@ -145,7 +167,7 @@ export async function recordFilm(run, host, { rate, progress, stopped }) {
     recorder.start();
     const began = performance.now();
     for (let frame = 0; frame <= steps + hold && !stopped(); frame++) {
-      paint(Math.min(frame, steps));
+      painter.paint(Math.min(frame, steps));
       progress(frame / (steps + hold));
       await new Promise((next) => setTimeout(next, Math.max(0, began + (frame + 1) * pause - performance.now())));
     }
@@ -153,6 +175,6 @@ export async function recordFilm(run, host, { rate, progress, stopped }) {
     await ended;
     return stopped() ? null : new Blob(parts, { type: kind.split(";")[0] });
   } finally {
-    close();
+    painter.stage.remove();
   }
 }

@@ -3,7 +3,11 @@
 import { UTF8 } from "../run/text.js";
 import { phrase } from "../words.js";
 
-// The place in line, and how long the turns ahead should take if any was measured lately.
+/**
+ * The place in line, and how long the turns ahead should take if any was measured lately.
+ *
+ * @param {{ waiting: number, seconds?: number }} about
+ */
 export function waitingWords({ waiting, seconds }) {
   const whole = Math.max(1, Math.round(seconds));
   if (seconds === undefined) return phrase("player.waiting", { waiting });
@@ -13,14 +17,25 @@ export function waitingWords({ waiting, seconds }) {
     : phrase("player.waiting_seconds", { waiting, seconds: whole });
 }
 
-// The stream the page receives: an envelope line, then run-file lines, with notices about waiting in between.
+/**
+ * The stream the page receives: an envelope line, then run-file lines, with notices about waiting in between.
+ *
+ * @param {string} value
+ * @returns {{ line: string, record: any, end: number } | null}
+ */
 export function readEnvelope(value) {
   const end = value.indexOf("\n");
   return end < 0 ? null : { line: value.slice(0, end), record: JSON.parse(value.slice(0, end)), end: end + 1 };
 }
 
-// The whole lines of a growing value from `read` on, null if there are none.  They are copies: a slice would keep the
-// value alive as it was then, and so every length it ever had.
+/**
+ * The whole lines of a growing value from `read` on, null if there are none.  They are copies: a slice would keep the
+ * value alive as it was then, and so every length it ever had.
+ *
+ * @param {string} value
+ * @param {number} read
+ * @returns {string[] | null}
+ */
 export function newLines(value, read) {
   const end = value.lastIndexOf("\n");
   return end < read
@@ -33,9 +48,14 @@ export function newLines(value, read) {
 const SILENCE = 3000; // milliseconds without a line
 const CUT = "unmask-cut"; // where a run that is cut off outlives its page
 
-// A stream that may be cut off: by a connection that is lost, or a page that is left.  Where nothing comes for long the page
-// asks `alive` whether anybody is still there; lines that had come when it was left are there again when it is back, once.
-// `awaits` says whether more should come, `kept` which lines to keep, if any; `lose`, `find` and `recover` are told.
+/**
+ * A stream that may be cut off: by a connection that is lost, or a page that is left.  Where nothing comes for long the
+ * page asks `alive` whether anybody is still there; lines that had come when it was left are there again when it is
+ * back, once.  `awaits` says whether more should come, `kept` which lines to keep, if any; `lose`, `find` and `recover`
+ * are called.
+ *
+ * @param {HTMLElement} root
+ */
 export function watchConnection(root, alive, { name, awaits, kept, lose, find, recover }) {
   const place = `${CUT}-${name}`;
   let heard = 0;

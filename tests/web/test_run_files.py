@@ -5,9 +5,9 @@ import gzip
 import re
 
 import pytest
+from node import Node
 from run_files import Opens, Refused, differing, files, member, text_of
 
-from dlm_core.bundle import join, settings_line
 from dlm_core.trace import Trace
 
 READ = """async (packed) => {
@@ -20,12 +20,8 @@ READ = """async (packed) => {
 
 
 @pytest.fixture(scope="module")
-def read(browser):
-    context = browser.new_context()
-    page = context.new_page()
-    page.add_script_tag(content=settings_line() + join("run/reader.js"))
-    yield lambda data: page.evaluate(READ, base64.b64encode(data).decode())
-    context.close()
+def read(js):
+    return lambda data: js(READ, base64.b64encode(data).decode())
 
 
 def test_the_page_opens_and_refuses_what_python_does(read, trace):
@@ -57,16 +53,13 @@ def test_large_files_of_every_level_of_compression_are_read_as_they_were_written
         assert read(gzip.compress(text, level))["lines"] == text.decode().splitlines()
 
 
-def test_the_limit_of_the_text_is_pythons(read, trace, browser):
+def test_the_limit_of_the_text_is_pythons(trace, tmp_path):
     text = text_of(trace)
     half = len(text) // 2
-    context = browser.new_context()
-    page = context.new_page()
-    limited = settings_line().replace('"bytes":268435456', f'"bytes":{len(text)}')
-    page.add_script_tag(content=limited + join("run/reader.js"))
+    js = Node(tmp_path, limits={"bytes": len(text)})
     for form in (text, gzip.compress(text), member(text[:half]) + member(text[half:])):
-        assert page.evaluate(READ, base64.b64encode(form).decode())["whole"]
+        assert js(READ, base64.b64encode(form).decode())["whole"]
     longer = text + b"\n"
     for form in (longer, gzip.compress(longer), member(longer[:half]) + member(longer[half:])):
-        assert "which is the limit" in page.evaluate(READ, base64.b64encode(form).decode())["error"]
-    context.close()
+        assert "which is the limit" in js(READ, base64.b64encode(form).decode())["error"]
+    js.close()

@@ -1,0 +1,156 @@
+// Types of what the modules pass to each other, for the type checker alone; docs/run-file.md says what the fields mean.
+
+type Pair = [number, number];
+
+interface Model {
+  name: string;
+  revision: string | null;
+  vocab_size: number;
+  mask: number | null;
+  stop: number[];
+  expand?: number;
+  ending?: number[];
+}
+
+interface Message {
+  role: string;
+  content: string;
+}
+
+/** The first line of a run file. */
+interface Header {
+  unmask: number;
+  model: Model;
+  prompt: string;
+  canvas: number[];
+  fixed: Pair[];
+  windows: Pair[];
+  policy: { name: string; steps?: number; temperature?: number; [parameter: string]: unknown };
+  seed: number | string;
+  top_k: number;
+  reasons?: string[];
+  others?: Record<string, string>;
+  branch?: { step: number; policy: string; seed: number | string; forced?: number };
+  cache?: { kind: string; approximate: boolean };
+  conversation?: Message[];
+}
+
+type PieceRecord = string | { hex: string };
+
+/** A line of a run file between the first and the last; positions count in the canvas before it. */
+interface StepRecord {
+  step: number;
+  window: Pair;
+  forwards: number;
+  seconds: number;
+  write?: Pair[];
+  blank?: Pair[];
+  splice?: Pair[];
+  info?: Record<string, number>;
+  score?: [string] | [string, number, number];
+  ranked?: string;
+  others?: number[];
+  measured: string;
+  beliefs: string;
+  pieces?: Record<string, PieceRecord>;
+}
+
+interface Totals {
+  end: "finished" | "stopped" | "error";
+  message?: string;
+  text?: string;
+}
+
+/** What stands in the canvas, by track; NaN and -1 stand for "not measured" and "none". */
+interface RunState {
+  place: number[]; // the tracks in the canvas, in order
+  ids: Int32Array;
+  commit: Int32Array; // the step in which the token was written
+  sure: Float32Array; // its confidence then
+  again: Uint8Array; // whether it replaced another token
+  masks: number; // that may still be written
+  tokens: number; // written so far
+}
+
+/** What the model believed, by row: the measured positions in ascending order; `row` leads from a track to its row. */
+interface Beliefs {
+  row: Int32Array;
+  measured: number;
+  predicted: Int32Array;
+  confidence: Float64Array;
+  entropy: Float64Array;
+  topIds: Int32Array;
+  topProbs: Float32Array;
+  reason: Uint8Array;
+  ranking: string;
+  score: Float64Array;
+  packed: number; // bytes that the columns took
+}
+
+/** A step by track, with the canvas after it. */
+interface Step extends RunState, Beliefs {
+  index: number;
+  window: Pair;
+  forwards: number;
+  seconds: number;
+  info: Record<string, number>;
+  others: number[];
+  write: Pair[];
+  blank: Pair[];
+  splice: Pair[];
+  asked: number[]; // the tracks that were in the canvas before it
+  mean: number; // confidence of what it wrote
+}
+
+interface Run {
+  header: Header | null;
+  pieces: Map<number, string | Uint8Array>;
+  steps: Step[];
+  totals: Totals | null;
+  lines: string[];
+  order: number[]; // every track there ever was, as they stand in the text
+  rank: number[]; // the place of a track in `order`
+  fixed: number[] | null;
+  first: RunState | null;
+  beliefs?: number; // top tokens read so far, which have a limit
+}
+
+/** What the text of tokens is read from: a run, or less. */
+interface Names {
+  pieces: Run["pieces"];
+  header: { model: Pick<Model, "mask" | "stop" | "expand"> };
+}
+
+/** What a position shows after a step. */
+interface TokenView {
+  state: "fixed" | "masked" | "draft" | "committed" | "remasked" | "revised" | "noise" | "tail" | "absent";
+  id: number;
+  shown: number;
+  commit: number;
+  confidence: number;
+}
+
+/** The cells of a heatmap, rows by columns; NaN where nothing is shown. */
+interface Heatmap {
+  measured: Float64Array[];
+  held: Float64Array[];
+  written: Float64Array[];
+  shape: Pair; // positions and steps
+  merged: Pair; // how many of each a cell stands for
+  opening: number; // the first position that is not fixed
+}
+
+/** A part of a canvas under edit. */
+interface Cell {
+  token: number | string;
+  locked: boolean;
+  track?: number;
+}
+
+interface Window {
+  gradio_config?: { root?: string };
+  Plotly?: any;
+  unmaskPlotly?: Promise<any>;
+}
+
+declare var UNMASK: any;
