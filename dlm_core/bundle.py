@@ -27,7 +27,7 @@ from dlm_core.unicode import well_formed
 from dlm_core.words import languages
 
 PLAYER = ASSETS / "player"
-_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]+)";\n', re.M)
+_IMPORT = re.compile(r'^import \{\s*\w+(?:,\s*\w+)*,?\s*\} from "(\.[^"]+)";\n', re.M)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", re.M)
 _NAME = re.compile(r"^(?:export )?(?:async )?(?:function\*?|class|const|let|var) (\w+)", re.M)
 _OTHER = re.compile(r"^(?:import|export|(?:const|let|var) [^\w]).*", re.M)

@@ -475,7 +475,7 @@ class Trace:
         """Read the bytes of a run file, gzipped or not, whatever editors and other programs made of its lines.
 
         A file that was cut off opens up to its last whole line and says so.  The same rules stand in
-        `assets/player/reader.js`, for the page.
+        `assets/player/run/reader.js`, for the page.
         """
         trace: Trace | None = None
         lines, read = _text(data).split(b"\n"), 0

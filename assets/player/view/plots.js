@@ -8,7 +8,7 @@ import { loadPlotly, text, theme } from "./dom.js";
 import { alternatives } from "./inspector.js";
 
 const DRAW_EVERY = 350; // milliseconds, while a run lasts
-const SETTINGS = { displayModeBar: false, responsive: false };
+const PLOT_SETTINGS = { displayModeBar: false, responsive: false };
 
 export class Plots {
   constructor(player, part) {
@@ -51,8 +51,8 @@ export class Plots {
     const revision = `${this.player.envelope} ${run.steps.length} ${this.measure}`;
     figure.layout.datarevision = progress.layout.datarevision = revision;
     Promise.all([
-      this.plotly.react(this.part("heatmap"), figure.data, figure.layout, SETTINGS),
-      this.plotly.react(this.part("progress"), progress.data, progress.layout, SETTINGS),
+      this.plotly.react(this.part("heatmap"), figure.data, figure.layout, PLOT_SETTINGS),
+      this.plotly.react(this.part("progress"), progress.data, progress.layout, PLOT_SETTINGS),
     ]).then(() => {
       this.drawing = false;
       this.drawnAt = performance.now();

@@ -44,9 +44,10 @@ class PageScriptMiddleware:
             if start:
                 body = message.get("body", b"").replace(b"<head>", self._head, 1)
                 headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+                headers.append((b"vary", b"Accept-Encoding"))
                 if _takes_gzip(scope) and not message.get("more_body"):
                     body = gzip.compress(body)
-                    headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+                    headers.append((b"content-encoding", b"gzip"))
                 await send(start | {"headers": [*headers, (b"content-length", str(len(body)).encode())]})
                 start.clear()
                 message = message | {"body": body}

@@ -1,0 +1,59 @@
+"""The page's script is one file that browsers keep, named in the head of the front page."""
+
+import gzip
+import re
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from dlm_core.ui.compat.early import PageScriptMiddleware
+
+SCRIPT = "export const mount = 'née';\n"
+
+
+async def front(_):
+    return HTMLResponse("<!doctype html><html><head><title>é</title></head></html>")
+
+
+async def other(_):
+    return HTMLResponse("<head></head>")
+
+
+@pytest.fixture
+def client():
+    middleware = [Middleware(PageScriptMiddleware, script=SCRIPT)]
+    return TestClient(Starlette(routes=[Route("/", front), Route("/other", other)], middleware=middleware))
+
+
+def address(page):
+    return re.search(r'"unmask": "\.(/unmask-[0-9a-f]{16}\.js)"', page.text)[1]
+
+
+def test_the_front_page_names_the_script_before_anything_else(client):
+    page = client.get("/")
+    assert page.text.index("importmap") < page.text.index('import "unmask"') < page.text.index("<title>é")
+    assert client.get("/other").text == "<head></head>"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_page_and_script_are_compressed_for_whoever_can_read_it(client, encoding):
+    for path in ("/", address(client.get("/"))):
+        with client.stream("GET", path, headers={"accept-encoding": encoding}) as answer:
+            raw = b"".join(answer.iter_raw())
+        assert answer.headers.get("content-encoding", "identity") == encoding
+        assert int(answer.headers["content-length"]) == len(raw)
+        assert answer.headers["vary"] == "Accept-Encoding"
+        text = (gzip.decompress(raw) if encoding == "gzip" else raw).decode()
+        assert text == SCRIPT or "<title>é" in text
+
+
+def test_a_browser_may_keep_the_script_for_ever_since_another_one_has_another_address(client):
+    answer = client.get(address(client.get("/")))
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in answer.headers["cache-control"]
+    assert PageScriptMiddleware(None, SCRIPT).path != PageScriptMiddleware(None, f"{SCRIPT} ").path
+    assert client.get("/unmask-0000000000000000.js").status_code == 404
