@@ -56,7 +56,8 @@ def test_every_extra_is_satisfied_by_the_pins_of_its_requirements_file(extra, fi
 
 def test_the_wheel_holds_model_player_runs_words_and_the_licence(installed):
     inside = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
-    for name in ("model/config.json", "model/tokenizer.json", "player/player.css", "runs/index.json", "words/en.json"):
+    player = ("player/player.css", "player/page.js", "player/run/state.js", "player/view/tokens.js")
+    for name in ("model/config.json", "model/tokenizer.json", *player, "runs/index.json", "words/en.json"):
         assert f"dlm_core/assets/{name}" in inside
     assert any(name.endswith("licenses/LICENSE") for name in inside)
     assert not any(name.startswith("tests/") for name in inside)

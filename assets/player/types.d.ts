@@ -98,7 +98,7 @@ interface Step extends RunState, Beliefs {
   write: Pair[];
   blank: Pair[];
   splice: Pair[];
-  asked: number[]; // the tracks that were in the canvas before it
+  queried: number[]; // the tracks that were in the canvas before it
   mean: number; // confidence of what it wrote
 }
 

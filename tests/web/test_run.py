@@ -39,7 +39,7 @@ def test_positions_that_come_and_go_keep_their_names(js, grown):
         seen = js(
             "s => { const t = run.steps[s];"
             " return { rank: t.place.map(i => run.rank[i]), ids: t.place.map(i => t.ids[i]),"
-            " row: t.asked.map(i => t.row[i]), masks: t.masks }; }",
+            " row: t.queried.map(i => t.row[i]), masks: t.masks }; }",
             step.index,
         )
         assert seen["rank"] == tracks[step.index + 1].tolist()

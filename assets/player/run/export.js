@@ -51,6 +51,6 @@ export function linkQuery(header) {
   if (turns.length) settings.conversation = JSON.stringify(turns);
   if (cache) settings.cache = cache.kind;
   Object.assign(settings, { model: model.name, revision: model.revision, run: 1 });
-  const told = Object.entries(settings).filter(([, value]) => value !== null && typeof value !== "object");
-  return new URLSearchParams(told.map(([key, value]) => [key, String(value)])).toString();
+  const given = Object.entries(settings).filter(([, value]) => value !== null && typeof value !== "object");
+  return new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
 }

@@ -29,7 +29,7 @@ export function heatmapData(run, measure, most = MOST_CELLS) {
     const column = Math.floor(s / across);
     const values = new Float64Array(step.ids.length).fill(NaN);
     if (measure === "commit") for (const [i] of step.write) values[i] = s;
-    else for (const i of step.asked) if (step.row[i] >= 0) values[i] = step[measure][step.row[i]];
+    else for (const i of step.queried) if (step.row[i] >= 0) values[i] = step[measure][step.row[i]];
     for (let i = 0; i < values.length; i++) {
       if (!Number.isNaN(values[i])) add("measured", row[i] + column, values[i]);
       else if (!Number.isNaN(last[i])) add("held", row[i] + column, last[i]);

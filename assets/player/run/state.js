@@ -152,7 +152,7 @@ function addStep(run, record) {
     write: (record.write || []).map(here),
     blank: (record.blank || []).map(here),
     splice: (record.splice || []).map(here),
-    asked: before.place,
+    queried: before.place,
     place,
     ...beliefs,
     ids: longer(before.ids, -1),
@@ -240,7 +240,7 @@ export function firstStopAt(run, at) {
  * @param {number} i
  */
 export function inWindow(step, i) {
-  const position = step.asked.indexOf(i);
+  const position = step.queried.indexOf(i);
   return position >= step.window[0] && position < step.window[1];
 }
 

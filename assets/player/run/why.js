@@ -34,7 +34,7 @@ export function explain(run, at, i) {
   const step = run.steps[at - 1];
   if (run.fixed[i]) return phrase("why.fixed");
   if (!step) return phrase("why.nothing");
-  if (!step.asked.includes(i)) return isPresent(run, at, i) ? phrase("why.opened") : phrase("why.absent");
+  if (!step.queried.includes(i)) return isPresent(run, at, i) ? phrase("why.opened") : phrase("why.absent");
   const k = step.row[i];
   const { commit, sure } = stateAfter(run, at);
   if (k >= 0)
@@ -130,18 +130,18 @@ export function otherRules(run, at) {
   const step = run.steps[at - 1];
   const before = stateAfter(run, at - 1);
   const [lo, hi] = step.window;
-  const rows = step.asked.slice(lo, hi).filter((i) => step.row[i] >= 0 && before.ids[i] === run.header.model.mask);
+  const rows = step.queried.slice(lo, hi).filter((i) => step.row[i] >= 0 && before.ids[i] === run.header.model.mask);
   const score = {
     confidence: (i) => step.confidence[step.row[i]],
     "-entropy": (i) => -step.entropy[step.row[i]],
     "-position": () => 0,
   };
-  const told = Object.entries(run.header.others || {}).map(([rule, ranking], n) => ({
+  const rules = Object.entries(run.header.others || {}).map(([rule, ranking], n) => ({
     key: `inspector.rule_${rule}`,
     by: score[ranking],
     count: step.others[n],
   }));
-  return told
+  return rules
     .filter(({ key, by, count }) => hasPhrase(key) && by && count)
     .map(({ key, by, count }) => ({
       rule: phrase(key, { count }),

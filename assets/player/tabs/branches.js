@@ -23,7 +23,7 @@ class Branches {
     follow("branch", this.root, (wish) =>
       wish.edit ? this.options.edit() : wish.cells ? this.edited(wish) : this.resume(wish),
     );
-    follow("begun", this.root, (run) => this.begun(run));
+    follow("begun", this.root, (shown) => this.begun(shown));
     this.part("diff").addEventListener("click", () => this.diff());
     this.drawTree();
   }

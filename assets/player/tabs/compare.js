@@ -33,7 +33,7 @@ class Comparison {
     this.playing = false;
     this.dirty = true;
     this.figure = null;
-    this.sheet = null;
+    this.plotly = null;
     this.pointed = -1;
     this.lines = []; // what came of the comparison
     this.done = true; // whether that is all
@@ -55,7 +55,7 @@ class Comparison {
     new ResizeObserver(() => this.drawFigure()).observe(this.root);
     this.pressed();
     loadPlotly(this.options.plotly).then((found) => {
-      this.sheet = found;
+      this.plotly = found;
       this.drawFigure();
     });
     this.options.watch(() => this.ingest());
@@ -71,18 +71,18 @@ class Comparison {
       kept: () => (this.done || !this.panes.length ? null : this.lines),
       lose: () => {
         this.cut = this.dirty = true;
-        this.say(phrase("compare.lost"));
+        this.showMessage(phrase("compare.lost"));
       },
       find: () => {
         this.cut = false;
         this.dirty = true;
-        this.say("");
+        this.showMessage("");
       },
       recover: (kept) => {
         this.start();
-        for (const line of kept) this.take(line);
+        for (const line of kept) this.addLine(line);
         this.done = this.cut = this.dirty = true;
-        this.say(phrase("compare.cut"));
+        this.showMessage(phrase("compare.cut"));
       },
     });
   }
@@ -193,7 +193,7 @@ class Comparison {
     if (opened.line !== this.envelope) {
       this.envelope = opened.line;
       this.read = opened.end;
-      this.say(messageText(opened.record.message || ""));
+      this.showMessage(messageText(opened.record.message || ""));
       if (opened.record.player === "error") {
         this.cut ||= !this.done; // what was still coming gave way
         this.dirty = true;
@@ -203,7 +203,7 @@ class Comparison {
     }
     const fresh = newLines(value, this.read);
     if (!fresh) return;
-    for (const line of fresh) this.take(line);
+    for (const line of fresh) this.addLine(line);
     this.read = value.lastIndexOf("\n") + 1;
     this.dirty = true;
   }
@@ -221,11 +221,11 @@ class Comparison {
     for (const name of ["table-card", "choice", "figure-card", "verdict"]) this.part(name).hidden = true;
   }
 
-  take(line) {
+  addLine(line) {
     this.connection.hear();
     this.lines.push(line);
     if (line.startsWith('{"pane"')) return this.addPane(JSON.parse(line));
-    if (line.startsWith('{"waiting"')) return this.say(waitingWords(JSON.parse(line)));
+    if (line.startsWith('{"waiting"')) return this.showMessage(waitingWords(JSON.parse(line)));
     if (line.startsWith('{"summary"')) return this.addRow(JSON.parse(line));
     if (line.startsWith('{"figure"')) {
       this.figure = JSON.parse(line).figure;
@@ -240,11 +240,11 @@ class Comparison {
       this.done = true;
       return;
     }
-    this.say("");
+    this.showMessage("");
     addLine(this.pane.run, line);
     if (!this.pane.laid) this.pane.canvas.layOut(this.pane.run);
     this.pane.laid = true;
-    if (this.pane.run.totals && this.pane.run.totals.message) this.say(this.pane.run.totals.message);
+    if (this.pane.run.totals && this.pane.run.totals.message) this.showMessage(this.pane.run.totals.message);
   }
 
   addPane({ title: name, place }) {
@@ -314,7 +314,7 @@ class Comparison {
     this.dirty = true;
   }
 
-  say(text) {
+  showMessage(text) {
     this.part("message").textContent = text;
     this.part("message").hidden = !text;
   }
@@ -363,11 +363,11 @@ class Comparison {
   }
 
   drawFigure() {
-    if (!this.sheet || !this.figure) return;
+    if (!this.plotly || !this.figure) return;
     this.part("figure-card").hidden = false;
     if (!this.part("figure").clientWidth) return;
     const { data, layout } = translateFigure(this.figure[theme()]);
-    this.sheet.react(this.part("figure"), data, layout, { displayModeBar: false, responsive: true }).then((plot) => {
+    this.plotly.react(this.part("figure"), data, layout, { displayModeBar: false, responsive: true }).then((plot) => {
       plot.removeAllListeners("plotly_click");
       plot.on("plotly_click", ({ points }) => {
         const one = this.alternatives().find((other) => this.end(other, "forwards") === points[0].customdata);

@@ -7,14 +7,14 @@ import { phrase } from "../words.js";
 
 export function mountConversation(root, { value, watch, keep }) {
   const part = (name) => root.querySelector(`[data-slot="${name}"]`);
-  let said = [];
+  let messages = [];
   putWords(root);
 
   function draw() {
-    said = JSON.parse(value() || "[]");
-    part("card").hidden = !said.length;
+    messages = JSON.parse(value() || "[]");
+    part("card").hidden = !messages.length;
     part("turns").replaceChildren(
-      ...said.map(({ role, content }) => {
+      ...messages.map(({ role, content }) => {
         const turn = document.createElement("li");
         const who = document.createElement("b");
         const what = document.createElement("p");
@@ -29,7 +29,10 @@ export function mountConversation(root, { value, watch, keep }) {
     part("turns").scrollTop = part("turns").scrollHeight; // the newest is what the next question follows
   }
 
-  const actions = { again: () => keep(said.slice(0, -2), said[said.length - 2].content), new: () => keep([], null) };
+  const actions = {
+    again: () => keep(messages.slice(0, -2), messages[messages.length - 2].content),
+    new: () => keep([], null),
+  };
   root.addEventListener("click", (event) => actions[event.target.closest("[data-action]")?.dataset.action]?.());
   watch(draw);
   draw();

@@ -35,11 +35,11 @@ class Editor {
     this.listenToPointer();
     this.listenToKeys();
     follow("branch", this.root, ({ edit }) => {
-      if (edit) this.take();
+      if (edit) this.openShown();
     });
 
     new IntersectionObserver(([seen]) => {
-      if (seen.isIntersecting && !this.cells.length && this.inPlayer()) this.take();
+      if (seen.isIntersecting && !this.cells.length && this.inPlayer()) this.openShown();
     }).observe(this.root);
     this.mark();
     this.options.watch(() => this.ingest());
@@ -48,7 +48,7 @@ class Editor {
 
   buttonActions() {
     return {
-      take: () => this.take(),
+      take: () => this.openShown(),
       run: () => this.run(),
       lock: () => this.apply("lock"),
       unlock: () => this.apply("unlock"),
@@ -59,12 +59,12 @@ class Editor {
           this.role("words").value,
           first && (first.dataset.state === "masked" || /^\s/.test(first.textContent)),
         );
-        if (!typed.length) return this.say(phrase("edit.typed"));
+        if (!typed.length) return this.showMessage(phrase("edit.typed"));
         this.apply("replace", typed);
       },
       insert: () => {
         const count = Number(this.role("count").value);
-        if (!Number.isInteger(count) || count < 1 || count > 200) return this.say(phrase("edit.count"));
+        if (!Number.isInteger(count) || count < 1 || count > 200) return this.showMessage(phrase("edit.count"));
         this.apply("insert", count);
       },
       all: () => {
@@ -151,7 +151,7 @@ class Editor {
     return this.root.querySelector(`[data-role=${name}]`);
   }
 
-  say(sentence) {
+  showMessage(sentence) {
     this.part("message").textContent = sentence;
     this.part("message").hidden = !sentence;
   }
@@ -169,7 +169,7 @@ class Editor {
     this.past = [];
     this.select([]);
     this.focused = this.anchor = 0;
-    this.say(this.mask() === null ? phrase("edit.no_mask") : "");
+    this.showMessage(this.mask() === null ? phrase("edit.no_mask") : "");
     this.draw();
   }
 
@@ -178,7 +178,7 @@ class Editor {
     const opened = value ? readEnvelope(value) : null;
     if (!opened || opened.line === this.envelope) return;
     this.envelope = opened.line;
-    if (opened.record.message) return this.say(messageText(opened.record.message));
+    if (opened.record.message) return this.showMessage(messageText(opened.record.message));
     const run = emptyRun();
     addLine(run, value.slice(opened.end).trim());
     this.open(cellsOf(run, 0, true), run, null);
@@ -189,9 +189,9 @@ class Editor {
     return run && run.header ? { run, at } : null;
   }
 
-  take() {
+  openShown() {
     const shown = this.inPlayer();
-    if (!shown) return this.say(phrase("edit.no_run"));
+    if (!shown) return this.showMessage(phrase("edit.no_run"));
     this.open(cellsOf(shown.run, shown.at, false), shown.run, shown);
   }
 
@@ -263,12 +263,12 @@ class Editor {
   }
 
   apply(name, value = undefined) {
-    if (!this.chosen.size) return this.say(phrase("edit.nothing"));
+    if (!this.chosen.size) return this.showMessage(phrase("edit.nothing"));
     const before = this.cells.length;
     const next = EDITS[name](this.cells, this.chosen, this.mask(), value);
     if (next.length === before && next.every((cell, i) => cell === this.cells[i]))
-      return this.say(phrase("edit.stays"));
-    this.say("");
+      return this.showMessage(phrase("edit.stays"));
+    this.showMessage("");
     this.past.push(this.cells);
     this.cells = next;
     const first = Math.min(...this.chosen);

@@ -9,7 +9,7 @@ import { readEnvelope } from "../view/stream.js";
 import { messageText, phrase, translateFigure } from "../words.js";
 
 const SWEEP = 6; // seconds in which noise falls from none to all
-const PATIENCE = 500; // milliseconds behind which a wait for the model is told
+const PATIENCE = 500; // milliseconds after which a wait for the model is announced
 
 class NoiseLesson {
   constructor(host, options) {
@@ -21,7 +21,7 @@ class NoiseLesson {
     this.lesson = null;
     this.figure = null;
     this.names = null;
-    this.sheet = null;
+    this.plotly = null;
     this.envelope = null;
     this.pairs = [];
     this.hovered = -1;
@@ -30,9 +30,7 @@ class NoiseLesson {
     this.dirty = false;
     this.plotted = null;
     this.waiting = 0;
-
     this.last = performance.now();
-
     this.actions = this.buttonActions();
   }
 
@@ -40,7 +38,7 @@ class NoiseLesson {
     this.listen();
     this.inspect({ hit: [] }, new Map());
     loadPlotly(this.options.plotly).then((found) => {
-      this.sheet = found;
+      this.plotly = found;
       this.plot();
     });
     this.options.watch(() => this.ingest());
@@ -113,8 +111,8 @@ class NoiseLesson {
     this.envelope = opened.line;
     clearTimeout(this.waiting);
     if (opened.record.player === "asking")
-      return void (this.waiting = setTimeout(() => this.say(phrase("noise.asking")), PATIENCE));
-    this.say(messageText(opened.record.message || ""));
+      return void (this.waiting = setTimeout(() => this.showMessage(phrase("noise.asking")), PATIENCE));
+    this.showMessage(messageText(opened.record.message || ""));
     if (opened.record.player === "error") return;
     ({ lesson: this.lesson, figure: this.figure } = JSON.parse(value.slice(opened.end)));
     this.names = { pieces: new Map(), header: { model: this.lesson.model } };
@@ -122,17 +120,17 @@ class NoiseLesson {
     this.level.max = this.lesson.t.length - 1;
     this.plotted = null;
     this.hovered = -1;
-    this.lay();
+    this.layOut();
     this.dirty = true;
   }
 
-  say(sentence) {
+  showMessage(sentence) {
     this.part("message").textContent = sentence;
     this.part("message").hidden = !sentence;
   }
 
   // one column a token: above what the model sees, below what it believes; as wide as the true word
-  lay() {
+  layOut() {
     this.part("pairs").replaceChildren();
     this.ruler.font = getComputedStyle(this.part("pairs")).font;
     const clean = joinTokenTexts(this.lesson.clean.map((id) => tokenText(this.names, id)));
@@ -253,20 +251,20 @@ class NoiseLesson {
 
   // the figure of figures.py, with its upright at the level
   plot() {
-    if (!this.sheet || !this.figure || !this.part("figure").clientWidth) return;
+    if (!this.plotly || !this.figure || !this.part("figure").clientWidth) return;
     if (this.plotted === `${this.envelope} ${theme()} ${this.part("figure").clientWidth}`) return;
     this.plotted = `${this.envelope} ${theme()} ${this.part("figure").clientWidth}`;
     const { data, layout } = translateFigure(this.figure[theme()]);
-    this.sheet
+    this.plotly
       .newPlot(this.part("figure"), data, layout, { displayModeBar: false, responsive: true })
       .then(() => this.mark());
   }
 
   mark() {
     const drawn = this.part("figure").layout;
-    if (!this.sheet || !this.lesson || !drawn || !drawn.shapes) return;
+    if (!this.plotly || !this.lesson || !drawn || !drawn.shapes) return;
     const t = this.lesson.t[this.at()];
-    this.sheet.relayout(this.part("figure"), { "shapes[0].x0": t, "shapes[0].x1": t });
+    this.plotly.relayout(this.part("figure"), { "shapes[0].x0": t, "shapes[0].x1": t });
   }
 
   // to the nearest level at which one token more, or less, is under noise

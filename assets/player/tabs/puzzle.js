@@ -73,14 +73,14 @@ class Puzzle {
       },
       clear: () => {
         this.digits = this.digits.map(() => 0);
-        this.say("");
+        this.showMessage("");
         this.dirty = true;
       },
       check: () => this.readText(this.asText()),
       solve: () => {
         const rules = [...this.part("ways").querySelectorAll("input:checked")].map(({ value }) => value);
-        if (!rules.length) return this.say(phrase("puzzle.none"));
-        this.say("");
+        if (!rules.length) return this.showMessage(phrase("puzzle.none"));
+        this.showMessage("");
         this.options.ask({
           action: "solve",
           text: this.asText(),
@@ -182,7 +182,7 @@ class Puzzle {
     return this.stepsTo(run) < 0 ? run.steps.length : this.stepsTo(run);
   }
 
-  say(words) {
+  showMessage(words) {
     this.part("message").textContent = words;
     this.part("message").hidden = !words;
   }
@@ -195,7 +195,7 @@ class Puzzle {
       this.envelope = opened.line;
       this.read = opened.end;
       const { player, message, notice, cells } = opened.record;
-      this.say(messageText(message || notice || ""));
+      this.showMessage(messageText(message || notice || ""));
       if (player === "error") return this.finish();
       if (cells) this.digits = Array.from(cells, Number);
       if (player === "live") this.start();
@@ -203,7 +203,7 @@ class Puzzle {
     }
     const fresh = newLines(value, this.read);
     if (!fresh) return;
-    for (const line of fresh) this.take(line);
+    for (const line of fresh) this.addLine(line);
     this.read = value.lastIndexOf("\n") + 1;
     this.dirty = true;
   }
@@ -222,18 +222,18 @@ class Puzzle {
     this.dirty = true;
   }
 
-  take(line) {
+  addLine(line) {
     if (line.startsWith('{"pane"')) return this.addPane(JSON.parse(line));
-    if (line.startsWith('{"waiting"')) return this.say(waitingWords(JSON.parse(line)));
+    if (line.startsWith('{"waiting"')) return this.showMessage(waitingWords(JSON.parse(line)));
     if (line.startsWith('{"summary"')) {
       const { summary, of } = JSON.parse(line);
       this.panes[of].summary = summary;
       return;
     }
     if (line.startsWith('{"done"')) return this.finish();
-    this.say("");
+    this.showMessage("");
     addLine(this.pane.run, line);
-    if (this.pane.run.totals && this.pane.run.totals.message) this.say(this.pane.run.totals.message);
+    if (this.pane.run.totals && this.pane.run.totals.message) this.showMessage(this.pane.run.totals.message);
   }
 
   addPane({ title }) {
@@ -346,7 +346,7 @@ class Puzzle {
 
   enter(cell, digit) {
     this.digits[cell] = digit;
-    this.say("");
+    this.showMessage("");
     this.dirty = true;
   }
 

@@ -27,12 +27,12 @@ class Gallery {
         forgetRuns();
       },
       compare: async () => {
-        this.say("");
+        this.showMessage("");
         try {
           const runs = await Promise.all(Array.from(this.chosen.values(), async (bytes) => readRun(await bytes())));
           this.options.compare(runs.map((run) => run.lines.join("\n") + "\n"));
         } catch (error) {
-          this.say(phrase("runs.not_compared", { reason: error.message }));
+          this.showMessage(phrase("runs.not_compared", { reason: error.message }));
         }
       },
     };
@@ -63,13 +63,13 @@ class Gallery {
       if (button) this.actions[button.dataset.action]();
     });
     this.file.addEventListener("change", () => {
-      this.take(this.file.files);
+      this.addFiles(this.file.files);
     });
     this.root.addEventListener("dragover", this.over(true));
     this.root.addEventListener("dragleave", this.over(false));
     this.root.addEventListener("drop", (event) => {
       this.over(false)(event);
-      this.take(event.dataTransfer.files);
+      this.addFiles(event.dataTransfer.files);
     });
     follow("kept", this.root, () => this.drawKept());
   }
@@ -85,7 +85,7 @@ class Gallery {
     return made;
   }
 
-  say(text) {
+  showMessage(text) {
     this.part("message").textContent = text;
     this.part("message").hidden = !text;
   }
@@ -157,13 +157,13 @@ class Gallery {
   }
 
   async open(bytes, hand) {
-    this.say("");
+    this.showMessage("");
     try {
       const run = readRun(await bytes());
       hand(run.lines);
       return run;
     } catch (error) {
-      this.say(phrase("runs.not_opened", { reason: error.message }));
+      this.showMessage(phrase("runs.not_opened", { reason: error.message }));
     }
   }
 
@@ -198,7 +198,7 @@ class Gallery {
     this.drawCompare();
   }
 
-  async take(files) {
+  async addFiles(files) {
     const some = Array.from(files).slice(0, COMPARED);
     const only = some.length === 1;
     for (const one of some) {

@@ -26,16 +26,16 @@ export class BoardView {
     const digits = this.cells.map((_, cell) => view(cell).digit);
     const wrong = contradictions(digits);
     this.cells.forEach((slot, cell) => {
-      this.paintCell(slot, view(cell), wrong.has(cell));
-      slot.element.setAttribute("aria-label", this.label(cell, digits[cell]));
+      this.paintCell(slot, cell, view(cell), wrong.has(cell));
     });
     return { wrong, open: digits.filter((digit) => !digit).length };
   }
 
-  paintCell(slot, { digit, fixed, commit, sure, again, believed, now, back }, wrong) {
+  paintCell(slot, cell, { digit, fixed, commit, sure, again, believed, now, back }, wrong) {
     const key = JSON.stringify([digit, fixed, commit, sure, again, digit ? 0 : believed, now, back, wrong]);
     if (key === slot.key) return;
     slot.key = key;
+    slot.element.setAttribute("aria-label", this.label(cell, digit));
     const shade = digit && !fixed && isMeasured(sure) ? grade(sure) : "";
     const marks = Object.entries({ clue: fixed, wrong, now, again, back }).filter(([, is]) => is);
     slot.element.className = ["cell", shade, ...marks.map(([name]) => name)].filter(Boolean).join(" ");
