@@ -21,6 +21,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/biome ci --error-on-warnings .
 	$(BIN)/node node_modules/typescript/bin/tsc
+	$(BIN)/node node_modules/typescript/bin/tsc -p tsconfig.run.json
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.benchmarks.bench --write

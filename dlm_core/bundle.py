@@ -37,9 +37,7 @@ _MEASURES: tuple[Measure, ...] = ("confidence", "entropy", "commit")
 
 def dumps(value: Any) -> str:
     """Return a value as JSON that may stand in a script of a page: every "<" is spelled out."""
-    return well_formed(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))).replace(
-        "<", "\\u003c"
-    )
+    return well_formed(json.dumps(value, ensure_ascii=False, allow_nan=False)).replace("<", "\\u003c")
 
 
 def settings() -> dict[str, Any]:

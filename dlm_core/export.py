@@ -5,17 +5,15 @@ element, with every "<" spelled out, and reaches the document through the player
 """
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import plotly
 
-from dlm_core.bundle import PLAYER, replay_script
+from dlm_core.bundle import PLAYER, dumps, replay_script
 from dlm_core.figures import palette
 from dlm_core.trace import Trace
-from dlm_core.unicode import well_formed
 from dlm_core.words import english
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -30,11 +28,7 @@ def envelope(kind: str, identity: int = 0, **about: str) -> str:
 
 def line(value: Any) -> str:
     """Return a value as a line of a stream."""
-    return f"{_dumps(value)}\n"
-
-
-def _dumps(value: Any) -> str:
-    return well_formed(json.dumps(value, ensure_ascii=False, allow_nan=False)).replace("<", "\\u003c")
+    return f"{dumps(value)}\n"
 
 
 def markup(name: str = "player") -> str:
@@ -72,7 +66,7 @@ def site(runs: Sequence[Mapping[str, Any]]) -> str:
 <header id="masthead"><h1 data-word="page.title"></h1><p data-word="replay.site_tagline"></p>
 {LANGUAGES}</header>
 <div id="runs">{markup("runs")}</div>
-<script type="application/json" id="cards">{_dumps(cards)}</script>
+<script type="application/json" id="cards">{dumps(cards)}</script>
 </div>"""
     return _document("replay.site_title", "", gallery)
 
@@ -92,7 +86,7 @@ main {{ max-width: 1180px; margin: 0 auto; padding: 18px 20px; }}
 <body>
 <script>document.body.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches);</script>
 <main>{gallery}<div id="player">{markup()}</div></main>
-<script type="application/json" id="run">{_dumps(value)}</script>
+<script type="application/json" id="run">{dumps(value)}</script>
 <script>{PLOTLY.read_text(encoding="utf-8")}</script>
 <script type="module">
 {replay_script()}</script>

@@ -33,7 +33,7 @@ TABLE = {
     "metrics": ({"trace"}, {"numpy"}),
     "figures": ({"files", "metrics", "step", "trace", "words"}, {"numpy", "plotly"}),
     "bundle": ({"conversation", "figures", "files", "trace", "unicode", "words"}, set()),
-    "export": ({"bundle", "figures", "trace", "unicode", "words"}, {"plotly"}),
+    "export": ({"bundle", "figures", "trace", "words"}, {"plotly"}),
     "models": (
         {"models", "canvas", "conversation", "denoiser", "files", "proxies", "trace", "unicode"},
         {"torch", "transformers", "tokenizers", "huggingface_hub"},

@@ -1,6 +1,7 @@
 // What plays in the page, for the parts of it that follow, and what they ask of each other: one place that all of them
 // read and write, so that none has to know who else is there.
 
+/** @type {Record<string, any> & { run: Run | null, at: number, live: boolean, kept: number }} */
 export const shared = {
   run: null, // the run in the player, the step it shows, and whether more of it is to come
   at: 0,
@@ -10,17 +11,29 @@ export const shared = {
   branch: null, // a run that is to continue another one, or a canvas that is to be run or edited
   kept: 0, // how often the list of this browser's runs has changed
 };
+/** @type {Map<string, Set<(value: any) => void>>} */
 const listeners = new Map();
 
-// Puts values into the store, and calls whoever follows them, each with the value it follows.
+/**
+ * Puts values into the store, and calls whoever follows them, each with the value it follows.
+ *
+ * @param {Record<string, any>} changes
+ */
 export function publish(changes) {
   Object.assign(shared, changes);
   for (const name of Object.keys(changes)) for (const act of [...(listeners.get(name) || [])]) act(changes[name]);
 }
 
-// Calls `act` for every new value of that name, for as long as `root` is in the document.
+/**
+ * Calls `act` for every new value of that name, for as long as `root` is in the document.
+ *
+ * @param {string} name
+ * @param {{ isConnected: boolean }} root
+ * @param {(value: any) => void} act
+ */
 export function follow(name, root, act) {
   const known = listeners.get(name) || new Set();
+  /** @type {(value: any) => void} */
   const listener = (value) => (root.isConnected ? act(value) : known.delete(listener));
   listeners.set(name, known.add(listener));
 }

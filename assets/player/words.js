@@ -27,7 +27,9 @@ export const hasPhrase = (key) => key in WORDS.en;
  */
 export function phrase(key, values = {}) {
   const sentence = WORDS[language][key] ?? WORDS.en[key];
-  return sentence.replace(/\{(\w+)\}/g, (braces, name) => (name in values ? messageText(values[name]) : braces));
+  return sentence.replace(/\{(\w+)\}/g, (/** @type {string} */ braces, /** @type {string} */ name) =>
+    name in values ? messageText(values[name]) : braces,
+  );
 }
 
 /**
@@ -52,6 +54,7 @@ const FIGURE_KEYS = new Map(
  * @param {any} figure
  */
 export function translateFigure(figure) {
+  /** @type {(name: string, value: any) => boolean} */
   const isLabel = (name, value) => /^(text|name|hovertemplate)$/.test(name) && FIGURE_KEYS.has(value);
   return JSON.parse(JSON.stringify(figure), (name, value) =>
     isLabel(name, value) ? phrase(FIGURE_KEYS.get(value)) : value,

@@ -70,6 +70,7 @@ export function wordsOf(run) {
 export const sent = (cells) => cells.map(({ token, locked }) => [token, locked]);
 
 // The edits: cells and the set of selected indices in, cells out.
+/** @type {Record<string, (cells: Cell[], chosen: Set<number>, mask: any, value?: any) => Cell[]>} */
 export const EDITS = {
   lock: (cells, chosen, mask) =>
     cells.map((cell, i) => (chosen.has(i) && cell.token !== mask ? { ...cell, locked: true } : cell)),
@@ -80,7 +81,11 @@ export const EDITS = {
   replace: (cells, chosen, _mask, words) => {
     const free = [...chosen].filter((i) => !cells[i].locked).sort((a, b) => a - b);
     return cells.flatMap((cell, i) =>
-      i === free[0] ? words.map((token) => ({ token, locked: false })) : free.includes(i) ? [] : [cell],
+      i === free[0]
+        ? words.map((/** @type {string} */ token) => ({ token, locked: false }))
+        : free.includes(i)
+          ? []
+          : [cell],
     );
   },
   insert: (cells, chosen, mask, count) => {

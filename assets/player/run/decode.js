@@ -31,6 +31,7 @@ export function unpack(header, record, place, tracks) {
   for (let i = 0; i < length; i++) if ((bits[i >> 3] >> (i & 7)) & 1) row[place[i]] = n++;
   const data = bytesOf(record.beliefs).buffer;
   let at = 0;
+  /** @type {(Kind: any, count: number) => any} */
   const take = (Kind, count) => {
     const size = count * Kind.BYTES_PER_ELEMENT;
     const part = new Kind(data.slice(at, at + size));
@@ -39,7 +40,9 @@ export function unpack(header, record, place, tracks) {
   };
   const Id = wide ? Uint32Array : Uint16Array;
   const none = wide ? MISSING_32 : MISSING_16;
+  /** @type {(codes: ArrayLike<number>) => Int32Array} */
   const ids = (codes) => Int32Array.from(codes, (code) => (code === none ? -1 : code));
+  /** @type {(codes: ArrayLike<number>, scale: number, missing: number) => Float64Array} */
   const scaled = (codes, scale, missing) => Float64Array.from(codes, (code) => (code === missing ? NaN : code / scale));
   const predicted = ids(take(Id, n));
   const confidence = scaled(take(Uint16Array, n), 65534, MISSING_16);

@@ -91,6 +91,9 @@ function huffman(lengths, mayBeIncomplete) {
 }
 
 export class Inflater {
+  /**
+   * @param {Uint8Array} bytes
+   */
   constructor(bytes) {
     this.bytes = bytes;
     this.at = 0;
@@ -119,6 +122,9 @@ export class Inflater {
     return this.bytes[this.at++];
   }
 
+  /**
+   * @param {number} count
+   */
   word(count) {
     let value = 0;
     for (let n = 0; n < count; n++) value += this.byte() * 2 ** (8 * n);
@@ -146,6 +152,9 @@ export class Inflater {
       throw this.damaged();
   }
 
+  /**
+   * @param {number} count
+   */
   bits(count) {
     while (this.held < count) {
       this.hold |= this.byte() << this.held;
@@ -157,6 +166,9 @@ export class Inflater {
     return value;
   }
 
+  /**
+   * @param {{ table: Uint16Array, most: number }} code
+   */
   symbol({ table, most }) {
     while (this.held < most && this.at < this.bytes.length) {
       this.hold |= this.bytes[this.at++] << this.held;
@@ -171,6 +183,9 @@ export class Inflater {
     return entry >> 4;
   }
 
+  /**
+   * @param {number} more
+   */
   room(more) {
     if (this.size + more > LIMITS.bytes) throw tooLarge();
     if (this.size + more <= this.out.length) return;
@@ -179,7 +194,11 @@ export class Inflater {
     this.out = wider;
   }
 
-  // One block of a member whose text begins at `from`; returns whether it was the last.
+  /**
+   * One block of a member whose text begins at `from`; returns whether it was the last.
+   *
+   * @param {number} from
+   */
   block(from) {
     const last = this.bits(1);
     const kind = this.bits(2);
@@ -208,7 +227,11 @@ export class Inflater {
     if (part.length < count) throw BROKEN_OFF;
   }
 
-  // The two codes of a block, themselves coded.
+  /**
+   * The two codes of a block, themselves coded.
+   *
+   * @returns {[{ table: Uint16Array, most: number }, { table: Uint16Array, most: number }]}
+   */
   codes() {
     const literals = this.bits(5) + 257;
     const distances = this.bits(5) + 1;
@@ -225,6 +248,7 @@ export class Inflater {
         continue;
       }
       if (symbol === 16 && !lengths.length) throw this.damaged();
+      /** @type {number} */
       const again = symbol === 16 ? lengths[lengths.length - 1] : 0;
       const times = symbol === 16 ? 3 + this.bits(2) : symbol === 17 ? 3 + this.bits(3) : 11 + this.bits(7);
       for (let n = 0; n < times; n++) lengths.push(again);
@@ -233,6 +257,11 @@ export class Inflater {
     return [huffman(lengths.slice(0, literals), true), huffman(lengths.slice(literals), true)];
   }
 
+  /**
+   * @param {number} from
+   * @param {{ table: Uint16Array, most: number }} literals
+   * @param {{ table: Uint16Array, most: number }} distances
+   */
   coded(from, literals, distances) {
     for (;;) {
       const symbol = this.symbol(literals);

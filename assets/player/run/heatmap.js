@@ -5,7 +5,7 @@ export const MOST_CELLS = [256, 512];
 
 /**
  * @param {Run} run
- * @param {string} measure
+ * @param {"confidence" | "entropy" | "commit"} measure
  * @param {number[]} [most]
  * @returns {Heatmap}
  */
@@ -21,6 +21,7 @@ export function heatmapData(run, measure, most = MOST_CELLS) {
   }));
   const last = new Float64Array(shape[0]).fill(NaN);
   const row = run.rank.map((place) => Math.floor(place / down) * width);
+  /** @type {(name: "measured" | "held" | "written", cell: number, value: number) => void} */
   const add = (name, cell, value) => {
     sums[name][cell] += value;
     counts[name][cell]++;
@@ -40,6 +41,7 @@ export function heatmapData(run, measure, most = MOST_CELLS) {
     }
     for (const [i] of [...step.blank, ...step.splice]) last[i] = NaN;
   });
+  /** @type {(name: "measured" | "held" | "written") => Float64Array[]} */
   const mean = (name) =>
     Array.from({ length: height }, (_, r) =>
       Float64Array.from({ length: width }, (_, c) => {

@@ -91,18 +91,27 @@ function recordOf(line) {
 const must = (...rules) => {
   if (!rules.every(Boolean)) throw new Error();
 };
+/** @type {(value: any, lo?: number, hi?: number) => boolean} */
 const isWhole = (value, lo = -Infinity, hi = Infinity) => Number.isInteger(value) && value >= lo && value < hi;
+/** @type {(value: any) => boolean} */
 const isText = (value) => typeof value === "string";
+/** @type {(value: any) => boolean} */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+/** @type {(text: string, most: number) => boolean} */
 const isShort = (text, most) => text.length <= most || [...text].length <= most;
+/** @type {(value: any) => boolean} */
 const isPairs = (value) =>
   Array.isArray(value) &&
   value.length <= LIMITS.length &&
   value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((n) => isWhole(n)));
+/** @type {(value: any) => boolean} */
 const isBase64 = (value) => isText(value) && value.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(value);
+/** @type {(value: any, count: number) => boolean} */
 const isBitsOf = (value, count) => isBase64(value) && bytesOf(value).length === Math.ceil(count / 8);
+/** @type {(record: any, name: string) => boolean} */
 const has = (record, name) => Object.hasOwn(record, name);
 
+/** @type {(value: any) => boolean} */
 const isLong = (value) => isWhole(value) || (isText(value) && isRounded(value));
 
 /**
@@ -118,7 +127,7 @@ function checkPieces({ pieces = {} }) {
 }
 
 /**
- * @param {any} messages
+ * @param {Message[]} messages
  */
 function checkConversation(messages) {
   must(
@@ -135,7 +144,7 @@ function checkConversation(messages) {
 }
 
 /**
- * @param {any} header
+ * @param {Header} header
  */
 function checkHeader(header) {
   const {
@@ -184,7 +193,7 @@ function checkHeader(header) {
 
 /**
  * @param {Run} run
- * @param {any} record
+ * @param {StepRecord} record
  */
 function checkStep(run, record) {
   const { vocab_size, mask } = run.header.model;
@@ -240,7 +249,7 @@ function checkStep(run, record) {
  * The beliefs of the newest step, once they are unpacked.
  *
  * @param {Run} run
- * @param {any} record
+ * @param {StepRecord} record
  */
 function checkBeliefs(run, record) {
   const step = run.steps[run.steps.length - 1];

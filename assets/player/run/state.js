@@ -108,6 +108,7 @@ export function isPresent(run, at, i) {
  */
 export function splice(run, place, pairs) {
   const counts = new Map(pairs);
+  /** @type {number[]} */
   const next = [];
   place.forEach((track, position) => {
     const count = counts.get(position) ?? 1;
@@ -137,10 +138,13 @@ function addStep(run, record) {
   const place = record.splice ? splice(run, before.place, record.splice) : before.place;
   const tracks = run.order.length;
   const beliefs = unpack(run.header, record, before.place, tracks);
+  /** @type {(array: any, value: number) => any} */
   const longer = (array, value) =>
     array.length === tracks
       ? array.slice()
-      : array.constructor.from({ length: tracks }, (_, i) => (i < array.length ? array[i] : value));
+      : array.constructor.from({ length: tracks }, (/** @type {unknown} */ _, /** @type {number} */ i) =>
+          i < array.length ? array[i] : value,
+        );
   /** @type {Step} */
   const step = {
     index: record.step,
@@ -227,6 +231,7 @@ export function firstStopAt(run, at) {
   const ids = stateAfter(run, at).ids;
   const stops = new Set(stop);
   const here = run.order.filter((i) => ids[i] >= 0);
+  /** @type {(id: number, place: number) => boolean} */
   const says = (id, place) => place < here.length && !run.fixed[here[place]] && ids[here[place]] === id;
   const end = here.findIndex(
     (i, place) =>

@@ -19,7 +19,7 @@ export function joinTokenTexts(pieces) {
     const bytes = [];
     const owner = [];
     for (; end < pieces.length && pieces[end] instanceof Uint8Array; end++)
-      for (const byte of pieces[end]) {
+      for (const byte of /** @type {Uint8Array} */ (pieces[end])) {
         bytes.push(byte);
         owner.push(end);
       }

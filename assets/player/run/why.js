@@ -60,6 +60,7 @@ function outcomePhrase(run, at, i) {
   const now = stateAfter(run, at);
   const stood = stateAfter(run, at - 1).ids[i];
   const mask = run.header.model.mask;
+  /** @type {(pairs: Pair[]) => Pair | undefined} */
   const among = (pairs) => pairs.find(([j]) => j === i);
   const spliced = among(step.splice);
   if (spliced) return spliced[1] ? phrase("why.room", { count: spliced[1] }) : phrase("why.closed");
@@ -131,6 +132,7 @@ export function otherRules(run, at) {
   const before = stateAfter(run, at - 1);
   const [lo, hi] = step.window;
   const rows = step.queried.slice(lo, hi).filter((i) => step.row[i] >= 0 && before.ids[i] === run.header.model.mask);
+  /** @type {Record<string, (i: number) => number>} */
   const score = {
     confidence: (i) => step.confidence[step.row[i]],
     "-entropy": (i) => -step.entropy[step.row[i]],

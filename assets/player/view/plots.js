@@ -15,6 +15,7 @@ export class Plots {
     this.player = player;
     this.part = part;
     this.figures = translateFigure(FIGURES);
+    /** @type {"confidence" | "entropy" | "commit"} */
     this.measure = "confidence";
     this.plotly = null;
     this.stale = true;
