@@ -14,10 +14,11 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from itertools import accumulate
 from math import isfinite, prod
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy import ndarray
@@ -26,6 +27,12 @@ from dlm_core.conversation import Message, answered, checked
 from dlm_core.reasons import NO_REASON, Ranking, Reason
 from dlm_core.step import Step
 from dlm_core.unicode import well_formed
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from plotly.graph_objects import Figure
+
+    from dlm_core.figures import Measure, Theme
 
 SCHEMA = 2  # 1 had no reasons and no scores, and is read all the same
 MAX_BYTES = 256 * 2**20  # of one file, and of its text: a gzip bomb must not take the page down
@@ -706,6 +713,68 @@ class Trace:
             f"{len(self.steps)} steps, {last.forwards} forwards, {last.seconds:.2f} seconds, "
             f"{tokens / last.forwards:.2f} tokens per forward"
             + (f", approximate: {cache['kind']} cache" if cache else "")
+        )
+
+    # -- in notebooks and for other programs; what is needed for it is imported once it is asked for --
+
+    def heatmap(self, measure: "Measure" = "confidence", theme: "Theme" = "light") -> "Figure":
+        """Return position by step as a Plotly figure: `measure` is "confidence", "entropy" or "commit"."""
+        from dlm_core.figures import heatmap_data, plot_heatmap
+
+        return plot_heatmap(heatmap_data(self, measure), measure, theme).update_traces(hoverinfo="x+y+z")
+
+    def progress(self, theme: "Theme" = "light") -> "Figure":
+        """Return masks left and tokens per forward, step by step, as a Plotly figure."""
+        from dlm_core.figures import plot_progress, progress_data
+
+        return plot_progress(progress_data(self), theme).update_traces(hoverinfo="x+y+name")
+
+    def step_map(self) -> list[int]:
+        """Return the step at which each position of the newest canvas was last written, -1 where none did."""
+        return self.commit_step().tolist()
+
+    def to_frame(self) -> "DataFrame":
+        """Return a table with one row for each token that a step wrote, in the order of writing.
+
+        Columns: step, forwards, seconds (model time so far), position, token_id, text, confidence, entropy (nats),
+        reason, score.  What was not measured is NaN; a reason that was not recorded is None.
+        """
+        from pandas import DataFrame
+
+        names = (
+            "step",
+            "forwards",
+            "seconds",
+            "position",
+            "token_id",
+            "text",
+            "confidence",
+            "entropy",
+            "reason",
+            "score",
+        )
+        rows = [
+            (
+                step.index, step.forwards, step.seconds, at, token, self._token_text(token), float(step.confidence[at]),
+                float(step.entropy[at]), None if step.reason[at] == NO_REASON else Reason(step.reason[at]).key,
+                float(step.score[at]),
+            )
+            for step in self.steps
+            for at, token in _listed(step.written, step.left).tolist()
+        ]  # fmt: skip
+        return DataFrame(rows, columns=list(names))
+
+    def _token_text(self, token: int) -> str:
+        text = self.pieces.get(token, "")
+        return text.decode("utf-8", errors="replace") if isinstance(text, bytes) else text
+
+    def _repr_html_(self) -> str:
+        """Return the player with this run, for a notebook: in a frame of its own, which can reach nothing outside."""
+        from dlm_core.export import page
+
+        return (
+            '<iframe sandbox="allow-scripts allow-downloads" width="100%" height="760" style="border: 0" '
+            f'srcdoc="{escape(page(self))}"></iframe>'
         )
 
 

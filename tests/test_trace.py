@@ -423,3 +423,40 @@ def test_markup_in_tokens_is_text_like_any_other(trace):
 def test_a_missing_file_says_so(tmp_path):
     with pytest.raises(RunFileError, match="No such file"):
         Trace.load(tmp_path / "none")
+
+
+def test_a_run_is_a_table_with_a_row_for_every_token_written(trace, grown):
+    for run in (trace, grown):
+        frame = run.to_frame()
+        assert len(frame) == sum(int(step.written.sum()) for step in run.steps)
+        for row in frame.itertuples():
+            step = run.steps[row.step]
+            assert step.written[row.position]
+            assert (row.token_id, row.forwards) == (step.left[row.position], step.forwards)
+            assert row.confidence == pytest.approx(step.confidence[row.position], nan_ok=True)
+            assert row.reason == Reason(step.reason[row.position]).key
+    assert as_schema_1(trace).to_frame().reason.isna().all()
+
+
+def test_the_step_map_names_the_step_of_every_token_that_stands(trace, grown):
+    for run in (trace, grown):
+        assert run.step_map() == run.commit_step().tolist()
+        assert max(run.step_map()) == len(run.steps) - 1
+
+
+def test_in_a_notebook_a_run_plays_in_a_frame_that_its_text_cannot_leave(network):
+    run = record(network(), Canvas.from_prompt([1, 2], 6, MASK), steps=3)
+    run.pieces = dict.fromkeys(run.pieces, '"></iframe><script>alert(1)</script>')
+    run.finish("finished", '"></iframe><script>alert(1)</script>')
+    html = run._repr_html_()
+    assert html.count("<iframe") == html.count("</iframe>") == 1
+    assert html.startswith('<iframe sandbox="allow-scripts allow-downloads"')
+    assert html.count('"') == 10, "nothing in the page ends the attribute that it stands in"
+
+
+@pytest.mark.parametrize("measure", ["confidence", "entropy", "commit"])
+def test_a_run_draws_itself(trace, measure):
+    figure = trace.heatmap(measure)
+    assert [layer.name for layer in figure.data] == ["held", "measured", "written"]
+    assert np.array(figure.data[1].z).shape == (16, 6)
+    assert list(trace.progress("dark").data[1].y) == trace.masks_left()[1:]
