@@ -2,6 +2,7 @@
 
 import { mountHelp } from "./page/help.js";
 import { putWords, startLanguage } from "./page/language.js";
+import { mountPlaces } from "./page/places.js";
 import { served } from "./page/server.js";
 import { mountShortcuts } from "./page/shortcuts.js";
 import { mountTour } from "./page/tour.js";
@@ -87,5 +88,6 @@ export const shownRun = () => shared.run;
 
 startLanguage();
 mountShortcuts();
+mountPlaces();
 mountTour();
 mountHelp();
