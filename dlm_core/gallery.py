@@ -1,4 +1,4 @@
-"""The recorded runs that the page shows, and the program that records them again: `python -m dlm_core.gallery`.
+"""The recorded runs that the page shows, and the program that records them: `python -m dlm_core.gallery [NAME ...]`.
 
 A recipe says how a run is made and never what its text says, so the runs can be recorded again with other weights.
 `index.json` holds the numbers of each, computed from the run.
@@ -6,7 +6,7 @@ A recipe says how a run is made and never what its text says, so the runs can be
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from numpy import ndarray
 
 from dlm_core.canvas import Canvas
 from dlm_core.engine import LocalEngine, Request
+from dlm_core.engine.puzzle import puzzle_canvas
 from dlm_core.files import ASSETS
 from dlm_core.metrics import summarise
 from dlm_core.models import LoadedModel, load_model
+from dlm_core.sudoku import puzzle
 from dlm_core.trace import Trace
 
 FOLDER = ASSETS / "runs"
@@ -38,9 +40,14 @@ class Recipe:
     seed: int = 2
     prompt: str = _PROMPT
     ending: str = ""
+    model: str = "bundled"
+    puzzle: int | None = None  # the seed of a hard Sudoku, which is the canvas then
 
     def request(self, model: LoadedModel) -> Request:
-        """The request to an engine over `model`."""
+        """Return the request to an engine over `model`."""
+        if self.puzzle is not None:
+            canvas = puzzle_canvas(model, puzzle(self.puzzle, "hard"))
+            return Request(policy=self.policy, seed=self.seed, params=self.params, canvas=canvas)
         canvas = with_ending(model, self.prompt, self.length, self.ending) if self.ending else None
         return Request(self.prompt, self.policy, self.length, self.block_length, self.seed, self.params, canvas)
 
@@ -55,6 +62,9 @@ RECIPES = {
         ending=" Then they all went home, and they were very happy.",
     ),
     "too-few": Recipe("llada", {"steps": 6, "temperature": 0.0}),
+    # one puzzle, the same weights, one cell a forward: only the order differs
+    "sudoku": Recipe("llada", {"steps": 54}, model="sudoku", puzzle=19),
+    "sudoku-cornered": Recipe("left_to_right", {"steps": 54}, model="sudoku", puzzle=19),
 }  # fmt: skip
 
 
@@ -72,19 +82,22 @@ def numbers(trace: Trace, hindsight: ndarray | None = None) -> dict[str, Any]:
     return summarise(trace, hindsight)._asdict() | {"writes": [int(step.written.sum()) for step in trace.steps]}
 
 
-def record(model: LoadedModel, folder: Path = FOLDER, told: Callable[[str], None] = print) -> None:
-    """Record every recipe into `folder`, with its index; a failed or too large run is a ValueError."""
-    engine, index = LocalEngine(model), {}
-    for name, recipe in RECIPES.items():
+def record(names: Sequence[str] = tuple(RECIPES), folder: Path = FOLDER, log: Callable[[str], None] = print) -> None:
+    """Record recipes into `folder`, and their numbers into its index; a failed or too large run is a ValueError."""
+    index = json.loads(path.read_text(encoding="utf-8")) if (path := folder / "index.json").exists() else {}
+    for name in names:
+        recipe = RECIPES[name]
+        model = load_model(recipe.model)
+        engine = LocalEngine(model)
         trace = engine.run(recipe.request(model)).complete()
         if trace.outcome != "finished":
             raise ValueError(f"the run {name!r} did not finish: {trace.totals}")
-        trace.save(path := file_of(name, folder))
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"the run {name!r} takes {path.stat().st_size} bytes, the limit is {MOST_BYTES}")
+        trace.save(file := file_of(name, folder))
+        if file.stat().st_size > MOST_BYTES:
+            raise ValueError(f"the run {name!r} takes {file.stat().st_size} bytes, the limit is {MOST_BYTES}")
         index[name] = numbers(trace, engine.hindsight(trace))
-        told(f"{name}: {trace.summary()}, {path.stat().st_size} bytes")
-    (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+        log(f"{name}: {trace.summary()}, {file.stat().st_size} bytes")
+    path.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 def file_of(name: str, folder: Path = FOLDER) -> Path:
@@ -99,4 +112,4 @@ def cards(folder: Path = FOLDER) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    record(load_model(*sys.argv[1:2]))
+    record(sys.argv[1:] or tuple(RECIPES))

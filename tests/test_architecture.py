@@ -50,7 +50,7 @@ TABLE = {
     "engine.cluster": ({"engine", "models", "trace", "unicode"}, {"ray", "starlette"}),
     "engine.zerogpu": (set(), {"spaces"}),
     "serve": ({"engine"}, set()),
-    "gallery": ({"files", "canvas", "metrics", "engine", "models", "trace"}, {"numpy"}),
+    "gallery": ({"files", "canvas", "metrics", "engine", "models", "sudoku", "trace"}, {"numpy"}),
     "training": (
         {
             "training", "autoregressive", "canvas", "denoiser", "engine", "files", "models", "noise", "policies",

@@ -1,21 +1,27 @@
 import json
+from functools import cache
 
 import pytest
 
-from dlm_core.gallery import FOLDER, MOST_BYTES, RECIPES, cards, file_of, numbers
+from dlm_core.engine.puzzle import board_of
+from dlm_core.gallery import FOLDER, MOST_BYTES, RECIPES, cards, file_of, numbers, record
+from dlm_core.models import load_model
+from dlm_core.sudoku import puzzle, solve
 from dlm_core.trace import Trace
 from dlm_core.words import english
 
+loaded = cache(load_model)
+
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recorded_run_is_small_finished_and_has_its_own_numbers(name, bundled):
+def test_a_recorded_run_is_small_finished_and_has_its_own_numbers(name):
     trace, told = Trace.load(file_of(name)), json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))[name]
     assert file_of(name).stat().st_size <= MOST_BYTES
     assert trace.totals["end"] == "finished"
     assert trace.notice is None
     assert told | {"hindsight": None} == numbers(trace)
     assert trace.header["policy"].items() >= RECIPES[name].params.items()
-    assert trace.header["model"]["revision"] == bundled.revision, "the model changed: run `make runs`"
+    assert trace.header["model"]["revision"] == loaded(RECIPES[name].model).revision, "it changed: run `make runs`"
 
 
 def test_each_run_shows_what_it_is_there_to_teach():
@@ -32,3 +38,18 @@ def test_the_gap_is_between_two_fixed_ends():
     assert fixed[0]
     assert fixed[-1]
     assert not fixed.all()
+
+
+def test_of_one_puzzle_the_surest_first_solve_it_and_reading_order_does_not():
+    model, solution = loaded("sudoku"), solve(puzzle(19, "hard"))
+    solved, cornered = (Trace.load(file_of(name)) for name in ("sudoku", "sudoku-cornered"))
+    assert (solved.canvas(0) == cornered.canvas(0)).all()
+    assert board_of(model, solved.canvas(len(solved.steps))) == solution
+    assert board_of(model, cornered.canvas(len(cornered.steps))) != solution
+
+
+def test_a_recipe_gives_the_run_that_is_kept(tmp_path):
+    record(["sudoku"], tmp_path, log=lambda _: None)
+    again, kept = Trace.load(file_of("sudoku", tmp_path)), Trace.load(file_of("sudoku"))
+    assert [step.after.tolist() for step in again.steps] == [step.after.tolist() for step in kept.steps]
+    assert list(json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))) == ["sudoku"]
