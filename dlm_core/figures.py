@@ -14,7 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dlm_core.files import ASSETS
-from dlm_core.metrics import Standing
+from dlm_core.metrics import RaceResult
 from dlm_core.trace import Trace
 from dlm_core.words import english
 
@@ -201,8 +201,8 @@ class Curve(NamedTuple):
 
     forwards: list[int]
     tokens_per_second: list[float]
-    foresight: list[float | None]
-    hindsight: list[float | None]
+    autoregressive_nll: list[float | None]
+    pseudo_nll: list[float | None]
 
 
 class TradeoffData(NamedTuple):
@@ -212,19 +212,19 @@ class TradeoffData(NamedTuple):
     autoregression: Curve
 
 
-def tradeoff_data(diffusion: Sequence[Standing], autoregression: Standing) -> TradeoffData:
+def tradeoff_data(diffusion: Sequence[RaceResult], autoregression: RaceResult) -> TradeoffData:
     """The sides of a race as curves, fewest forwards first."""
     return TradeoffData(_curve(sorted(diffusion, key=lambda side: side.forwards)), _curve([autoregression]))
 
 
-def _curve(sides: Sequence[Standing]) -> Curve:
+def _curve(sides: Sequence[RaceResult]) -> Curve:
     return Curve(*([getattr(side, name) for side in sides] for name in Curve._fields))
 
 
 def plot_tradeoff(data: TradeoffData, theme: Theme = "light") -> go.Figure:
     """Tokens per second against nats per character, in both readings; points carry their forwards."""
     colours, figure = palette(theme), go.Figure()
-    for reading, colour in (("foresight", "accent"), ("hindsight", "revise")):
+    for reading, colour, dash in (("autoregressive_nll", "accent", "solid"), ("pseudo_nll", "revise", "dot")):
         for writer, curve, symbol, size in (
             ("diffusion", data.diffusion, "circle", 8), ("autoregression", data.autoregression, "star", 14)
         ):  # fmt: skip
@@ -232,8 +232,8 @@ def plot_tradeoff(data: TradeoffData, theme: Theme = "light") -> go.Figure:
                 x=curve.tokens_per_second, y=getattr(curve, reading), customdata=curve.forwards,
                 name=english(f"figures.{writer}_{reading}"), mode="lines+markers+text",
                 textposition="top center", cliponaxis=False,
-                text=curve.forwards if reading == "foresight" and writer == "diffusion" else None,
-                line={"color": colours[colour], "width": 2, "dash": "solid" if reading == "foresight" else "dot"},
+                text=curve.forwards if reading == "autoregressive_nll" and writer == "diffusion" else None,
+                line={"color": colours[colour], "width": 2, "dash": dash},
                 marker={"symbol": symbol, "size": size, "color": colours[colour]},
                 hovertemplate=english("figures.point"),
             )  # fmt: skip

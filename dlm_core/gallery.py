@@ -77,9 +77,9 @@ def with_ending(model: LoadedModel, prompt: str, length: int, ending: str) -> Ca
     return Canvas(ids, fixed)
 
 
-def numbers(trace: Trace, hindsight: ndarray | None = None) -> dict[str, Any]:
+def numbers(trace: Trace, pseudo_likelihood: ndarray | None = None) -> dict[str, Any]:
     """What a gallery card says of a run: its summary, and the tokens that each step wrote."""
-    return summarise(trace, hindsight)._asdict() | {"writes": [int(step.written.sum()) for step in trace.steps]}
+    return summarise(trace, pseudo_likelihood)._asdict() | {"writes": [int(step.written.sum()) for step in trace.steps]}
 
 
 def record(names: Sequence[str] = tuple(RECIPES), folder: Path = FOLDER, log: Callable[[str], None] = print) -> None:
@@ -95,7 +95,7 @@ def record(names: Sequence[str] = tuple(RECIPES), folder: Path = FOLDER, log: Ca
         trace.save(file := file_of(name, folder))
         if file.stat().st_size > MOST_BYTES:
             raise ValueError(f"the run {name!r} takes {file.stat().st_size} bytes, the limit is {MOST_BYTES}")
-        index[name] = numbers(trace, engine.hindsight(trace))
+        index[name] = numbers(trace, engine.pseudo_likelihood(trace))
         log(f"{name}: {trace.summary()}, {file.stat().st_size} bytes")
     path.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 

@@ -96,7 +96,7 @@ def test_answers_that_are_no_numbers_end_a_run_and_what_was_written_before_is_ke
     assert "step 3: the model's answers are not numbers" in trace.totals["message"]
     assert "load it in float32 or bfloat16" in trace.totals["message"]
     monkeypatch.setattr(type(bundled.denoiser), "__call__", lambda *_: answer(*_) * wrong)
-    assert np.isnan(engine.hindsight(trace)).all(), "what cannot be measured is not measured"
+    assert np.isnan(engine.pseudo_likelihood(trace)).all(), "what cannot be measured is not measured"
 
 
 def test_two_runs_take_turns_and_the_second_is_told_it_waits(engine):
@@ -324,9 +324,9 @@ def test_a_canvas_without_room_or_too_long_is_refused(engine, canvas):
         engine.run(Request(canvas=canvas))
 
 
-def test_foresight_is_what_left_to_right_believed_when_it_wrote(engine):
+def test_autoregressive_likelihood_is_what_left_to_right_gave_its_tokens_when_it_wrote_them(engine):
     trace = run(engine, prompt="The cat", policy="autoregressive", length=10, params={"temperature": 1.0})
-    seen = engine.foresight(trace)
+    seen = engine.autoregressive_likelihood(trace)
     assert np.isnan(seen[trace.fixed]).all()
     for step in trace.steps:
         where = int(np.flatnonzero(step.written)[0])
@@ -338,7 +338,7 @@ def test_readings_wait_for_their_turn(engine):
     trace = run(engine, prompt="B", length=4, params={"steps": 4})
     next(first)
     order = []
-    thread = threading.Thread(target=lambda: order.append(("read", engine.foresight(trace))))
+    thread = threading.Thread(target=lambda: order.append(("read", engine.autoregressive_likelihood(trace))))
     thread.start()
     for _ in first:
         assert not order, "a reading must not run beside a run that is being timed"

@@ -19,7 +19,7 @@ from dlm_core.figures import (
     schedule_data,
     tradeoff_data,
 )
-from dlm_core.metrics import Standing
+from dlm_core.metrics import RaceResult
 
 
 def test_the_heatmap_shows_what_was_measured_then_what_is_held(network):
@@ -113,8 +113,8 @@ def test_figures_of_an_empty_run_can_be_drawn():
     plot_progress(ProgressData([], [])).to_json()
 
 
-def side(forwards, speed, foresight=0.5, hindsight=0.25):
-    return Standing(forwards, 1.0, 9, speed, 0.1, foresight, hindsight)
+def side(forwards, speed, autoregressive_nll=0.5, pseudo_nll=0.25):
+    return RaceResult(forwards, 1.0, 9, speed, 0.1, autoregressive_nll, pseudo_nll)
 
 
 def test_the_tradeoff_goes_from_few_forwards_to_many_with_autoregression_apart():

@@ -19,7 +19,7 @@ def test_a_recorded_run_is_small_finished_and_has_its_own_numbers(name):
     assert file_of(name).stat().st_size <= MOST_BYTES
     assert trace.totals["end"] == "finished"
     assert trace.notice is None
-    assert told | {"hindsight": None} == numbers(trace)
+    assert told | {"pseudo_likelihood": None} == numbers(trace)
     assert trace.header["policy"].items() >= RECIPES[name].params.items()
     assert trace.header["model"]["revision"] == loaded(RECIPES[name].model).revision, "it changed: run `make runs`"
 
@@ -30,7 +30,7 @@ def test_each_run_shows_what_it_is_there_to_teach():
     assert set(told["order"]["writes"]) == {1}
     assert max(told["bursts"]["writes"]) > 3 > min(told["bursts"]["writes"])
     assert told["remasking"]["revisions"] > 0
-    assert told["too-few"]["hindsight"] < told["order"]["hindsight"]
+    assert told["too-few"]["pseudo_likelihood"] < told["order"]["pseudo_likelihood"]
 
 
 def test_the_gap_is_between_two_fixed_ends():

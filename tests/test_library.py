@@ -48,7 +48,7 @@ class Engine:
     def run(self, request, stop=None):
         return iter([self.model.name])
 
-    def hindsight(self, trace):
+    def pseudo_likelihood(self, trace):
         return np.ones(3)
 
 
@@ -166,11 +166,11 @@ def test_a_run_is_judged_by_the_model_that_wrote_it_or_not_at_all(shelf, trace):
     books = library(shelf, "a", "b")
     books.start()
     trace.header["model"] |= {"name": "a", "revision": "r1"}
-    assert books.hindsight(trace).tolist() == [1, 1, 1]
+    assert books.pseudo_likelihood(trace).tolist() == [1, 1, 1]
     trace.header["model"]["revision"] = "r2"
-    assert np.isnan(books.hindsight(trace)).all()
+    assert np.isnan(books.pseudo_likelihood(trace)).all()
     trace.header["model"] |= {"name": "b", "revision": "r1"}
-    assert np.isnan(books.foresight(trace)).all()
+    assert np.isnan(books.autoregressive_likelihood(trace)).all()
 
 
 def test_a_loading_is_no_error_that_a_handler_of_errors_could_swallow():

@@ -4,7 +4,7 @@ from stand_ins import MASK, record
 
 from dlm_core.canvas import Canvas
 from dlm_core.engine import LocalEngine, Request
-from dlm_core.metrics import READABLE_WORDS, kendall_tau, standing, summarise
+from dlm_core.metrics import READABLE_WORDS, kendall_tau, race_result, summarise
 from dlm_core.step import Step
 from dlm_core.trace import Trace
 
@@ -31,7 +31,7 @@ def test_a_run_in_reading_order_has_tau_one_and_no_revisions(network):
     assert (row.forwards, row.tokens_per_forward, row.kendall_tau, row.revisions) == (6, 1.0, 1.0, 0)
     sure = [float(step.confidence[step.written][0]) for step in trace.steps]
     assert row.commit_confidence == pytest.approx(np.mean(sure))
-    assert row.hindsight is None
+    assert row.pseudo_likelihood is None
 
 
 def test_tokens_taken_back_count_as_revisions(network):
@@ -48,13 +48,13 @@ def test_a_run_without_a_step_has_numbers_without_meaning_as_none():
     assert (row.forwards, row.kendall_tau, row.commit_confidence) == (0, None, None)
 
 
-def test_hindsight_is_the_probability_of_each_written_token_without_itself(bundled):
+def test_pseudo_likelihood_is_the_probability_of_each_written_token_without_itself(bundled):
     engine = LocalEngine(bundled)
     trace = Trace.parse("".join(engine.run(Request("The cat", length=10, params={"steps": 10}))).encode())
-    seen = engine.hindsight(trace)
+    seen = engine.pseudo_likelihood(trace)
     assert np.isnan(seen[trace.fixed]).all()
     assert ((seen[~trace.fixed] >= 0) & (seen[~trace.fixed] <= 1)).all()
-    # the last token was written with everything else in place: for it, hindsight is its confidence
+    # the last token was written with everything else in place: its pseudo-likelihood is its confidence
     last = int(np.flatnonzero(trace.steps[-1].written)[0])
     assert seen[last] == pytest.approx(float(trace.steps[-1].confidence[last]), abs=1e-4)
 
@@ -90,21 +90,22 @@ def told(writes, length, seconds=1.0):
 def test_readable_is_when_the_first_words_stand_and_never_change_again():
     words = {i: 1 for i in range(1, READABLE_WORDS + 1)}
     late, last = READABLE_WORDS + 1, READABLE_WORDS + 2
-    assert standing(told([words, {late: 2}, {last: 2}], last)).readable == 1.0, "what comes behind does not count"
-    assert standing(told([words, {2: 2}, {late: 2}, {last: 2}], last)).readable == 2.0, "a word was still to change"
-    assert standing(told([words, {late: 3}, {last: 2}], last)).readable == 2.0, "the last word was not whole"
-    assert standing(told([{1: 1}, {2: 1}], 2)).readable == 2.0, "a short text is readable when it stands"
-    assert standing(told([{1: 1, 3: 1}], 4)).readable is None, "a mask stands in between"
+    assert race_result(told([words, {late: 2}, {last: 2}], last)).readable == 1.0, "what comes behind does not count"
+    assert race_result(told([words, {2: 2}, {late: 2}, {last: 2}], last)).readable == 2.0, "a word was still to change"
+    assert race_result(told([words, {late: 3}, {last: 2}], last)).readable == 2.0, "the last word was not whole"
+    assert race_result(told([{1: 1}, {2: 1}], 2)).readable == 2.0, "a short text is readable when it stands"
+    assert race_result(told([{1: 1, 3: 1}], 4)).readable is None, "a mask stands in between"
 
 
 def test_speed_counts_the_text_and_not_what_stands_behind_its_end():
-    row = standing(told([{1: 1, 2: 0}, {3: 0, 4: 2}], 4, seconds=0.5))
+    row = race_result(told([{1: 1, 2: 0}, {3: 0, 4: 2}], 4, seconds=0.5))
     assert (row.tokens, row.seconds, row.tokens_per_second, row.forwards) == (2, 1.0, 2.0, 2)
 
 
 def test_quality_is_minus_log_probability_over_characters_of_the_text():
     trace = told([{1: 1, 2: 2, 3: 0, 4: 2}], 4)
     seen = np.array([np.nan, 0.5, 0.25, 0.5, 0.001])
-    assert standing(trace, foresight=seen).foresight == pytest.approx(-np.log(0.5 * 0.25 * 0.5) / 4)
-    assert standing(trace).hindsight is None
-    assert standing(trace, hindsight=np.full(5, np.nan)).hindsight is None
+    nats = -np.log(0.5 * 0.25 * 0.5) / 4
+    assert race_result(trace, autoregressive_likelihood=seen).autoregressive_nll == pytest.approx(nats)
+    assert race_result(trace).pseudo_nll is None
+    assert race_result(trace, pseudo_likelihood=np.full(5, np.nan)).pseudo_nll is None

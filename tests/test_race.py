@@ -8,7 +8,7 @@ import pytest
 from stand_ins import spoken
 
 from dlm_core.engine import LocalEngine
-from dlm_core.metrics import Standing
+from dlm_core.metrics import RaceResult
 from dlm_core.trace import Trace
 from dlm_core.ui.tabs.race import race, verdict
 
@@ -50,10 +50,10 @@ def test_every_run_is_judged_both_ways_and_the_figure_holds_what_the_table_says(
     records = [json.loads(line) for line in value.splitlines()[1:]]
     rows = [record["summary"] for record in records if "summary" in record]
     assert len(rows) == 3
-    assert all(row["foresight"] > 0 and row["hindsight"] > 0 for row in rows)
+    assert all(row["autoregressive_nll"] > 0 and row["pseudo_nll"] > 0 for row in rows)
     drawn = [record["figure"] for record in records if "figure" in record][-1]["light"]["data"]
-    assert drawn[0]["y"] == [rows[2]["foresight"], rows[1]["foresight"]]
-    assert drawn[1]["y"] == [rows[0]["foresight"]]
+    assert drawn[0]["y"] == [rows[2]["autoregressive_nll"], rows[1]["autoregressive_nll"]]
+    assert drawn[1]["y"] == [rows[0]["autoregressive_nll"]]
 
 
 def test_a_stopped_race_ends_with_what_it_has(bundled):
@@ -89,8 +89,8 @@ def test_a_model_that_fails_ends_the_race_with_the_reason_and_no_verdict(bundled
     assert "race.won" not in value
 
 
-def side(speed, foresight, hindsight):
-    return Standing(9, 1.0, 9, speed, 0.1, foresight, hindsight)
+def side(speed, autoregressive_nll, pseudo_nll):
+    return RaceResult(9, 1.0, 9, speed, 0.1, autoregressive_nll, pseudo_nll)
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,8 @@ def test_a_run_nobody_begins_to_read_is_not_asked_for(wire):
 
 def test_readings_and_lessons_are_the_same_here_and_there(local, wire):
     trace = Trace.parse("".join(local.run(REQUESTS["left to right"])).encode())
-    np.testing.assert_array_equal(ask(wire).hindsight(trace), local.hindsight(trace))
-    np.testing.assert_array_equal(ask(wire).foresight(trace), local.foresight(trace))
+    np.testing.assert_array_equal(ask(wire).pseudo_likelihood(trace), local.pseudo_likelihood(trace))
+    np.testing.assert_array_equal(ask(wire).autoregressive_likelihood(trace), local.autoregressive_likelihood(trace))
     for kind in ("mask", "replace"):
         assert ask(wire).lesson("A cat sat.", kind, "linear", 1) == local.lesson("A cat sat.", kind, "linear", 1)
     with pytest.raises(ValueError, match="a sentence for this page has 1 to"):
@@ -197,8 +197,8 @@ def test_an_engine_out_of_reach_says_so_and_measures_nothing(local):
             question()
     assert engine.about().name is None
     assert "llada" in engine.about().policies
-    assert np.isnan(engine.hindsight(trace)).all()
-    assert np.isnan(engine.foresight(trace)).all()
+    assert np.isnan(engine.pseudo_likelihood(trace)).all()
+    assert np.isnan(engine.autoregressive_likelihood(trace)).all()
 
 
 def test_an_address_that_is_no_engine_says_what_it_answered():

@@ -90,7 +90,7 @@ def test_the_cluster_gives_the_run_that_this_machine_gives(cluster, folder, requ
     lines = list(local.run(request_))
     assert untimed(cluster.engine.run(request_)) == untimed(lines)
     trace = whole(lines)
-    np.testing.assert_allclose(cluster.engine.hindsight(trace), local.hindsight(trace), rtol=1e-5)
+    np.testing.assert_allclose(cluster.engine.pseudo_likelihood(trace), local.pseudo_likelihood(trace), rtol=1e-5)
     asked = ("the cat sat", "mask", "linear", 1)
     there, here = cluster.engine.lesson(*asked), local.lesson(*asked)
     assert [state.ids for state in there.states] == [state.ids for state in here.states]

@@ -254,9 +254,9 @@ def runs_of(value):
 
 
 def told_of(value):
-    """The last word on the hindsight of every run in a comparison's value, and why there is none."""
+    """The last pseudo-likelihood of every run in a comparison's value, and why there is none."""
     rows = [json.loads(line) for line in value.split("\n") if '"summary"' in line]
-    return {row["of"]: (row["summary"]["hindsight"], spoken(row.get("why", ""))) for row in rows}
+    return {row["of"]: (row["summary"]["pseudo_likelihood"], spoken(row.get("why", ""))) for row in rows}
 
 
 def test_a_comparison_holds_every_run_whole_with_its_numbers(bundled):
@@ -266,7 +266,7 @@ def test_a_comparison_holds_every_run_whole_with_its_numbers(bundled):
     assert [trace.header["policy"]["name"] for trace in traces] == ["llada", "left_to_right"]
     assert all(trace.totals["end"] == "finished" for trace in traces)
     assert summaries[1]["kendall_tau"] == pytest.approx(1.0)
-    assert all(0 <= summary["hindsight"] <= 1 for summary in summaries)
+    assert all(0 <= summary["pseudo_likelihood"] <= 1 for summary in summaries)
 
 
 def test_a_comparison_checks_every_request_before_it_runs_one(bundled):
@@ -298,10 +298,10 @@ def test_run_files_can_be_compared_and_a_damaged_one_is_named(bundled, trace, tm
     assert complaint(value).startswith("file 2: this is not an Unmask run file")
 
 
-def test_files_play_at_once_and_hindsight_is_asked_of_the_model_that_wrote_them(bundled, trace):
+def test_files_play_at_once_and_pseudo_likelihood_comes_from_the_model_that_wrote_them(bundled, trace):
     engine, stop = LocalEngine(bundled), threading.Event()
     own = Trace.parse("".join(engine.run(Request("A cat", length=10, params={"steps": 5}))).encode())
-    engine.hindsight = lambda trace, ask=engine.hindsight: asked.append(trace) or ask(trace)
+    engine.pseudo_likelihood = lambda trace, ask=engine.pseudo_likelihood: asked.append(trace) or ask(trace)
     asked = []
     values = compare.opened(engine, [own, trace, own], stop, read=lambda run: run)
     first = next(values)
@@ -310,13 +310,13 @@ def test_files_play_at_once_and_hindsight_is_asked_of_the_model_that_wrote_them(
     assert spoken(told_of(first)[0][0]) == "being measured"
     assert asked == [], "the runs are on screen before the model is asked"
     last = told_of(list(values)[-1])
-    live = compare.summarise(own, engine.hindsight(own)).hindsight
+    live = compare.summarise(own, engine.pseudo_likelihood(own)).pseudo_likelihood
     assert last[0] == last[2] == (live, "")
     assert last[1][0] is None
     assert [run is own for run in asked] == [True] * 3, "another model's run is not asked about"
 
 
-def test_hindsight_of_opened_files_is_given_up_by_stop(bundled):
+def test_stop_ends_the_measuring_of_opened_files(bundled):
     engine, stop = LocalEngine(bundled), threading.Event()
     own = Trace.parse("".join(engine.run(Request("A cat", length=4, params={"steps": 4}))).encode())
     values = compare.opened(engine, [own, own], stop, read=lambda run: run)
@@ -351,12 +351,12 @@ def test_what_a_visitor_opened_gives_way_to_what_is_asked_for_later():
 def test_a_run_that_a_model_cannot_have_written_is_not_read_by_it(bundled, field, value):
     engine = LocalEngine(bundled)
     lines = list(engine.run(Request("A cat", length=4, params={"steps": 4})))
-    assert np.isfinite(engine.hindsight(Trace.parse("".join(lines).encode()))).any()
+    assert np.isfinite(engine.pseudo_likelihood(Trace.parse("".join(lines).encode()))).any()
     header = json.loads(lines[0])
     header["model"][field] = value
     forged = Trace.parse((json.dumps(header) + "\n" + "".join(lines[1:])).encode())
-    assert np.isnan(engine.hindsight(forged)).all()
-    assert np.isnan(engine.foresight(forged)).all()
+    assert np.isnan(engine.pseudo_likelihood(forged)).all()
+    assert np.isnan(engine.autoregressive_likelihood(forged)).all()
 
 
 # a page whose run yields a value and then an update, as ours do

@@ -174,8 +174,8 @@ def test_scripts_have_no_sentences_of_their_own(file):
 
 
 def test_every_visible_word_of_a_figure_is_one_the_page_can_translate():
-    standing = {"forwards": 1, "tokens_per_second": 2.0, "foresight": 0.1, "hindsight": 0.1}
-    side = type("Side", (), standing)()
+    numbers = {"forwards": 1, "tokens_per_second": 2.0, "autoregressive_nll": 0.1, "pseudo_nll": 0.1}
+    side = type("Side", (), numbers)()
     figures = [
         plot_heatmap(HeatmapData([], [], []), "confidence"), plot_progress(ProgressData([1], [1.0])),
         plot_schedule(schedule_data([0.0], [1.0], [None])), plot_tradeoff(tradeoff_data([side], side)),

@@ -276,13 +276,13 @@ class Library:
         """A sentence under noise at every level, by a model in memory."""
         return self._engine(model).lesson(text, kind, schedule, seed)
 
-    def hindsight(self, trace: Trace) -> ndarray:
+    def pseudo_likelihood(self, trace: Trace) -> ndarray:
         """As an engine's, by the model that wrote the run; NaN where that is not in memory any more."""
-        return self._read("hindsight", trace)
+        return self._read("pseudo_likelihood", trace)
 
-    def foresight(self, trace: Trace) -> ndarray:
+    def autoregressive_likelihood(self, trace: Trace) -> ndarray:
         """As an engine's, by the model that wrote the run; NaN where that is not in memory any more."""
-        return self._read("foresight", trace)
+        return self._read("autoregressive_likelihood", trace)
 
     def _read(self, how: str, trace: Trace) -> ndarray:
         wrote: dict[str, Any] = trace.header["model"]

@@ -32,7 +32,7 @@ from dlm_core.policies.others import RANKINGS, others
 from dlm_core.step import Step
 from dlm_core.trace import Trace
 
-_BATCH = 8  # canvases in one forward of hindsight
+_BATCH = 8  # canvases in one forward of `pseudo_likelihood`
 
 
 class LocalEngine:
@@ -67,7 +67,7 @@ class LocalEngine:
         """Return the first line of the run that a request asks for, with nothing run; ValueError as `run`."""
         return self._open(plan(self.model, request, self.limits), request).lines[0] + "\n"
 
-    def hindsight(self, trace: Trace) -> ndarray:
+    def pseudo_likelihood(self, trace: Trace) -> ndarray:
         """Probability `(length,)` of each written token, seen with the finished text around it but without itself.
 
         NaN where nothing was written, and everywhere for a model that has no mask to put in a token's place; masks
@@ -80,7 +80,7 @@ class LocalEngine:
                 result[at] = self._without(_ended(trace), at)
         return result
 
-    def foresight(self, trace: Trace) -> ndarray:
+    def autoregressive_likelihood(self, trace: Trace) -> ndarray:
         """Probability `(length,)` of each written token, seen with nothing but the finished text left of it.
 
         NaN where nothing was written, and everywhere if the model does not read left to right or cannot have written

@@ -101,8 +101,10 @@ QUESTIONS: Mapping[str, Callable[[Engine, bytes, threading.Event], Iterator[str]
     "about": lambda engine, _body, _stop: _line(asdict(engine.about())),
     "header_line": lambda engine, body, _stop: iter([engine.header_line(_asked(body))]),
     "run": lambda engine, body, stop: engine.run(_asked(body), stop),
-    "hindsight": lambda engine, body, _stop: _line(_measured(engine.hindsight(Trace.parse(body)))),
-    "foresight": lambda engine, body, _stop: _line(_measured(engine.foresight(Trace.parse(body)))),
+    "pseudo_likelihood": lambda engine, body, _stop: _line(_measured(engine.pseudo_likelihood(Trace.parse(body)))),
+    "autoregressive_likelihood": lambda engine, body, _stop: _line(
+        _measured(engine.autoregressive_likelihood(Trace.parse(body)))
+    ),
     "lesson": lambda engine, body, _stop: _line(_pack_lesson(engine.lesson(**json.loads(body)))),
 }
 
@@ -206,13 +208,13 @@ class RemoteEngine:
     def header_line(self, request: Request) -> str:
         return self._answer("header_line", json.dumps(pack(request)))
 
-    def hindsight(self, trace: Trace) -> ndarray:
-        """As `LocalEngine.hindsight`; not measured where the engine is lost."""
-        return self._reading("hindsight", trace)
+    def pseudo_likelihood(self, trace: Trace) -> ndarray:
+        """As `LocalEngine.pseudo_likelihood`; not measured where the engine is lost."""
+        return self._reading("pseudo_likelihood", trace)
 
-    def foresight(self, trace: Trace) -> ndarray:
-        """As `LocalEngine.foresight`; not measured where the engine is lost."""
-        return self._reading("foresight", trace)
+    def autoregressive_likelihood(self, trace: Trace) -> ndarray:
+        """As `LocalEngine.autoregressive_likelihood`; not measured where the engine is lost."""
+        return self._reading("autoregressive_likelihood", trace)
 
     def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
         asked = {"text": text, "kind": kind, "schedule": schedule, "seed": seed}

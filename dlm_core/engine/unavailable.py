@@ -28,10 +28,10 @@ class UnavailableEngine:
     def header_line(self, request: Request) -> str:
         raise ValueError(self.reason)
 
-    def hindsight(self, trace: Trace) -> ndarray:
+    def pseudo_likelihood(self, trace: Trace) -> ndarray:
         return unmeasured(trace)
 
-    def foresight(self, trace: Trace) -> ndarray:
+    def autoregressive_likelihood(self, trace: Trace) -> ndarray:
         return unmeasured(trace)
 
     def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:

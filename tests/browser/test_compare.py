@@ -75,7 +75,7 @@ def test_a_wrong_setting_is_one_sentence_in_the_comparison(visitor):
     expect(page.locator("#compare [role=alert]")).to_contain_text("length must be between")
 
 
-def test_opened_files_play_at_once_and_get_their_hindsight_from_the_model_that_wrote_them(visitor, trace, tmp_path):
+def test_opened_files_play_at_once_and_their_own_model_measures_their_pseudo_likelihood(visitor, trace, tmp_path):
     page, runs = visitor.page, ROOT / "assets/runs"
     trace.save(tmp_path / "other.run.jsonl.gz")
     page.click("#tab-compare-button")

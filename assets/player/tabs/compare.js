@@ -289,7 +289,7 @@ class Comparison {
         "td",
         typeof value === "number" ? value.toFixed(places) : messageText(value || phrase("compare.unmeasured")),
       );
-      if (typeof value !== "number" && why && field === "hindsight") cell.title = messageText(why);
+      if (typeof value !== "number" && why && field === "pseudo_likelihood") cell.title = messageText(why);
       return cell;
     });
     const name = text("th", one.title);

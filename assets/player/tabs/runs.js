@@ -90,14 +90,15 @@ class Gallery {
     this.part("message").hidden = !text;
   }
 
-  counted({ forwards, tokens_per_forward, writes, kendall_tau, revisions, hindsight }) {
+  counted({ forwards, tokens_per_forward, writes, kendall_tau, revisions, pseudo_likelihood }) {
     const parts = [
       phrase("runs.forwards", { forwards }),
       phrase("runs.rate", { rate: tokens_per_forward.toFixed(1), most: Math.max(0, ...writes) }),
     ];
     if (typeof kendall_tau === "number") parts.push(phrase("runs.order", { tau: kendall_tau.toFixed(2) }));
     if (revisions) parts.push(phrase("runs.revisions", { revisions }));
-    if (typeof hindsight === "number") parts.push(phrase("runs.hindsight", { hindsight: hindsight.toFixed(2) }));
+    if (typeof pseudo_likelihood === "number")
+      parts.push(phrase("runs.pseudo_likelihood", { probability: pseudo_likelihood.toFixed(2) }));
     return parts.join(" · ");
   }
 

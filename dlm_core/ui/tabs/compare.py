@@ -22,7 +22,7 @@ NONE = "none"  # in place of a policy
 STARTING = ("llada", "p2", "mdlm", "left_to_right")
 COLUMNS = {
     "forwards": 0, "seconds": 2, "tokens_per_forward": 2, "kendall_tau": 2, "revisions": 0, "commit_confidence": 3,
-    "hindsight": 3,
+    "pseudo_likelihood": 3,
 }  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def _pieces(engine: Engine, requests: Sequence[Request], stop: threading.Event) 
     yield envelope("live")
     for number, (request, lines) in enumerate(zip(requests, streams)):
         trace = yield from pane(number, words.said(f"policies.{request.policy}.title"), lines)
-        yield _row(number, trace, engine.hindsight(trace), words.said("compare.unreadable"))
+        yield _row(number, trace, engine.pseudo_likelihood(trace), words.said("compare.unreadable"))
         if stop.is_set():
             break
     yield record(done=True)
@@ -61,7 +61,7 @@ def opened(
 ) -> Iterator[str]:
     """The growing value of the tab for run files, each in the form that `read` takes, or what is wrong with them.
 
-    All panes come at once; then hindsight, run by run, where the model that wrote a run is here to be asked.
+    All panes come at once; then the pseudo-likelihoods, run by run, where the model that wrote a run is in memory.
     """
     return accumulate(_read(engine, files, stop, read))
 
@@ -91,7 +91,8 @@ def _read(
         if stop.is_set():
             yield _row(number, traces[number], None, words.said("compare.stopped"))
         else:
-            yield _row(number, traces[number], engine.hindsight(traces[number]), words.said("compare.unreadable"))
+            measured = engine.pseudo_likelihood(traces[number])
+            yield _row(number, traces[number], measured, words.said("compare.unreadable"))
 
 
 def _model(trace: Trace) -> str:
@@ -110,13 +111,13 @@ def _is_here(engine: Engine, trace: Trace) -> bool:
     return (about.name, about.revision) == (wrote["name"], wrote.get("revision"))
 
 
-def _row(number: int, trace: Trace, hindsight: ndarray | None, why: dict[str, Any], measuring: bool = False) -> str:
-    """The line of a run's numbers; `why` says why there is no hindsight, if there is none yet or ever."""
-    row = summarise(trace, hindsight)._asdict()
-    if row["hindsight"] is not None:
+def _row(number: int, trace: Trace, measured: ndarray | None, why: dict[str, Any], measuring: bool = False) -> str:
+    """Return the line of a run's numbers; `why` says why its pseudo-likelihood is missing, yet or for good."""
+    row = summarise(trace, measured)._asdict()
+    if row["pseudo_likelihood"] is not None:
         return record(summary=row, of=number)
     if measuring:
-        row["hindsight"] = words.said("compare.measuring")
+        row["pseudo_likelihood"] = words.said("compare.measuring")
     return record(summary=row, of=number, why=why)
 
 

@@ -11,14 +11,14 @@ import gradio as gr
 from dlm_core.engine import AUTOREGRESSIVE, About, Engine, Request, Run, whole
 from dlm_core.engine.queue import is_notice
 from dlm_core.figures import Theme, plot_tradeoff, tradeoff_data
-from dlm_core.metrics import Standing, standing
+from dlm_core.metrics import RaceResult, race_result
 from dlm_core.ui import controls, streams, words
 from dlm_core.ui.controls import ModelDependent
 from dlm_core.ui.player import comparison, envelope, record
 from dlm_core.ui.tabs.compare import pane
 
 FORWARDS = (4, 8, 16, 32, 64)
-COLUMNS = {"forwards": 0, "seconds": 3, "tokens_per_second": 0, "readable": 3, "foresight": 3, "hindsight": 3}
+COLUMNS = {"forwards": 0, "seconds": 3, "tokens_per_second": 0, "readable": 3, "autoregressive_nll": 3, "pseudo_nll": 3}
 TIE = 0.03  # two numbers this close, as a share, have no winner
 
 
@@ -51,14 +51,14 @@ def _pieces(
     yield envelope("live")
     for lines in warm:
         yield from filter(is_notice, lines)
-    sides: list[Standing] = []
+    sides: list[RaceResult] = []
     for number, (title, lines) in enumerate(runs):
         trace = yield from pane(number, title, lines, place=min(number, 1))
         if trace.outcome != "finished":  # stopped, or the model failed and its pane says why
             break
         if number == 1:
             yield record(rewind=True)
-        sides.append(standing(trace, engine.foresight(trace), engine.hindsight(trace)))
+        sides.append(race_result(trace, engine.autoregressive_likelihood(trace), engine.pseudo_likelihood(trace)))
         said = verdict(sides[0], sides[number]) if number else []
         yield record(summary=sides[number]._asdict(), of=number, verdict=said)
         if number:
@@ -68,13 +68,13 @@ def _pieces(
     yield record(done=True)
 
 
-def figure(left: Standing, right: list[Standing]) -> dict[str, Any]:
+def figure(left: RaceResult, right: list[RaceResult]) -> dict[str, Any]:
     """Speed against quality so far, ready to be drawn in either theme."""
     data = tradeoff_data(right, left)
     return {theme: json.loads(plot_tradeoff(data, theme).to_json()) for theme in get_args(Theme)}
 
 
-def verdict(left: Standing, right: Standing) -> list[dict[str, Any]]:
+def verdict(left: RaceResult, right: RaceResult) -> list[dict[str, Any]]:
     """Who won on time and on quality, in plain words; left is autoregression."""
     return [_on_time(left.tokens_per_second, right.tokens_per_second), _on_quality(left, right)]
 
@@ -87,8 +87,8 @@ def _on_time(left: float, right: float) -> dict[str, Any]:
     return words.said("race.won_time", winner=_side(right > left), fast=f"{fast:.0f}", slow=f"{slow:.0f}", times=times)
 
 
-def _on_quality(left: Standing, right: Standing) -> dict[str, Any]:
-    measured = (left.foresight, right.foresight, left.hindsight, right.hindsight)
+def _on_quality(left: RaceResult, right: RaceResult) -> dict[str, Any]:
+    measured = (left.autoregressive_nll, right.autoregressive_nll, left.pseudo_nll, right.pseudo_nll)
     numbers = [number for number in measured if number is not None]
     if len(numbers) < len(measured):
         return words.said("race.no_quality")
@@ -96,9 +96,9 @@ def _on_quality(left: Standing, right: Standing) -> dict[str, Any]:
     right_won = {right < left for left, right in readings}
     if len(right_won) == 1 and not any(_close(*reading) for reading in readings):
         texts = [f"{value:.2f}" for reading in readings for value in sorted(reading)]
-        names = ("foresight", "other_foresight", "hindsight", "other_hindsight")
+        names = ("autoregressive_nll", "other_autoregressive_nll", "pseudo_nll", "other_pseudo_nll")
         return words.said("race.won_quality", winner=_side(right_won.pop()), **dict(zip(names, texts)))
-    names = ("left_foresight", "right_foresight", "left_hindsight", "right_hindsight")
+    names = ("left_autoregressive_nll", "right_autoregressive_nll", "left_pseudo_nll", "right_pseudo_nll")
     return words.said("race.split_quality", **{name: f"{value:.2f}" for name, value in zip(names, numbers)})
 
 
