@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dlm_core.conversation import begun
+from dlm_core.conversation import with_system
 from dlm_core.policies import POLICIES, Parameter, make_policy, parameters
 from dlm_core.policies.parameter import canonical, nearest
 from dlm_core.unicode import utf8_output, well_formed
@@ -151,9 +151,16 @@ def run(args: argparse.Namespace) -> None:
     policy, length = args.policy or model.policy, model.length if args.length is None else args.length
     params = canonical(policy, parameters(policy), asked)
     theirs = {} if args.policy else canonical(policy, parameters(policy), model.settings)
-    said = begun(args.system, Trace.load(args.after).conversation() if args.after else ())
+    conversation = with_system(args.system, Trace.load(args.after).conversation() if args.after else ())
     request = Request(
-        args.prompt, policy, length, args.block_length, args.seed, theirs | params, cache=args.cache, conversation=said
+        args.prompt,
+        policy,
+        length,
+        args.block_length,
+        args.seed,
+        theirs | params,
+        cache=args.cache,
+        conversation=conversation,
     )
     engine = LocalEngine(model)
     trace = engine.run(request).complete()

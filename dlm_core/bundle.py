@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dlm_core.conversation import MOST_LETTERS, MOST_MESSAGES
+from dlm_core.conversation import MAX_CHARACTERS, MAX_MESSAGES
 from dlm_core.figures import (
     MAX_ENTROPY,
     HeatmapData,
@@ -46,7 +46,7 @@ def settings() -> dict[str, Any]:
         "words": languages(),
         "limits": {
             "bytes": MAX_BYTES, "length": MAX_LENGTH, "beliefs": MAX_BELIEFS, "piece": MAX_PIECE,
-            "messages": MOST_MESSAGES, "letters": MOST_LETTERS, "schema": SCHEMA,
+            "messages": MAX_MESSAGES, "characters": MAX_CHARACTERS, "schema": SCHEMA,
         },
         "figures": figures(),
         "maxEntropy": MAX_ENTROPY,

@@ -21,7 +21,7 @@ from dlm_core.words import english
 Theme = Literal["light", "dark"]
 Measure = Literal["confidence", "entropy", "commit"]
 MAX_ENTROPY = 8.0  # nats; the colour scale's end, about a uniform choice among 3,000 tokens
-MOST_CELLS = (256, 512)  # rows and columns of a heatmap: more could not be told apart on a screen
+MAX_CELLS = (256, 512)  # rows and columns of a heatmap: more could not be told apart on a screen
 
 PALETTE = ASSETS / "player" / "palette.json"
 _SPEEDS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
@@ -37,7 +37,7 @@ def palette(theme: Theme) -> dict[str, str]:
 class HeatmapData(NamedTuple):
     """Rows are positions, one for every position there ever was; columns are steps; None where nothing is to show.
 
-    Of a run with more than `MOST_CELLS` one row stands for `merged[0]` positions and one column for `merged[1]` steps.
+    Of a run with more than `MAX_CELLS` one row stands for `merged[0]` positions and one column for `merged[1]` steps.
     Such a cell has the mean of what was measured in it, or of what was held if that is more of it.
     """
 
@@ -49,7 +49,7 @@ class HeatmapData(NamedTuple):
     opening: int = 0  # positions of a fixed beginning, about which nothing is asked: the picture begins behind it
 
 
-def heatmap_data(trace: Trace, measure: Measure, most: tuple[int, int] = MOST_CELLS) -> HeatmapData:
+def heatmap_data(trace: Trace, measure: Measure, most: tuple[int, int] = MAX_CELLS) -> HeatmapData:
     """Confidence, entropy, or the step of the commit, for every position at every step."""
     tracks = trace.tracks()
     shape = 1 + max(int(now.max()) for now in tracks), len(trace.steps)

@@ -25,7 +25,7 @@ from dlm_core.trace import Trace
 
 FOLDER = ASSETS / "runs"
 OPENING = "opening"  # what plays when the page opens
-MOST_BYTES = 150_000  # of a run file
+MAX_BYTES = 150_000  # of a run file
 _PROMPT = "Once upon a time there was a little dog"
 
 
@@ -46,8 +46,8 @@ class Recipe:
     def request(self, model: LoadedModel) -> Request:
         """Return the request to an engine over `model`."""
         if self.puzzle is not None:
-            canvas = puzzle_canvas(model, puzzle(self.puzzle, "hard"))
-            return Request(policy=self.policy, seed=self.seed, params=self.params, canvas=canvas)
+            board = puzzle_canvas(model, puzzle(self.puzzle, "hard"))
+            return Request(policy=self.policy, seed=self.seed, params=self.params, canvas=board)
         canvas = with_ending(model, self.prompt, self.length, self.ending) if self.ending else None
         return Request(self.prompt, self.policy, self.length, self.block_length, self.seed, self.params, canvas)
 
@@ -93,8 +93,8 @@ def record(names: Sequence[str] = tuple(RECIPES), folder: Path = FOLDER, log: Ca
         if trace.outcome != "finished":
             raise ValueError(f"the run {name!r} did not finish: {trace.totals}")
         trace.save(file := file_of(name, folder))
-        if file.stat().st_size > MOST_BYTES:
-            raise ValueError(f"the run {name!r} takes {file.stat().st_size} bytes, the limit is {MOST_BYTES}")
+        if file.stat().st_size > MAX_BYTES:
+            raise ValueError(f"the run {name!r} takes {file.stat().st_size} bytes, the limit is {MAX_BYTES}")
         index[name] = numbers(trace, engine.pseudo_likelihood(trace))
         log(f"{name}: {trace.summary()}, {file.stat().st_size} bytes")
     path.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ import sys
 from typing import NoReturn
 
 import dlm_core.engine.zerogpu as zerogpu
-from dlm_core.engine.library import Choice, Library, choices
+from dlm_core.engine.library import Library, ModelSource, sources_from_environment
 from dlm_core.engine.limits import Limits
 from dlm_core.engine.listen import address, refuse_taken
 from dlm_core.engine.remote import RemoteEngine
@@ -21,7 +21,7 @@ from dlm_core.unicode import utf8_output, well_formed
 def elsewhere(url: str, limits: Limits) -> Library:
     """Return a library of the one model that an engine on other machines has; a wrong address is a ValueError."""
     remote = RemoteEngine(url)
-    there = Choice(remote.about().name or url, url)
+    there = ModelSource(remote.about().name or url, url)
     return Library([there], limits, load=lambda *_, **__: remote, open=lambda engine, *_: engine)
 
 
@@ -42,8 +42,8 @@ def serve() -> None:
         if url:
             library = elsewhere(url, limits)
         else:
-            offered = choices(os.environ)
-            library = Library(offered[:1] if zerogpu.LENT else offered, limits)
+            offered = sources_from_environment(os.environ)
+            library = Library(offered[:1] if zerogpu.ON_ZEROGPU else offered, limits)
     except ValueError as error:
         refuse(error)
     from dlm_core.ui.page import build_page, launch_options, queue_options  # Gradio, once its variables are checked

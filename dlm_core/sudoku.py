@@ -11,7 +11,7 @@ from itertools import combinations
 
 CELLS = 81
 LEVELS = {"easy": 36, "medium": 48, "hard": 54}  # blanks of a puzzle
-MOST_BLANKS = 59  # puzzles with more are so rare that looking for one takes minutes
+MAX_BLANKS = 59  # puzzles with more are so rare that looking for one takes minutes
 UNITS = [
     *([row * 9 + column for column in range(9)] for row in range(9)),
     *([row * 9 + column for row in range(9)] for column in range(9)),
@@ -182,8 +182,8 @@ def puzzle(seed: int, blanks: int | str = "medium") -> list[int]:
     if isinstance(blanks, str) and blanks not in LEVELS:
         raise ValueError(f"the level must be one of {', '.join(LEVELS)}, got {blanks!r}")
     blanks = LEVELS[blanks] if isinstance(blanks, str) else blanks
-    if not 1 <= blanks <= MOST_BLANKS:
-        raise ValueError(f"blanks must be from 1 to {MOST_BLANKS}, got {blanks}")
+    if not 1 <= blanks <= MAX_BLANKS:
+        raise ValueError(f"blanks must be from 1 to {MAX_BLANKS}, got {blanks}")
     rng = random.Random(seed)
     while True:
         board, cells = minimal(rng.getrandbits(48))
@@ -208,7 +208,7 @@ def isomorph(cells: Board, seed: int) -> list[int]:
 
 # --- reading what people paste ----------------------------------------------------------------------------------------
 
-MOST_TEXT = 10_000  # characters
+MAX_CHARACTERS = 10_000  # characters
 _BLANKS = ".0_*?"
 _DRAWN = {code: "|" if chr(code) in "│┃║╎╏┆┇┊┋" else "-" for code in range(0x2500, 0x2580)}  # box-drawing characters
 _DOTS = dict.fromkeys(map(ord, "·•‧∙○□◯"), ".")
@@ -225,7 +225,7 @@ def parse(text: str) -> list[int]:
     81 cells.  Borders of | - + =, lines that hold words, and labels before a colon are left out; full-width forms count
     as plain ones.  ValueError in one sentence that counts the cells, or names the one that holds something else.
     """
-    if len(text) > MOST_TEXT:
+    if len(text) > MAX_CHARACTERS:
         raise ValueError(f"a puzzle has {CELLS} cells, got {len(text)} characters: give the puzzle alone")
     text = unicodedata.normalize("NFKC", text.translate(_DRAWN | _DOTS)).replace("\r\n", "\n").replace("\r", "\n")
     whole = _WHOLE.findall(text)

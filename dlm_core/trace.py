@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 from numpy import ndarray
 
-from dlm_core.conversation import Message, answered, checked
+from dlm_core.conversation import Message, validate, with_answer
 from dlm_core.reasons import NO_REASON, Ranking, Reason
 from dlm_core.step import Step
 from dlm_core.unicode import well_formed
@@ -668,7 +668,7 @@ class Trace:
         """The conversation, with this run's question and answer at its end; ValueError where it is none."""
         if "conversation" not in self.header:
             raise ValueError(f"the run of {self.header['model']['name']} is no answer in a conversation")
-        return answered(self.header["conversation"], self.header["prompt"], self.text())
+        return with_answer(self.header["conversation"], self.header["prompt"], self.text())
 
     def end(self) -> int:
         """Where the text ends as it stands now: at a written stop token, or at tokens that in their order say so.
@@ -814,7 +814,7 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
     if "cache" in record:
         _require(_require(record, "cache", dict), "kind", str)
     if "conversation" in record:
-        checked(record["conversation"])
+        validate(record["conversation"])
     return record
 
 

@@ -20,7 +20,7 @@ FOLDER = ROOT / "docs/images"
 WIDTH, HEIGHT, SCALE = 1000, 1100, 2  # of the window, in CSS pixels, and how many of the picture are one of them
 STEP, END = 140, 3000  # milliseconds that a step and the finished text stay
 COLOURS = 96
-MOST_BYTES = 3_000_000
+MAX_BYTES = 3_000_000
 
 
 def picture(element: Locator) -> Image.Image:
@@ -53,8 +53,8 @@ def save_film(frames: list[Image.Image], path: Path) -> None:
     first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations = [STEP] * len(rest) + [END]
     first.save(path, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True, disposal=1)
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise ValueError(f"{path.name} has {size} bytes, at most {MOST_BYTES} are wanted: lower SCALE or COLOURS")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ValueError(f"{path.name} has {size} bytes, at most {MAX_BYTES} are wanted: lower SCALE or COLOURS")
 
 
 def record(visitor: Visitor, folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dlm_core.engine.library import Library, choices
+from dlm_core.engine.library import Library, sources_from_environment
 from dlm_core.models import ModelError, load_model, needs
 from dlm_core.models.files import INDEX, shards
 
@@ -41,8 +41,8 @@ def test_what_stands_in_a_file_s_place_is_named_with_what_to_do(folder, file, in
 
 def test_one_broken_folder_leaves_the_menu_whole(folder):
     (folder / "model.safetensors").write_text(POINTER, encoding="utf-8")
-    menu = Library(choices({"UNMASK_MODELS": f"bundled,{folder}"})).offers()
-    assert [offer.name for offer in menu] == ["bundled", "SDAR-1.7B-Chat"]
+    menu = Library(sources_from_environment({"UNMASK_MODELS": f"bundled,{folder}"})).menu()
+    assert [entry.name for entry in menu] == ["bundled", "SDAR-1.7B-Chat"]
     assert menu[1].needs.memory is None
 
 

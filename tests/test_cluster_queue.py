@@ -5,12 +5,12 @@ from contextlib import ExitStack
 
 import pytest
 
-from dlm_core.engine.cluster.turns import Turns
+from dlm_core.engine.cluster.queue import ClusterQueue
 
 
 @pytest.fixture
 def line():
-    return Turns()
+    return ClusterQueue()
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_line_is_as_long_as_there_are_turns(join, line):
 
 def test_seconds_are_told_from_turns_that_were_had_and_fewer_the_more_machines_are_at_work(monkeypatch, join, line):
     now = [0.0]
-    monkeypatch.setattr("dlm_core.engine.cluster.turns.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("dlm_core.engine.cluster.queue.time.monotonic", lambda: now[0])
     with line.join() as turn:
         turn.begin()
         now[0] = 6.0

@@ -5,7 +5,7 @@ import pytest
 from layouts import IM, IM_END
 
 from dlm_core.__main__ import main
-from dlm_core.conversation import MOST_LETTERS, MOST_MESSAGES, answered, begun, checked, read, written
+from dlm_core.conversation import MAX_CHARACTERS, MAX_MESSAGES, dump, parse, validate, with_answer, with_system
 from dlm_core.engine import LocalEngine, Request, plan
 from dlm_core.engine.remote import pack, unpack
 from dlm_core.models import load_model
@@ -15,7 +15,7 @@ from dlm_core.trace import RunFileError, Trace
 def say(*contents, system=None):
     """A conversation of questions and answers in turn."""
     said = [{"role": ("user", "assistant")[n % 2], "content": content} for n, content in enumerate(contents)]
-    return begun(system, said)
+    return with_system(system, said)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,14 @@ def run(model, **request):
     "said", [[], say("hi", "hello"), say("a", "b", "c", "", system="be kind"), say(system="be kind")], ids=len
 )
 def test_a_conversation_survives_being_checked_and_written(said):
-    assert checked(said) == said
-    assert read(written(said)) == said
+    assert validate(said) == said
+    assert parse(dump(said)) == said
 
 
 def test_an_answer_joins_what_was_said_without_the_room_around_it():
     said = say("why?", "so", system="be kind")
-    assert answered(said, "and?", " then\n") == [*said, *say("and?", "then")]
-    assert begun(" ", say("a", "b")) == say("a", "b"), "an empty system text is none"
+    assert with_answer(said, "and?", " then\n") == [*said, *say("and?", "then")]
+    assert with_system(" ", say("a", "b")) == say("a", "b"), "an empty system text is none"
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_an_answer_joins_what_was_said_without_the_room_around_it():
         (say("a", "b")[::-1], "each with its answer, got assistant, user"),
         ([*say("a", "b"), *say(system="late")], "got user, assistant, system"),
         ([{"role": "tool" * 50, "content": ""}], "got tooltooltooltooltool"),
-        (say(*"ab" * MOST_MESSAGES), f"at most {MOST_MESSAGES} messages"),
-        (say("a" * MOST_LETTERS, "b"), f"at most {MOST_LETTERS} letters"),
+        (say(*"ab" * MAX_MESSAGES), f"at most {MAX_MESSAGES} messages"),
+        (say("a" * MAX_CHARACTERS, "b"), f"at most {MAX_CHARACTERS} characters"),
     ],
 )
 def test_what_is_no_conversation_is_one_sentence(wrong, sentence):
     with pytest.raises(ValueError, match=sentence) as error:
-        checked(wrong)
+        validate(wrong)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
 
@@ -73,7 +73,7 @@ def test_what_is_no_conversation_is_one_sentence(wrong, sentence):
 @pytest.mark.parametrize("text", ["{", "[" * 10_000, '"hi"', '[{"role": "user"}]'])
 def test_a_text_that_holds_no_conversation_is_one_sentence(text):
     with pytest.raises(ValueError, match="a conversation is"):
-        read(text)
+        parse(text)
 
 
 def test_a_follow_up_is_put_through_the_models_own_template(qwen):
@@ -101,7 +101,7 @@ def test_a_run_of_a_conversation_is_repeated_from_its_file_and_its_text_is_the_a
     assert whole.text().endswith(trace.text())
     assert "why?" in whole.text()
     assert "why?" not in trace.text()
-    assert trace.conversation() == answered(said, "why?", trace.text())
+    assert trace.conversation() == with_answer(said, "why?", trace.text())
 
 
 def test_another_conversation_is_another_canvas(qwen):

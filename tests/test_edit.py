@@ -36,7 +36,7 @@ def test_cells_become_a_canvas_in_their_order_and_typed_text_takes_the_tokens_it
         ([Cell(MASK, False)] * 257, "must fit the model's 256 positions, got 257"),
         ([Cell(2, False), Cell(MASK, True)], "nothing to write"),
         ([], "nothing to write"),
-        ([Cell("a" * 2001, False)], "at most 2000 letters"),
+        ([Cell("a" * 2001, False)], "at most 2000 characters"),
     ],
 )
 def test_a_canvas_that_cannot_be_denoised_is_refused_with_a_reason(bundled, cells, sentence):

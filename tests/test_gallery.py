@@ -4,7 +4,7 @@ from functools import cache
 import pytest
 
 from dlm_core.engine.puzzle import board_of
-from dlm_core.gallery import FOLDER, MOST_BYTES, RECIPES, cards, file_of, numbers, record
+from dlm_core.gallery import FOLDER, MAX_BYTES, RECIPES, cards, file_of, numbers, record
 from dlm_core.models import load_model
 from dlm_core.sudoku import puzzle, solve
 from dlm_core.trace import Trace
@@ -16,7 +16,7 @@ loaded = cache(load_model)
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recorded_run_is_small_finished_and_has_its_own_numbers(name):
     trace, told = Trace.load(file_of(name)), json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))[name]
-    assert file_of(name).stat().st_size <= MOST_BYTES
+    assert file_of(name).stat().st_size <= MAX_BYTES
     assert trace.totals["end"] == "finished"
     assert trace.notice is None
     assert told | {"pseudo_likelihood": None} == numbers(trace)

@@ -12,7 +12,7 @@ import transformers
 from checkpoints import COMMIT
 from huggingface_hub import constants, errors
 
-from dlm_core.engine.library import choices
+from dlm_core.engine.library import sources_from_environment
 from dlm_core.models import ModelError, identity, load_model
 from dlm_core.models.hub import sentence
 from dlm_core.models.registry import recognise
@@ -94,7 +94,9 @@ def test_what_a_model_is_comes_from_its_own_name_and_not_from_the_folders_above(
     assert (grows.policy, grows.name) == ("dreamon", "Dream-org/DreamOn-v0-7B")
     whole = at("A2D Qwen3", "bd3lm/Qwen3-0.6B-diffusion-mdlm-v0.1")
     assert (whole.attention, len(whole.revision)) == ("full", 12)
-    [choice] = choices({"UNMASK_MODELS": str(tmp_path / f"hub/models--GSAI-ML--LLaDA-8B-Base/snapshots/{COMMIT}")})
+    [choice] = sources_from_environment(
+        {"UNMASK_MODELS": str(tmp_path / f"hub/models--GSAI-ML--LLaDA-8B-Base/snapshots/{COMMIT}")}
+    )
     assert choice.name == base.name, "the menu calls it as its runs do"
 
 

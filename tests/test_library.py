@@ -9,7 +9,7 @@ import pytest
 from stand_ins import ODD
 
 from dlm_core.engine import About, Request, UnavailableEngine
-from dlm_core.engine.library import Choice, Library, choices
+from dlm_core.engine.library import Library, ModelSource, sources_from_environment
 from dlm_core.engine.limits import Limits
 from dlm_core.models import Cancelled, ModelError, Progress
 from dlm_core.trace import Trace
@@ -53,7 +53,7 @@ class Engine:
 
 
 def library(shelf, *names, **limits):
-    return Library([Choice(name, name) for name in names], Limits(**limits), load=shelf.load, open=Engine)
+    return Library([ModelSource(name, name) for name in names], Limits(**limits), load=shelf.load, open=Engine)
 
 
 def ask(name=None):
@@ -68,7 +68,7 @@ def shelf():
 def test_the_first_model_is_there_at_the_start_and_the_others_are_only_offered(shelf):
     books = library(shelf, "a", "b")
     books.start()
-    assert [(offer.name, offer.loaded) for offer in books.offers()] == [("a", True), ("b", False)]
+    assert [(entry.name, entry.loaded) for entry in books.menu()] == [("a", True), ("b", False)]
     assert shelf.asked == [("a", None)]
     assert books.about().name == "a"
 
@@ -90,7 +90,7 @@ def test_as_many_models_stay_as_the_operator_allows_and_the_one_used_longest_ago
     list(books.bring("b"))
     books.run(ask("a"))
     list(books.bring("c"))
-    assert [offer.name for offer in books.offers() if offer.loaded] == ["a", "c"]
+    assert [entry.name for entry in books.menu() if entry.loaded] == ["a", "c"]
     assert list(books.bring("a")) == []  # it is there
     assert len(shelf.asked) == 3
 
@@ -180,13 +180,16 @@ def test_a_loading_is_no_error_that_a_handler_of_errors_could_swallow():
 def test_an_operator_lists_what_is_offered_and_what_is_there_first(tmp_path, monkeypatch):
     folder = tmp_path / "my-model"
     folder.mkdir()
-    assert choices({}) == [Choice("bundled", "bundled")]
-    assert choices({"UNMASK_MODELS": f" bundled, owner/name@v1 ,{folder}", "UNMASK_MODEL": "owner/name@v1"}) == [
-        Choice("owner/name", "owner/name", "v1"), Choice("bundled", "bundled"), Choice("my-model", str(folder)),
-    ]  # fmt: skip
-    assert [choice.name for choice in choices({"UNMASK_MODEL": "/nowhere/x"})] == ["x", "bundled"]
+    assert sources_from_environment({}) == [ModelSource("bundled", "bundled")]
+    environment = {"UNMASK_MODELS": f" bundled, owner/name@v1 ,{folder}", "UNMASK_MODEL": "owner/name@v1"}
+    assert sources_from_environment(environment) == [
+        ModelSource("owner/name", "owner/name", "v1"),
+        ModelSource("bundled", "bundled"),
+        ModelSource("my-model", str(folder)),
+    ]
+    assert [choice.name for choice in sources_from_environment({"UNMASK_MODEL": "/nowhere/x"})] == ["x", "bundled"]
     monkeypatch.setattr("dlm_core.engine.library.cached", lambda: ["owner/here", "owner/name"])
-    assert [choice.name for choice in choices({"UNMASK_MODELS": "bundled,cached"})] == [
+    assert [choice.name for choice in sources_from_environment({"UNMASK_MODELS": "bundled,cached"})] == [
         "bundled", "owner/here", "owner/name",
     ]  # fmt: skip
 
@@ -207,13 +210,13 @@ def test_a_wrong_list_is_one_sentence_before_anything_is_loaded(listed, told, mo
     monkeypatch.delenv("UNMASK_REMOTE_CODE", raising=False)
     monkeypatch.setattr("dlm_core.engine.library.cached", list)
     with pytest.raises(ValueError, match=told) as error:
-        choices({"UNMASK_MODELS": listed})
+        sources_from_environment({"UNMASK_MODELS": listed})
     assert "\n" not in str(error.value)
 
 
 def test_a_models_folder_may_be_called_anything(saved, tmp_path):
     shutil.copytree(saved("A2D Qwen3"), folder := tmp_path / ODD / ODD)
-    offered = choices({"UNMASK_MODEL": str(folder), "UNMASK_MODELS": f"bundled,{folder}"})
+    offered = sources_from_environment({"UNMASK_MODEL": str(folder), "UNMASK_MODELS": f"bundled,{folder}"})
     assert [choice.name for choice in offered] == [ODD, "bundled"]
     library = Library(offered, Limits())
     library.start()

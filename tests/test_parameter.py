@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 
 from dlm_core.policies import POLICIES, make_policy, parameters
-from dlm_core.policies.parameter import MOST, Parameter, Validated, canonical, parameters_of, shown, validate
+from dlm_core.policies.parameter import MAX_INTEGER, Parameter, Validated, canonical, parameters_of, shown, validate
 from dlm_core.policies.planned import Gumbel, Quota, Threshold
 from dlm_core.policies.posterior import MDLM
 
@@ -63,8 +63,10 @@ def test_a_number_that_javascript_would_round_may_come_as_its_digits():
         ("count", 3.7, "count must be a whole number of 1 or more, got 3.7"),
         ("count", True, "count must be a whole number of 1 or more, got True"),
         ("count", None, "count must be a whole number of 1 or more, got nothing"),
-        ("count", 10**12, f"count must be at most {MOST}, got 1000000000000"),
-        pytest.param("count", 10**5000, f"count must be at most {MOST}, got a number of very many digits", id="long"),
+        ("count", 10**12, f"count must be at most {MAX_INTEGER}, got 1000000000000"),
+        pytest.param(
+            "count", 10**5000, f"count must be at most {MAX_INTEGER}, got a number of very many digits", id="long"
+        ),
         ("bold", 0, "bold must be above 0 and at most 1, got 0"),
         ("bold", "0.5", "bold must be a number above 0 and at most 1, got '0.5'"),
         ("bold", 10**400, "bold must be a number above 0 and at most 1, got 1000000"),

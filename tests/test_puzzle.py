@@ -177,7 +177,7 @@ def test_more_than_81_cells_are_refused(kind):
 def test_a_model_without_digits_takes_no_puzzle(model, tmp_path):
     word_pieces(tmp_path)
     other = replace(model, text=Text(AutoTokenizer.from_pretrained(tmp_path)))
-    with pytest.raises(ValueError, match='no token "1": choose one that was taught Sudoku'):
+    with pytest.raises(ValueError, match='no token "1": choose one that was trained on Sudoku'):
         puzzle_canvas(other, EASY)
 
 

@@ -113,7 +113,7 @@ def test_on_zerogpu_a_run_asks_for_seconds_by_its_size_and_gives_the_gpu_back(sc
 
 
 def test_elsewhere_a_function_is_itself():
-    assert zerogpu.lent(print, lambda text: 1) is print
+    assert zerogpu.on_gpu(print, lambda text: 1) is print
 
 
 def test_the_seconds_grow_with_the_steps_and_with_the_length():

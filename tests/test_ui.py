@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from stand_ins import spoken
 
-from dlm_core.conversation import begun
-from dlm_core.engine import About, LocalEngine, Request, suited
+from dlm_core.conversation import with_system
+from dlm_core.engine import About, LocalEngine, Request, policies_for
 from dlm_core.models import load_model
 from dlm_core.policies import make_policy, parameters
 from dlm_core.policies.parameter import find
@@ -27,7 +27,7 @@ from dlm_core.ui.tabs.denoise import next_conversation, opened
 from dlm_core.words import english
 
 
-@pytest.mark.parametrize("policy", sorted(suited(True, "llada")))
+@pytest.mark.parametrize("policy", sorted(policies_for(True, "llada")))
 def test_every_policy_of_the_menu_runs_with_what_the_page_offers(policy, bundled):
     about = LocalEngine(bundled).about()
     controls = {name: starting_value(policy, name, about) for name in words.NAMES}
@@ -55,7 +55,7 @@ def test_what_a_model_has_no_use_for_is_left_behind_and_the_rest_is_asked_for(bu
 
 def test_only_a_finished_answer_joins_the_conversation(saved):
     engine = LocalEngine(load_model(saved("SDAR")))
-    request = Request("x", length=8, params={"steps": 4}, conversation=begun("be kind", []))
+    request = Request("x", length=8, params={"steps": 4}, conversation=with_system("be kind", []))
     *_, value = stream(engine, request, threading.Event())
     question, answer = json.loads(next_conversation(request, value))
     assert (question["content"], answer["role"]) == ("x", "assistant")
@@ -112,7 +112,7 @@ def test_steps_and_temperature_that_a_program_leaves_out_are_the_policys_own_and
 
 def test_programs_can_list_the_policies_and_what_each_can_be_set_to(bundled):
     listed = _policies_api(LocalEngine(bundled))()
-    assert set(listed) == set(suited(True, "llada"))
+    assert set(listed) == set(policies_for(True, "llada"))
     for policy, told in listed.items():
         assert list(told["parameters"]) == list(parameters(policy))
         assert all(one["description"] for one in told["parameters"].values())

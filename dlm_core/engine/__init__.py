@@ -5,14 +5,29 @@
 engine for each model of the menu.
 """
 
-from dlm_core.engine.describe import About, about, suited
+from dlm_core.engine.describe import About, about, policies_for
 from dlm_core.engine.interface import Engine, Run
 from dlm_core.engine.local import LocalEngine
-from dlm_core.engine.planning import AUTOREGRESSIVE, TOP_K, Decoder, Plan, decoder, plan, whole
-from dlm_core.engine.request import MOST_SEED, Request
+from dlm_core.engine.planning import AUTOREGRESSIVE, TOP_K, Decoder, Plan, decoder, plan, require_int
+from dlm_core.engine.request import MAX_SEED, Request
 from dlm_core.engine.unavailable import UnavailableEngine, unmeasured
 
 __all__ = [
-    "AUTOREGRESSIVE", "MOST_SEED", "TOP_K", "About", "Decoder", "Engine", "LocalEngine", "Plan", "Request", "Run",
-    "UnavailableEngine", "about", "decoder", "plan", "suited", "unmeasured", "whole",
+    "AUTOREGRESSIVE",
+    "MAX_SEED",
+    "TOP_K",
+    "About",
+    "Decoder",
+    "Engine",
+    "LocalEngine",
+    "Plan",
+    "Request",
+    "Run",
+    "UnavailableEngine",
+    "about",
+    "decoder",
+    "plan",
+    "policies_for",
+    "require_int",
+    "unmeasured",
 ]  # fmt: skip

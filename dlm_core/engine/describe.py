@@ -28,15 +28,17 @@ class About:
 
 
 def about(model: LoadedModel) -> About:
-    """What a page must know of `model`."""
+    """Return what a page must know of `model`."""
     masks = model.mask_token_id is not None
     return About(
-        model.name, model.revision, model.context, suited(masks, model.policy), model.policy, model.settings,
+        model.name, model.revision, model.context, policies_for(masks, model.policy), model.policy, model.settings,
         model.length, model.starts, model.block_length, masks, model.ar_logits is not None, model.chats, model.caches,
     )  # fmt: skip
 
 
-def suited(masks: bool, usual: str) -> tuple[str, ...]:
-    """The policies that suit a model with masks or without, whose authors decode with the `usual` one."""
-    made = {name: make_policy(name) for name in POLICIES}
-    return tuple(name for name, one in made.items() if one.for_masks == masks and (name == usual or not one.for_few))
+def policies_for(masks: bool, default: str) -> tuple[str, ...]:
+    """Return the policies that suit a model with masks or without, whose authors decode with `default`."""
+    policies = {name: make_policy(name) for name in POLICIES}
+    return tuple(
+        name for name, one in policies.items() if one.for_masks == masks and (name == default or not one.for_few)
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from dlm_core.canvas import Canvas
 from dlm_core.models import LoadedModel
 
-MAX_LETTERS = 2000  # typed into one canvas
+MAX_CHARACTERS = 2000  # typed into one canvas
 _PIN = re.compile(r"(\d{1,6}):(\S+)")
 
 
@@ -24,10 +24,13 @@ class Cell(NamedTuple):
 
 
 def edited(model: LoadedModel, cells: Sequence[Cell]) -> Canvas:
-    """The cells in their order as a canvas; ids in range, within the context, at least one mask that is not fixed."""
+    """Return the cells, in order, as a canvas.
+
+    ValueError if an id is out of range, the canvas exceeds the context, or no mask is left free.
+    """
     mask, vocab = _mask(model), model.denoiser.vocab_size
-    if sum(len(cell.token) for cell in cells if isinstance(cell.token, str)) > MAX_LETTERS:
-        raise ValueError(f"at most {MAX_LETTERS} letters may be typed into a canvas")
+    if sum(len(cell.token) for cell in cells if isinstance(cell.token, str)) > MAX_CHARACTERS:
+        raise ValueError(f"at most {MAX_CHARACTERS} characters may be typed into a canvas")
     ids: list[int] = []
     fixed: list[bool] = []
     for token, locked in cells:
@@ -45,7 +48,7 @@ def edited(model: LoadedModel, cells: Sequence[Cell]) -> Canvas:
 
 
 def parse_pins(text: str) -> dict[int, str]:
-    """ "0:Once 5:upon" as words by their position behind the prompt."""
+    """Parse "0:Once 5:upon" into words by their position after the prompt."""
     pins: dict[int, str] = {}
     for part in text.split():
         if not (hit := _PIN.fullmatch(part)):
@@ -57,7 +60,7 @@ def parse_pins(text: str) -> dict[int, str]:
 
 
 def pinned(model: LoadedModel, canvas: Canvas, start: int, length: int, pins: Mapping[int, str]) -> Canvas:
-    """The canvas with words fixed at positions counted from `start`, within `length`; none may touch another."""
+    """Return the canvas with words fixed at positions counted from `start`, within `length`, none on another."""
     ids, fixed = canvas.ids.copy(), canvas.fixed.copy()
     for position, word in pins.items():
         tokens = model.text.encode_word(word)

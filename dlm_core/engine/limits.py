@@ -14,12 +14,12 @@ VARIABLES = {
     "sessions": ("UNMASK_MAX_SESSIONS", 500),
     "models": ("UNMASK_MAX_MODELS", 1),
 }
-MOST = 10**6  # of anything: more is a slip of the finger
+MAX = 10**6  # of anything: more is a slip of the finger
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most of everything; what is not given is not limited."""
+    """Limits of everything; a field that is not given is unlimited."""
 
     length: float = inf  # positions a run may fill
     steps: float = inf  # forward passes of one run
@@ -31,25 +31,25 @@ class Limits:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Limits":
-        """The page's limits, from environment variables; a wrong value is a ValueError of one sentence."""
+        """Return the page's limits from environment variables; ValueError of one sentence for a wrong value."""
         return cls(
             **{
-                name: number(variable, environment.get(variable), usual, MOST)
-                for name, (variable, usual) in VARIABLES.items()
+                name: number(variable, environment.get(variable), default, MAX)
+                for name, (variable, default) in VARIABLES.items()
             }
         )
 
     @property
     def full(self) -> str:
-        """What whoever comes to a full line is told."""
+        """Return the message for a request that finds the queue full."""
         return f"{self.queue} runs are in line: try again in a minute"
 
 
-def number(variable: str, text: str | None, usual: int, most: int) -> int:
-    """Return the whole number from 1 to `most` in a variable's text, `usual` where it is empty; else ValueError."""
+def number(variable: str, text: str | None, default: int, most: int) -> int:
+    """Return the whole number from 1 to `most` in a variable's text, `default` where it is empty; else ValueError."""
     text = (text or "").strip()
     if not text:
-        return usual
+        return default
     if not (text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= most):
         raise ValueError(f"{variable} must be a whole number between 1 and {most}, got {text[:40]!r}")
     return int(text)

@@ -1,7 +1,8 @@
-"""A request in, run-file lines out: checked before the first step, one run at a time, stoppable after any step.
+"""The engine of this process: a request in, run-file lines out.
 
-The page and the command line ask an engine and know nothing else of models and samplers.  `LocalEngine` runs them in
-this process; `RemoteEngine`, in `dlm_core.engine.remote`, has them run elsewhere, and streams the same lines.
+A request is checked before its first step, one runs at a time, and any can be stopped after any step.  The page and the
+command line use an engine and know nothing else of models and samplers.  `RemoteEngine`, in `dlm_core.engine.remote`,
+has requests run on another machine, and streams the same lines.
 """
 
 import threading
@@ -23,9 +24,9 @@ from dlm_core.engine.describe import About, about
 from dlm_core.engine.interface import Run
 from dlm_core.engine.lesson import MAX_TOKENS, Kind, Lesson, lesson
 from dlm_core.engine.limits import Limits
-from dlm_core.engine.planning import TOP_K, Plan, plan, whole
+from dlm_core.engine.planning import TOP_K, Plan, plan, require_int
 from dlm_core.engine.queue import Line
-from dlm_core.engine.request import MOST_SEED, Request
+from dlm_core.engine.request import MAX_SEED, Request
 from dlm_core.engine.unavailable import unmeasured
 from dlm_core.models import LoadedModel
 from dlm_core.policies.others import RANKINGS, others
@@ -42,14 +43,18 @@ class LocalEngine:
         self.model = model
         self.limits = limits
         self.line = Line() if line is None else line
-        # whatever asks the model, so that it finds a GPU where one has to be asked for
-        self._steps = zerogpu.lent(self._denoised, self._seconds)
-        self._without = zerogpu.lent(self._read_without, lambda ids, at: zerogpu.seconds(len(at), len(ids)))
-        self._rightward = zerogpu.lent(self._read_rightward, lambda ids, at: zerogpu.seconds(1, len(ids)))
-        self._lesson = zerogpu.lent(self._taught, lambda *_: zerogpu.seconds(MAX_TOKENS, MAX_TOKENS))
+        # everything that calls the model, so that it has a GPU where one is requested for each call
+        self._steps_on_gpu = zerogpu.on_gpu(self._steps, self._seconds)
+        self._pseudo_likelihood_on_gpu = zerogpu.on_gpu(
+            self._pseudo_likelihood, lambda ids, at: zerogpu.seconds(len(at), len(ids))
+        )
+        self._autoregressive_likelihood_on_gpu = zerogpu.on_gpu(
+            self._autoregressive_likelihood, lambda ids, at: zerogpu.seconds(1, len(ids))
+        )
+        self._lesson_on_gpu = zerogpu.on_gpu(self._lesson, lambda *_: zerogpu.seconds(MAX_TOKENS, MAX_TOKENS))
 
     def about(self, model: str | None = None) -> About:
-        """What a page must know of the model."""
+        """Return what a page must know of the model."""
         return about(self.model)
 
     def run(self, request: Request, stop: threading.Event | None = None) -> Run:
@@ -68,72 +73,73 @@ class LocalEngine:
         return self._open(plan(self.model, request, self.limits), request).lines[0] + "\n"
 
     def pseudo_likelihood(self, trace: Trace) -> ndarray:
-        """Probability `(length,)` of each written token, seen with the finished text around it but without itself.
+        """Return the probability `(length,)` of each written token, given all other tokens of the finished text.
 
-        NaN where nothing was written, and everywhere for a model that has no mask to put in a token's place; masks
-        behind the end of text are read as the silence they stand for.  Costs one forward a token, in batches, and waits
-        for its turn.  Everywhere too for a run that this model, under these limits, cannot have written.
+        Its logarithms add up to the pseudo-log-likelihood (Salazar et al., arXiv 1910.14659).  NaN where nothing was
+        written; NaN everywhere for a model without a mask to put in a token's place, and for a run that this model
+        cannot have written under these limits.  Masks after the end of text count as end-of-text tokens.  Takes one
+        forward per token, in batches, once the model is free.
         """
-        result, at = unmeasured(trace), self._own(trace)
+        result, at = unmeasured(trace), self._written_positions(trace)
         if self.model.mask_token_id is not None and at.size:
             with self.line.turn(), suppress(NotNumbersError):
-                result[at] = self._without(_ended(trace), at)
+                result[at] = self._pseudo_likelihood_on_gpu(_final_ids(trace), at)
         return result
 
     def autoregressive_likelihood(self, trace: Trace) -> ndarray:
-        """Probability `(length,)` of each written token, seen with nothing but the finished text left of it.
+        """Return the probability `(length,)` of each written token, given the finished text left of it.
 
-        NaN where nothing was written, and everywhere if the model does not read left to right or cannot have written
-        the run.  Costs one forward, and waits for its turn.
+        NaN where nothing was written; NaN everywhere if the model does not read left to right or cannot have written
+        the run.  Takes one forward, once the model is free.
         """
-        result, at = unmeasured(trace), self._own(trace)
+        result, at = unmeasured(trace), self._written_positions(trace)
         if self.model.ar_logits is not None and at.size:
             with self.line.turn(), suppress(NotNumbersError):
-                result[at] = self._rightward(_ended(trace), at)
+                result[at] = self._autoregressive_likelihood_on_gpu(_final_ids(trace), at)
         return result
 
     def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
-        """A sentence under noise at every level; what is wrong with it is a ValueError.  Waits for its turn."""
-        seed = whole("seed", seed, 0, MOST_SEED)
+        """Return a sentence under noise at every level, once the model is free; ValueError if it cannot be."""
+        seed = require_int("seed", seed, 0, MAX_SEED)
         with self.line.turn():
-            return self._lesson(text, kind, schedule, seed)
+            return self._lesson_on_gpu(text, kind, schedule, seed)
 
-    def _own(self, trace: Trace) -> ndarray:
-        """The positions that a run of this model wrote; none if the model cannot have written it, whatever it says."""
-        said, mine = trace.header["model"], self.model.describe()
+    def _written_positions(self, trace: Trace) -> ndarray:
+        """Return the positions that a run wrote; none if this model cannot have written it, whatever the file says."""
+        recorded, loaded = trace.header["model"], self.model.describe()
         at = np.flatnonzero(trace.commit_step() >= 0)
-        same = all(said.get(name) == mine[name] for name in ("name", "revision", "vocab_size", "mask", "stop"))
+        same = all(recorded.get(name) == loaded[name] for name in ("name", "revision", "vocab_size", "mask", "stop"))
         within = len(trace.canvas(len(trace.steps))) <= self.model.context and len(at) <= self.limits.length
         return at if same and within else at[:0]
 
-    # -- what asks the model; arguments and results can be pickled --
+    # -- what calls the model; arguments and results can be pickled --
 
-    def _denoised(self, planned: Plan) -> Generator[Step, None, None]:
+    def _steps(self, planned: Plan) -> Generator[Step, None, None]:
         yield from planned.steps(self.model)
 
     def _seconds(self, planned: Plan) -> int:
         return ceil(min(zerogpu.seconds(planned.forwards, len(planned.canvas)), self.limits.seconds))
 
     @torch.inference_mode()
-    def _read_without(self, canvas: ndarray, at: ndarray) -> ndarray:
-        ids, read = torch.from_numpy(canvas), []
+    def _pseudo_likelihood(self, canvas: ndarray, at: ndarray) -> ndarray:
+        ids, probabilities = torch.from_numpy(canvas), []
         for some in torch.from_numpy(at).split(_BATCH):
             rows = torch.arange(len(some))
-            without = ids.repeat(len(some), 1)
-            without[rows, some] = mask_of(self.model)
-            logits = self.model.denoiser(without, some)[rows, rows]
-            read.append(believe(logits, 1).probability(ids[some]).numpy())
-        return np.concatenate(read)
+            masked = ids.repeat(len(some), 1)
+            masked[rows, some] = mask_of(self.model)
+            logits = self.model.denoiser(masked, some)[rows, rows]
+            probabilities.append(believe(logits, 1).probability(ids[some]).numpy())
+        return np.concatenate(probabilities)
 
     @torch.inference_mode()
-    def _read_rightward(self, canvas: ndarray, at: ndarray) -> ndarray:
+    def _autoregressive_likelihood(self, canvas: ndarray, at: ndarray) -> ndarray:
         ids = torch.from_numpy(canvas)
         return believe(self.model.causal_logits(ids[None])[0, at - 1], 1).probability(ids[at]).numpy()
 
-    def _taught(self, text: str, kind: Kind, schedule: str, seed: int) -> Lesson:
+    def _lesson(self, text: str, kind: Kind, schedule: str, seed: int) -> Lesson:
         return lesson(self.model, text, kind, schedule, seed)
 
-    # -- the line in front of the model --
+    # -- one run --
 
     def _open(self, planned: Plan, request: Request) -> Trace:
         return Trace.begin(
@@ -144,7 +150,7 @@ class LocalEngine:
         )  # fmt: skip
 
     def _conversation(self, request: Request) -> Sequence[Message] | None:
-        """The messages before the question, where the canvas is a question."""
+        """Return the messages before the prompt, or None where the canvas was not made from a prompt."""
         is_question = self.model.chats and request.canvas is None and request.cells is None
         return request.conversation if is_question else None
 
@@ -159,12 +165,12 @@ class LocalEngine:
 
     def _record(self, trace: Trace, planned: Plan, stop: threading.Event) -> Iterator[str]:
         yield trace.lines[-1] + "\n"
-        begun, why = time.monotonic(), None
+        began, why = time.monotonic(), None
         try:
-            with closing(self._steps(planned)) as steps:
+            with closing(self._steps_on_gpu(planned)) as steps:
                 while not stop.is_set() and not why and (step := next(steps, None)):
                     # looked at once there is one step more: a run that ends by itself at a limit has finished
-                    if not (why := self._exceeded(len(trace.steps), time.monotonic() - begun)):
+                    if not (why := self._exceeded(len(trace.steps), time.monotonic() - began)):
                         yield trace.append(step, others(step, self.model.mask_token_id)) + "\n"
         except Exception as error:  # whatever a model can raise, the run so far is kept and the page lives on
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -172,11 +178,11 @@ class LocalEngine:
             return
         finally:
             if trace.steps:
-                self.line.took(time.monotonic() - begun)
+                self.line.took(time.monotonic() - began)
         yield trace.finish("stopped" if why or stop.is_set() else "finished", why) + "\n"
 
     def _exceeded(self, steps: int, seconds: float) -> str | None:
-        """Why a run that took so much may not take another step."""
+        """Return the limit that a run has reached, as a sentence, or None."""
         if steps >= self.limits.steps:
             return f"it took {steps} steps, the most that a run may take here"
         if seconds >= self.limits.seconds:
@@ -184,10 +190,10 @@ class LocalEngine:
         return None
 
 
-def _ended(trace: Trace) -> ndarray:
-    """The finished text `(length,)`, with the end-of-text token in place of the masks behind the first one."""
+def _final_ids(trace: Trace) -> ndarray:
+    """Return the ids `(length,)` of the finished text, with end-of-text tokens for the masks after the first one."""
     ids, model = trace.canvas(len(trace.steps)).copy(), trace.header["model"]
     ends = np.flatnonzero(np.isin(ids, model["stop"]) & ~trace.fixed_now())
-    behind = np.arange(len(ids)) > (ends[0] if ends.size else len(ids))
-    ids[behind & (ids == model["mask"])] = ids[ends[0]] if ends.size else 0
+    after_end = np.arange(len(ids)) > (ends[0] if ends.size else len(ids))
+    ids[after_end & (ids == model["mask"])] = ids[ends[0]] if ends.size else 0
     return ids

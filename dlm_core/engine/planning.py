@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import dlm_core.conversation as conversation
 from dlm_core.autoregressive import autoregressive
 from dlm_core.canvas import Canvas
-from dlm_core.conversation import checked
-from dlm_core.engine.describe import suited
+from dlm_core.engine.describe import policies_for
 from dlm_core.engine.edit import edited, pinned
 from dlm_core.engine.limits import Limits
-from dlm_core.engine.request import MOST_SEED, Request
+from dlm_core.engine.request import MAX_SEED, Request
 from dlm_core.models import LoadedModel
 from dlm_core.policies import Parameter, make_policy, parameters
 from dlm_core.policies.parameter import canonical, find, parameters_of, shown, validate
@@ -34,11 +34,11 @@ class Decoder(NamedTuple):
 
 
 def decoder(name: str) -> Decoder:
-    """A policy in the denoising loop, or left to right with a KV cache; unknown names are a ValueError."""
+    """Return a policy in the denoising loop, or left to right with a KV cache; ValueError for an unknown name."""
     if name == AUTOREGRESSIVE:
         return Decoder(parameters_of(autoregressive), False, False, _autoregress)
-    known, usual = parameters(name), make_policy(name)
-    return Decoder(known, usual.revises, usual.for_masks, partial(_denoise, name))
+    default = make_policy(name)
+    return Decoder(parameters(name), default.revises, default.for_masks, partial(_denoise, name))
 
 
 def _denoise(
@@ -74,12 +74,12 @@ class Plan:
 
     @property
     def length(self) -> int:
-        """Positions from the first free one to the last."""
+        """Return the number of positions from the first free one to the last."""
         return self.windows[-1][1] - self.windows[0][0]
 
     @property
     def forwards(self) -> int:
-        """About how many forward passes this takes, rather too many."""
+        """Return about how many forward passes this takes, rather too many than too few."""
         known = decoder(self.settings["name"]).parameters
         step_counts = [n for name, n in self.settings.items() if n and name in known and known[name].unit == "steps"]
         steps = find(known, "steps")
@@ -88,20 +88,20 @@ class Plan:
         return max([self.length, *step_counts])
 
 
-def whole(name: str, value: Any, lo: int, hi: float) -> int:
-    """`value` as an int from lo to hi, or one sentence saying what it should have been."""
+def require_int(name: str, value: Any, lo: int, hi: float) -> int:
+    """Return `value` as an int from `lo` to `hi`; anything else is a ValueError that names the rule."""
     return Parameter(name=name, kind="integer", minimum=lo, maximum=hi).read(value)
 
 
 def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Plan:
-    """Check a request against a model and limits; every rule that it breaks is a ValueError of one sentence."""
+    """Check a request against a model and limits; a broken rule is a ValueError of one sentence."""
     way = decoder(request.policy)
     if way.for_masks and model.mask_token_id is None:
-        suits = ", ".join(suited(False, model.policy))
+        suits = ", ".join(policies_for(False, model.policy))
         raise ValueError(
             f"policy {request.policy} writes masks, and the model {model.name} has none: choose one of {suits}"
         )
-    seed = whole("seed", request.seed, 0, MOST_SEED)
+    seed = require_int("seed", request.seed, 0, MAX_SEED)
     canvas = _canvas(model, request)
     free = np.flatnonzero(~canvas.fixed)
     if len(canvas) > model.context or not len(free):
@@ -110,13 +110,15 @@ def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Pla
             f"got {len(canvas)} with {len(free)} free"
         )
     lo, hi = int(free[0]), int(free[-1]) + 1
-    length = whole("length", hi - lo, 1, limits.length)
+    length = require_int("length", hi - lo, 1, limits.length)
     params = _settings(model, request, limits, length)
-    block_length = None if request.block_length is None else whole("block length", request.block_length, 1, length)
+    block_length = (
+        None if request.block_length is None else require_int("block length", request.block_length, 1, length)
+    )
     windows = model.windows(lo, hi, block_length) if request.windows is None else list(request.windows)
     if request.cache and request.policy == AUTOREGRESSIVE:
         raise ValueError("left to right keeps an exact cache: leave the approximate one out")
-    made = Plan(
+    planned = Plan(
         canvas=canvas,
         windows=windows,
         settings={"name": request.policy}
@@ -124,12 +126,12 @@ def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Pla
         seed=seed,
         cache=request.cache,
     )
-    made.steps(model)  # what it refuses is refused before anybody waits
-    return made
+    planned.steps(model)  # what it refuses is refused before anybody waits
+    return planned
 
 
 def _settings(model: LoadedModel, request: Request, limits: Limits, length: int) -> dict[str, Any]:
-    """The parameters of a request as the policy takes them: as the model's authors decode, unless it says otherwise."""
+    """Return the policy's parameters: those of the request, else those that the model's authors decode with."""
     way = decoder(request.policy)
     if not isinstance(request.params, Mapping):
         raise ValueError(f"the parameters of a policy must be a table of values by name, got {shown(request.params)}")
@@ -140,10 +142,10 @@ def _settings(model: LoadedModel, request: Request, limits: Limits, length: int)
         # what only writes masks has nothing to do after one step a position
         most = limits.steps if way.revises else min(length, limits.steps)
         known[steps.name] = replace(steps, maximum=most)
-    theirs = model.settings if request.policy == model.policy else {}
+    from_authors = model.settings if request.policy == model.policy else {}
     names = partial(canonical, request.policy, known)
-    own = {name: ids for name, ids in model.token_ids.items() if name in known}
-    params = validate(request.policy, known, own | names(theirs) | names(request.params))
+    from_tokenizer = {name: ids for name, ids in model.token_ids.items() if name in known}
+    params = validate(request.policy, known, from_tokenizer | names(from_authors) | names(request.params))
     if steps and steps.default and steps.name not in params:
         params[steps.name] = min(length, limits.steps, steps.default)
     return params
@@ -156,8 +158,8 @@ def _canvas(model: LoadedModel, request: Request) -> Canvas:
 
 
 def _prompted(model: LoadedModel, request: Request) -> Canvas:
-    length = whole("length", request.length, 1, model.context - len(model.text.opening) - len(model.closing))
-    ids = model.encode_prompt(request.prompt, checked(request.conversation))
+    length = require_int("length", request.length, 1, model.context - len(model.text.opening) - len(model.closing))
+    ids = model.encode_prompt(request.prompt, conversation.validate(request.conversation))
     room = max(0, model.context - len(ids) - len(model.closing))
     if length > room:
         raise ValueError(
@@ -165,10 +167,10 @@ def _prompted(model: LoadedModel, request: Request) -> Canvas:
             f"{' and the conversation before it take' if request.conversation else ' takes'} {len(ids)}, "
             f"so the length can be at most {room}, got {length}"
         )
-    seed = whole("seed", request.seed, 0, MOST_SEED)
+    seed = require_int("seed", request.seed, 0, MAX_SEED)
     return pinned(model, model.canvas(ids, length, seed), len(ids), length, request.pins)
 
 
 def _plain(value: Any) -> Any:
-    """A parameter as a run file can hold it."""
+    """Return a parameter as a run file can hold it."""
     return dict(value) if isinstance(value, Mapping) else value

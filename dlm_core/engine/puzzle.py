@@ -22,28 +22,28 @@ from dlm_core.trace import Trace
 
 
 def puzzle_canvas(model: LoadedModel, cells: Sequence[int]) -> Canvas:
-    """81 cells, each 0 or a digit, behind whatever the model begins with; ValueError if the model knows no digits."""
+    """Return 81 cells, each 0 or a digit, after the model's opening tokens; ValueError for a model without digits."""
     opening, digits = model.encode_prompt(""), _digits(model)
     ids = [*opening, *(digits[cell - 1] if cell else mask_of(model) for cell in cells)]
     return Canvas(ids, [*[True] * len(opening), *map(bool, cells)])
 
 
 def board_of(model: LoadedModel, ids: Sequence[int] | ndarray) -> list[int]:
-    """The board on a canvas's `ids (length,)`; 0 where a mask stands."""
+    """Return the board on a canvas's `ids (length,)`; 0 where a mask stands."""
     digit = {token: number for number, token in enumerate(_digits(model), start=1)}
     return [digit.get(int(token), 0) for token in ids[-CELLS:]]
 
 
 def _digits(model: LoadedModel) -> list[int]:
-    """The ids of the tokens "1" to "9"."""
+    """Return the ids of the tokens "1" to "9"."""
     known = model.tokenizer.get_vocab()
     if missing := [digit for digit in "123456789" if digit not in known]:
-        raise ValueError(f'the model {model.name} has no token "{missing[0]}": choose one that was taught Sudoku')
+        raise ValueError(f'the model {model.name} has no token "{missing[0]}": choose one that was trained on Sudoku')
     return [known[digit] for digit in "123456789"]
 
 
 class Solver(NamedTuple):
-    """A model that was taught Sudoku, and the engine that runs it."""
+    """A model that was trained on Sudoku, and the engine that runs it."""
 
     model: LoadedModel
     engine: LocalEngine

@@ -10,7 +10,7 @@ from dlm_core.engine.edit import Cell
 from dlm_core.policies import Parameter
 from dlm_core.unicode import well_formed
 
-MOST_SEED = 2**63 - 1
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Request:
     policy: str = "llada"
     length: Annotated[int, Parameter(minimum=1, unit="tokens")] = 96
     block_length: Annotated[int | None, Parameter(minimum=1, unit="tokens", soft_range=(0, None), none_value=0)] = None
-    seed: Annotated[int, Parameter(minimum=0, maximum=MOST_SEED, soft_range=(0, None))] = 0
+    seed: Annotated[int, Parameter(minimum=0, maximum=MAX_SEED, soft_range=(0, None))] = 0
     params: Mapping[str, Any] = field(default_factory=dict)
     canvas: Canvas | None = None
     cells: Sequence[Cell] | None = None

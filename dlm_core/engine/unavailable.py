@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray
 
-from dlm_core.engine.describe import About, suited
+from dlm_core.engine.describe import About, policies_for
 from dlm_core.engine.interface import Run
 from dlm_core.engine.lesson import Kind, Lesson
 from dlm_core.engine.request import Request
@@ -20,7 +20,7 @@ class UnavailableEngine:
     reason: str
 
     def about(self, model: str | None = None) -> About:
-        return About(policies=suited(True, About.policy))
+        return About(policies=policies_for(True, About.policy))
 
     def run(self, request: Request, stop: threading.Event | None = None) -> Run:
         raise ValueError(self.reason)

@@ -23,16 +23,16 @@ def _decorator() -> Callable[..., Any] | None:
 
 
 _GPU = _decorator()  # with this module, since `spaces` must come before anything that touches CUDA
-LENT = _GPU is not None  # then what runs on it knows the models of the start and no later ones
+ON_ZEROGPU = _GPU is not None  # then only models loaded at the start can run on it
 
 
-def lent(task: Task, seconds: Callable[..., int]) -> Task:
-    """`task`, a function or a generator function, with a GPU; `seconds` takes its arguments and says for how long."""
+def on_gpu(task: Task, seconds: Callable[..., int]) -> Task:
+    """Return `task`, a function or generator function, to run on a GPU; `seconds` of its arguments is for how long."""
     return task if _GPU is None else _GPU(duration=seconds)(task)
 
 
 def seconds(forwards: int, length: int) -> int:
-    """How long to ask for a GPU, generously: a model of 8 billion parameters in bfloat16, and ten seconds to begin.
+    """Return for how long to request a GPU, generously: 8 billion parameters in bfloat16, ten seconds to begin.
 
     An estimate from the card's bandwidth and arithmetic, not a measurement: 30 ms a forward, 0.2 ms a position.
     """

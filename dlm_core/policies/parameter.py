@@ -23,7 +23,7 @@ Kind = Literal["integer", "number", "boolean", "choice", "text", "integers", "nu
 Unit = Literal["steps", "steps a block", "tokens", "token id", "probability", "nats", "temperature", "share", "time"]
 
 EXACT = 2**53 - 1  # the largest whole number that JavaScript does not round
-MOST = 1_000_000  # of whole numbers that have no bound of their own: more than any canvas or run has
+MAX_INTEGER = 1_000_000  # of whole numbers that have no bound of their own: more than any canvas or run has
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class Parameter:
         for number in _numbers_in(read):
             if not self._inside(number):
                 raise ValueError(f"{self.name} must be {self.range}, got {shown(value)}")
-            if self.kind == "integer" and self.maximum is None and number > MOST:
-                raise ValueError(f"{self.name} must be at most {MOST}, got {shown(value)}")
+            if self.kind == "integer" and self.maximum is None and number > MAX_INTEGER:
+                raise ValueError(f"{self.name} must be at most {MAX_INTEGER}, got {shown(value)}")
         return min(max(read, self.finest[0]), self.finest[1]) if self.finest and read else read
 
     def _inside(self, number: float) -> bool:

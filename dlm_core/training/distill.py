@@ -26,7 +26,7 @@ from dlm_core.training.data import load_split
 
 ROWS = 128
 OPENINGS = (3, 13)  # tokens taken from a document of the corpus, so that stories begin in many ways
-MOST_REPEATED = 0.1  # share of a story's runs of four tokens that came before in it
+MAX_REPEATED = 0.1  # share of a story's runs of four tokens that came before in it
 
 
 def repeated(ids: list[int], size: int = 4) -> float:
@@ -56,7 +56,7 @@ def stories(
         )  # fmt: skip
         texts = []
         for row in written[:, 1:].tolist():
-            if row[-1] == eos and repeated(row[: row.index(eos)]) <= MOST_REPEATED:
+            if row[-1] == eos and repeated(row[: row.index(eos)]) <= MAX_REPEATED:
                 texts.append(tokenizer.decode(row[: row.index(eos)]))
         yield texts
 

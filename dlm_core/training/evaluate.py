@@ -45,7 +45,7 @@ STORY = 112  # tokens of a continuation, at most
 BLOCK = 16
 ROWS = 32  # canvases in one forward
 PROMPT_WORDS, GAP_WORDS = 8, 3
-LEAST_WORDS = 24  # of a held-out story that is continued or filled in: there must be something around the gap
+MIN_WORDS = 24  # of a held-out story that is continued or filled in: there must be something around the gap
 TEMPERATURE = 0.7
 RIGHTWARD_TEMPERATURES = (0.6, 0.8, 1.0)  # of autoregression: low ones reach the entropy of diffusion
 TEMPERATURES = (0.7, 1.1)  # of diffusion in any order, at the most forwards
@@ -65,7 +65,7 @@ class Counts(NamedTuple):
 
 
 QUICK = Counts(documents=16, stories=3, seeds=1, gaps=6, runs=2)
-LEAST = Counts(documents=2, stories=2, seeds=1, gaps=2, runs=1)  # an interval needs two
+MIN_COUNTS = Counts(documents=2, stories=2, seeds=1, gaps=2, runs=1)  # an interval needs two
 
 
 # --- likelihood -------------------------------------------------------------------------------------------------------
@@ -604,7 +604,7 @@ def parser() -> argparse.ArgumentParser:
     add("--no-judge", action="store_true", help="leave out what the judge says")
     add("--write", action="store_true", help="put the tables into the card of the bundled model and docs/measured.md")
     add("--quick", action="store_true", help="few of everything, to see that it works")
-    for name, least, usual in zip(Counts._fields, LEAST, Counts()):
+    for name, least, usual in zip(Counts._fields, MIN_COUNTS, Counts()):
         add(f"--{name}", type=at_least(least), help=f"how many; {usual} unless given")
     return arguments
 
@@ -624,10 +624,10 @@ def evaluate(args: argparse.Namespace) -> Iterator[list[str]]:
         return model.tokenizer(texts, add_special_tokens=False).input_ids
 
     trained, held = load_split(args.corpus, encode)
-    tellable = [document for document in held if len(word_starts(model, document.tolist())) >= LEAST_WORDS]
+    tellable = [document for document in held if len(word_starts(model, document.tolist())) >= MIN_WORDS]
     if len(tellable) < 2:
         raise ValueError(
-            f"{args.corpus} has {len(tellable)} held-out stories of at least {LEAST_WORDS} words: 2 or more are needed"
+            f"{args.corpus} has {len(tellable)} held-out stories of at least {MIN_WORDS} words: 2 or more are needed"
         )
     sources = {"held out of the training corpus": held[: n.documents]}
     if args.unseen:

@@ -25,7 +25,7 @@ WINDOWS = (8, 16, 32, 64)
 WRONG_TOKEN_SHARE = 0.1
 NEAR = 4  # how far away a wrong token that the text itself has comes from, at most
 BELL_SHARE, UNIFORM_SHARE = 0.6, 0.3  # of the rows with masks anywhere; in the others everything is a mask
-LEAST_NOISE = 0.05
+MIN_NOISE = 0.05
 DRAFT_BLOCK = 8
 TAIL_WEIGHT = 0.1  # after the first end-of-text token, or after the window, there is little to learn
 
@@ -102,7 +102,7 @@ def window_rows(ids: Tensor, tokens: Tokens, generator: torch.Generator) -> tupl
     start = 1 + (_uniform(ids, rows, generator=generator) * (length - width)).long()
     position = torch.arange(length, device=ids.device)[None]
     before, after = position < start[:, None], position >= (start + width)[:, None]
-    t = _uniform(ids, rows, generator=generator).clamp(LEAST_NOISE, 1.0)
+    t = _uniform(ids, rows, generator=generator).clamp(MIN_NOISE, 1.0)
     noisy, masked = corrupt(ids, t, mask_token_id=tokens.mask, fixed=before | after, generator=generator)
     return noisy.masked_fill(after, tokens.mask), masked.float() + TAIL_WEIGHT * after.float()
 
@@ -123,7 +123,7 @@ def anywhere_rows(ids: Tensor, tokens: Tokens, generator: torch.Generator) -> tu
     opening = torch.where(whole < 0.5, 1, (until * length / 2).long() + 1)
     fixed = position < opening[:, None]
     noisy, masked = corrupt(
-        ids, t.clamp(LEAST_NOISE, 1.0), mask_token_id=tokens.mask, fixed=fixed, generator=generator
+        ids, t.clamp(MIN_NOISE, 1.0), mask_token_id=tokens.mask, fixed=fixed, generator=generator
     )  # fmt: skip
     share = torch.where(_every_other(ids), WRONG_TOKEN_SHARE, 0.0)
     spoilt, wrong = corrupt(

@@ -41,7 +41,7 @@ from dlm_core.policies import make_policy
 from dlm_core.sampler import sample
 from dlm_core.sudoku import minimal, puzzle, solve
 
-FIRST_PUZZLES, PUZZLES_A_STEP, MOST_PUZZLES = 128, 1, 20_000
+FIRST_PUZZLES, PUZZLES_A_STEP, MAX_PUZZLES = 128, 1, 20_000
 ANYHOW = 4  # every so many rows, one with masks anywhere
 WARMUP_STEPS, CHECKPOINT_EVERY = 100, 50
 COOLDOWN = 0.4  # of the training, at the end
@@ -158,7 +158,7 @@ def train(
     while (done := part()) < 1:
         model.train()
         generator = torch.Generator().manual_seed(seed * 7_368_787 + step)
-        known = puzzles.first(min(MOST_PUZZLES, FIRST_PUZZLES + step * PUZZLES_A_STEP))
+        known = puzzles.first(min(MAX_PUZZLES, FIRST_PUZZLES + step * PUZZLES_A_STEP))
         ids, given = (one.to(model.device) for one in examples(*known, rows, generator))
         with torch.autocast(model.device.type, dtype, enabled=dtype != torch.float32):
             losses = losses_of(model, ids, given)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.i18n import I18nData
 
-from dlm_core.conversation import begun, read
+from dlm_core.conversation import parse, with_system
 from dlm_core.engine import About, Request
 from dlm_core.policies import Parameter, parameters
 from dlm_core.policies.parameter import canonical
@@ -166,5 +166,5 @@ def request_of(
         prompt or "", policy, here["length"], here["block_length"] or None, here["seed"],
         {name: value for name, value in settings.items() if name in known and name not in PLAIN}, model=model,
         cache=None if cache == NO_CACHE else cache,
-        conversation=begun(here.get("system"), read(here.get("conversation") or "")),
+        conversation=with_system(here.get("system"), parse(here.get("conversation") or "")),
     )  # fmt: skip

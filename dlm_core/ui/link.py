@@ -15,7 +15,7 @@ from dlm_core.ui import controls, words
 from dlm_core.ui.player import envelope
 
 MINE = {"prompt", "policy", "model", "revision", "run"}  # what a link may name beside settings
-MAX_LETTERS = {"prompt": 2000, "system": 2000, "conversation": 20_000}  # of a text; the rest is cut off
+MAX_CHARACTERS = {"prompt": 2000, "system": 2000, "conversation": 20_000}  # of a text; the rest is cut off
 
 
 class Link(NamedTuple):
@@ -62,7 +62,7 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
             complaints.append(words.said("link.no_use", name=name, model=about.name))
         elif own in wanted:
             complaints.append(words.said("link.twice", name=name, own=own))
-        elif (value := given[: MAX_LETTERS[name]] if name in MAX_LETTERS else _typed(own, given, policy)) is None:
+        elif (value := given[: MAX_CHARACTERS[name]] if name in MAX_CHARACTERS else _typed(own, given, policy)) is None:
             complaints.append(words.said("link.wrong", name=name, value=given[:40]))
         else:
             wanted[own] = value

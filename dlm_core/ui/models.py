@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from dlm_core.engine import About
-from dlm_core.engine.library import Library, Offer, Progress
+from dlm_core.engine.library import Library, MenuEntry, Progress
 from dlm_core.ui import streams, words
 from dlm_core.ui.controls import ModelDependent
 from dlm_core.ui.player import models
@@ -38,16 +38,16 @@ def build(library: Library) -> Menu:
 
 def titles(library: Library) -> list[tuple[str, str]]:
     """The lines of the menu, each with the name it stands for."""
-    return [(line(offer), offer.name) for offer in library.offers()]
+    return [(line(entry), entry.name) for entry in library.menu()]
 
 
-def line(offer: Offer) -> str:
+def line(entry: MenuEntry) -> str:
     """What a model needs, and whether it is there: in signs and numbers, which every language shares."""
-    memory, gpu, licence = offer.needs
-    parts = [offer.name] + ([] if memory is None else [size(memory)])
+    memory, gpu, licence = entry.needs
+    parts = [entry.name] + ([] if memory is None else [size(memory)])
     parts += [] if gpu is None else ["GPU" if gpu else "CPU"]
     parts += [licence] if licence else []
-    return " · ".join([*parts, "●"] if offer.loaded else parts)
+    return " · ".join([*parts, "●"] if entry.loaded else parts)
 
 
 def size(number: float) -> str:
@@ -58,7 +58,7 @@ def size(number: float) -> str:
 def seen(library: Library) -> list[Any]:
     """What there is to tell of the library."""
     way = library.loading()
-    return [way and way[0], [offer.name for offer in library.offers() if offer.loaded]]
+    return [way and way[0], [entry.name for entry in library.menu() if entry.loaded]]
 
 
 def idle(about: About, library: Library, notice: Sequence[Any] = ()) -> str:

@@ -12,7 +12,7 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from dlm_core.bundle import page_script
-from dlm_core.conversation import begun, checked
+from dlm_core.conversation import validate, with_system
 from dlm_core.engine import Engine, Request
 from dlm_core.engine.library import Library
 from dlm_core.engine.limits import Limits
@@ -170,7 +170,7 @@ def _growing(
 ) -> Iterator[Trace]:  # fmt: skip
     """The run as it grows, a line at a time; a wrong request is a sentence for the caller."""
     try:
-        said = begun(system, checked(conversation or []))
+        messages = with_system(system, validate(conversation or []))
         request = Request(
             prompt or "",
             policy,
@@ -180,7 +180,7 @@ def _growing(
             params,
             model=model,
             cache=cache,
-            conversation=said,
+            conversation=messages,
         )
         run = engine.run(request)
     except ValueError as error:

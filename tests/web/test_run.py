@@ -6,7 +6,7 @@ import pytest
 from stand_ins import EVERY, MASK, as_schema_1, record
 
 from dlm_core.canvas import Canvas
-from dlm_core.figures import MOST_CELLS, heatmap_data, progress_data
+from dlm_core.figures import MAX_CELLS, heatmap_data, progress_data
 from dlm_core.policies import make_policy
 from dlm_core.reasons import Reason, why
 
@@ -60,7 +60,7 @@ def test_room_that_opens_or_closes_is_told_in_words(js, grown):
         assert any(one.startswith(sentence) for one in said), sentence
 
 
-@pytest.mark.parametrize("most", [MOST_CELLS, (5, 4), (3, 1)])
+@pytest.mark.parametrize("most", [MAX_CELLS, (5, 4), (3, 1)])
 @pytest.mark.parametrize("kind", ["trace", "grown"])
 @pytest.mark.parametrize("measure", ["confidence", "entropy", "commit"])
 def test_the_page_fills_the_figures_with_the_numbers_python_would(js, request, kind, measure, most):
@@ -79,7 +79,7 @@ def test_the_page_fills_the_figures_with_the_numbers_python_would(js, request, k
         for row, other in zip(getattr(ours, part), theirs[part]):
             assert [x is None for x in row] == [x is None for x in other], part
             assert [x for x in row if x is not None] == pytest.approx([x for x in other if x is not None], abs=2e-4)
-    assert js("MOST_CELLS") == list(MOST_CELLS)
+    assert js("MAX_CELLS") == list(MAX_CELLS)
     assert js("run.steps.map(s => s.masks)") == progress_data(trace).masks_left
 
 

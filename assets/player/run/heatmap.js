@@ -1,7 +1,7 @@
 // The run as the cells of a heatmap, one row a position and one column a step.
 
 // The arrays of figures.heatmap_data; cells that are empty are NaN.
-export const MOST_CELLS = [256, 512];
+export const MAX_CELLS = [256, 512];
 
 /**
  * @param {Run} run
@@ -9,7 +9,7 @@ export const MOST_CELLS = [256, 512];
  * @param {number[]} [most]
  * @returns {Heatmap}
  */
-export function heatmapData(run, measure, most = MOST_CELLS) {
+export function heatmapData(run, measure, most = MAX_CELLS) {
   const shape = [run.order.length, run.steps.length];
   const [down, across] = shape.map((count, axis) => Math.max(1, Math.ceil(count / most[axis])));
   const [height, width] = shape.map((count, axis) => Math.ceil(count / [down, across][axis]));

@@ -135,7 +135,7 @@ function checkConversation(messages) {
     messages.length <= LIMITS.messages,
     messages.every((one) => isObject(one) && isText(one.role) && isText(one.content)),
   );
-  must(messages.reduce((sum, { content }) => sum + [...content].length, 0) <= LIMITS.letters);
+  must(messages.reduce((sum, { content }) => sum + [...content].length, 0) <= LIMITS.characters);
   const turns = messages.slice(messages.length && messages[0].role === "system" ? 1 : 0);
   must(
     turns.length % 2 === 0,

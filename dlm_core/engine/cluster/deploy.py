@@ -83,13 +83,13 @@ def share(text: str) -> float:
 
 
 def application(args: argparse.Namespace, limits: Limits) -> "Application":
-    """The desk and its replicas."""
+    """Return the ingress and its replicas as a Ray Serve application."""
     from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 
-    from dlm_core.engine.cluster.deployments import Desk, Replica
+    from dlm_core.engine.cluster.deployments import Ingress, Replica
 
     replicas: Any = Replica  # a deployment, which is not what ray's types say of a class that is decorated
-    desks: Any = Desk
+    ingresses: Any = Ingress
     least, most = args.replicas
     # a run may take as long as the limit says: so long, and a little more, does a machine that is replaced wait for it
     patience = {"graceful_shutdown_timeout_s": limits.seconds + 30, "graceful_shutdown_wait_loop_s": 0.5}
@@ -106,11 +106,11 @@ def application(args: argparse.Namespace, limits: Limits) -> "Application":
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
         request_router_config=RequestRouterConfig(max_backoff_s=RETRY),
     ).bind(args.model, args.revision, args.device, args.compile, limits)  # fmt: skip
-    # whoever waits, waits at the desk, and more may knock than the line takes in
-    desk = desks.options(
+    # requests wait at the ingress, and more may come than the queue takes in
+    ingress = ingresses.options(
         **patience, max_ongoing_requests=10 * limits.queue, ray_actor_options={"num_cpus": 0}
     )  # fmt: skip
-    return desk.bind(replica, args.model, args.revision, limits)
+    return ingress.bind(replica, args.model, args.revision, limits)
 
 
 def deploy(args: argparse.Namespace, limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""What runs on the cluster: `Replica`, as many as there are machines for, and one `Desk`."""
+"""What runs on the cluster: `Replica`, as many as there are machines for, and one `Ingress`."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from dlm_core.engine import LocalEngine
-from dlm_core.engine.cluster.turns import Turn, Turns
+from dlm_core.engine.cluster.queue import ClusterQueue, Ticket
 from dlm_core.engine.limits import Limits
 from dlm_core.engine.queue import is_notice
 from dlm_core.engine.remote import QUESTIONS, WAIT, answer, refused
@@ -21,7 +21,7 @@ from dlm_core.trace import Trace
 
 _log = logging.getLogger("ray.serve")
 BEAT = 0.5  # seconds between two signs of life where there is nothing to tell
-AT_THE_DESK = ("about", "header_line")  # answered without weights, so at once
+INGRESS_METHODS = ("about", "header_line")  # answered without weights, so at once
 
 
 @serve.deployment
@@ -66,13 +66,13 @@ class Replica:
 
 
 @serve.deployment
-class Desk:
+class Ingress:
     """Checks questions without weights, and keeps the line of those that a replica has to answer."""
 
     def __init__(self, replicas: DeploymentHandle, model: str, revision: str | None, limits: Limits) -> None:
         self._engine = LocalEngine(load_model(model, revision=revision, device="meta"), limits)
         self._replicas = replicas.options(stream=True)
-        self._line, self._limits = Turns(), limits
+        self._queue, self._limits = ClusterQueue(), limits
 
     async def __call__(self, request: Request) -> Response:
         """A question by HTTP, as `dlm_core.engine.remote` asks it."""
@@ -83,7 +83,7 @@ class Desk:
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     async def _lines(self, question: str, body: bytes) -> AsyncIterator[str]:
-        if question in AT_THE_DESK:
+        if question in INGRESS_METHODS:
             for line in self._here(question, body):
                 yield line
             return
@@ -92,26 +92,26 @@ class Desk:
             if refused(header_line):
                 yield header_line
                 return
-            if len(self._line) >= self._limits.queue:
+            if len(self._queue) >= self._limits.queue:
                 yield header_line
                 yield Trace.parse(header_line.encode()).finish("error", self._limits.full) + "\n"
                 return
-        with self._line.join() as turn:
-            async with aclosing(self._relayed(question, body, turn)) as relayed:
+        with self._queue.join() as ticket:
+            async with aclosing(self._relayed(question, body, ticket)) as relayed:
                 async for lines in relayed:
                     yield lines
 
     def _here(self, question: str, body: bytes) -> Iterator[str]:
         return answer(self._engine, question, body, threading.Event())
 
-    async def _relayed(self, question: str, body: bytes, turn: Turn) -> AsyncGenerator[str, None]:
+    async def _relayed(self, question: str, body: bytes, ticket: Ticket) -> AsyncGenerator[str, None]:
         """What a replica says, and signs of life where it says nothing; ends early if it is lost."""
         response = self._replicas.remote(question, body)
         coming = asyncio.ensure_future(anext(response))
         try:
             while True:
                 if not (await asyncio.wait({coming}, timeout=BEAT))[0]:
-                    yield turn.notice() or WAIT
+                    yield ticket.notice() or WAIT
                     continue
                 try:
                     lines = coming.result()
@@ -120,7 +120,7 @@ class Desk:
                 except Exception as error:  # whatever became of the replica, an answer without its end says so
                     _log.warning("a replica was lost while it answered %r: %s", question, str(error).splitlines()[:1])
                     return
-                turn.begin()
+                ticket.begin()
                 yield lines
                 coming = asyncio.ensure_future(anext(response))
         finally:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from dlm_core.conversation import SYSTEM, answered, checked, written
+from dlm_core.conversation import SYSTEM, dump, validate, with_answer
 from dlm_core.engine import About, Engine, Request
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
@@ -96,8 +96,8 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
 
     def on_said(event: gr.EventData, text: str) -> list[Any]:
         """The panel's buttons: a conversation that is shorter now, and the question that was taken out of it."""
-        shorter, question = checked(event._data.get("said")), event._data.get("question")
-        return [written(shorter), text if question is None else str(question)]
+        shorter, question = validate(event._data.get("said")), event._data.get("question")
+        return [dump(shorter), text if question is None else str(question)]
 
     def on_stop(visitor: gr.Request) -> None:
         stops.stop(visitor.session_hash)
@@ -151,7 +151,7 @@ def next_conversation(request: Request, value: str) -> str | None:
     if last.get("end") != "finished":
         return None
     said = [message for message in request.conversation if message["role"] != SYSTEM]
-    return written(answered(said, request.prompt, last["text"]))
+    return dump(with_answer(said, request.prompt, last["text"]))
 
 
 def opened(path: str | Path | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from dlm_core.engine import About, Engine, Request, decoder, whole
+from dlm_core.engine import About, Engine, Request, decoder, require_int
 from dlm_core.engine.edit import Cell, parse_pins
 from dlm_core.policies.parameter import find
 from dlm_core.ui import controls, streams, words
@@ -14,7 +14,7 @@ from dlm_core.ui.player import editor, envelope
 from dlm_core.ui.tabs import compare
 
 PINS_HINT = "0:Once 5:upon"
-_MOST = 2**31  # of any count or id that the page sends
+_MAX = 2**31  # of any count or id that the page sends
 
 
 def made(engine: Engine, text: str, pins: str, length: Any, model: str | None = None) -> str:
@@ -40,12 +40,12 @@ def request(
     origin: dict[str, Any] | None = None
     if branch:
         origin = {
-            "step": whole("the step of a branch", branch.get("step"), 0, _MOST),
+            "step": require_int("the step of a branch", branch.get("step"), 0, _MAX),
             "policy": str(branch.get("policy"))[:40],
-            "seed": whole("the seed of a branch", branch.get("seed"), 0, 2**63 - 1),
+            "seed": require_int("the seed of a branch", branch.get("seed"), 0, 2**63 - 1),
         }  # fmt: skip
         if branch.get("forced") is not None:
-            origin["forced"] = whole("a forced position", branch["forced"], 0, _MOST)
+            origin["forced"] = require_int("a forced position", branch["forced"], 0, _MAX)
     if own:
         params = {name: value for name, value in own.items() if name != "name"}
         policy, seed = str(own.get("name")), asked.get("seed")
@@ -83,11 +83,11 @@ def _pairs(value: Any, what: str) -> list[list[Any]]:
 
 
 def _cell(token: Any, fixed: Any) -> Cell:
-    return Cell(token if isinstance(token, str) else whole("a token id", token, 0, _MOST), bool(fixed))
+    return Cell(token if isinstance(token, str) else require_int("a token id", token, 0, _MAX), bool(fixed))
 
 
 def _window(lo: Any, hi: Any) -> tuple[int, int]:
-    return whole("a window", lo, 0, _MOST), whole("a window", hi, 0, _MOST)
+    return require_int("a window", lo, 0, _MAX), require_int("a window", hi, 0, _MAX)
 
 
 def build(

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from dlm_core.engine import AUTOREGRESSIVE, About, Engine, Request, Run, whole
+from dlm_core.engine import AUTOREGRESSIVE, About, Engine, Request, Run, require_int
 from dlm_core.engine.queue import is_notice
 from dlm_core.figures import Theme, plot_tradeoff, tradeoff_data
 from dlm_core.metrics import RaceResult, race_result
@@ -40,7 +40,7 @@ def _pieces(
 
     try:  # every request is checked before the first one runs
         runs = [(words.said("race.autoregressive"), ask(AUTOREGRESSIVE))]
-        steps = whole("steps", steps, 1, length)
+        steps = require_int("steps", steps, 1, length)
         forwards = [steps, *(n for n in FORWARDS if n <= length and n != steps)]
         runs += [(words.said("race.diffusion", forwards=n), ask("llada", steps=n)) for n in forwards]
         # the first forward of either kind pays for memory that all later ones find ready

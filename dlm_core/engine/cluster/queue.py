@@ -1,0 +1,71 @@
+"""The queue for several machines that work at one run each: counted, never estimated, but for the seconds."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+
+_RECENT = 16  # runs whose durations are expected of the next ones
+
+
+class ClusterQueue:
+    """Tickets, waiting and at work, in the order in which they came.  Machines take them elsewhere, in that order."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Ticket] = []
+        self._working = 0
+        self._durations: deque[float] = deque(maxlen=_RECENT)
+
+    def __len__(self) -> int:
+        """Return how many tickets wait or are at work."""
+        return len(self._waiting) + self._working
+
+    @contextmanager
+    def join(self) -> Iterator["Ticket"]:
+        """Hold a ticket, after all others, until its run is over or is not wanted any more."""
+        ticket = Ticket(self)
+        self._waiting.append(ticket)
+        try:
+            yield ticket
+        finally:
+            if ticket.began is None:
+                self._waiting.remove(ticket)
+            else:
+                self._working -= 1
+                self._durations.append(time.monotonic() - ticket.began)
+
+    def _begin(self, ticket: "Ticket") -> None:
+        self._waiting.remove(ticket)
+        self._working += 1
+
+    def _notice(self, ticket: "Ticket") -> str:
+        # a machine that is free would have begun: all are at work, and the first to end takes the first who waits
+        ahead = self._waiting.index(ticket) + (self._working > 0)
+        expected = {}
+        if self._durations and self._working:
+            expected = {"seconds": round(ahead * median(self._durations) / self._working, 1)}
+        return json.dumps({"waiting": ahead} | expected) + "\n"
+
+
+class Ticket:
+    """One place in the queue."""
+
+    def __init__(self, queue: ClusterQueue) -> None:
+        self._queue = queue
+        self._last_notice = ""
+        self.began: float | None = None
+
+    def begin(self) -> None:
+        """Note that a machine began to work on it."""
+        if self.began is None:
+            self.began = time.monotonic()
+            self._queue._begin(self)
+
+    def notice(self) -> str | None:
+        """{"waiting": n, "seconds": s} as a line, if whoever waits does not know it yet: as a LocalEngine tells it."""
+        if self.began is not None or (now := self._queue._notice(self)).split(",")[0] == self._last_notice:
+            return None
+        self._last_notice = now.split(",")[0]
+        return now
