@@ -150,24 +150,18 @@ def run(args: argparse.Namespace) -> None:
     model = load_model(args.model, revision=args.revision)
     policy, length = args.policy or model.policy, model.length if args.length is None else args.length
     params = canonical(policy, parameters(policy), asked)
-    theirs = {} if args.policy else canonical(policy, parameters(policy), model.settings)
+    from_authors = {} if args.policy else canonical(policy, parameters(policy), model.settings)
     conversation = with_system(args.system, Trace.load(args.after).conversation() if args.after else ())
     request = Request(
-        args.prompt,
-        policy,
-        length,
-        args.block_length,
-        args.seed,
-        theirs | params,
-        cache=args.cache,
+        args.prompt, policy, length, args.block_length, args.seed, from_authors | params, cache=args.cache,
         conversation=conversation,
-    )
+    )  # fmt: skip
     engine = LocalEngine(model)
     trace = engine.run(request).complete()
     if args.out:
         trace.save(args.out)
     print(trace.text())
-    print(f"{policy} ({_settings(policy, trace.header['policy'], theirs | params)}), ", end="", file=sys.stderr)
+    print(f"{policy} ({_settings(policy, trace.header['policy'], from_authors | params)}), ", end="", file=sys.stderr)
     print(f"seed {trace.header['seed']}: {trace.summary()}", file=sys.stderr)
     if make_policy(policy).for_masks != (model.mask_token_id is not None):
         noise = "random tokens" if model.mask_token_id is not None else "masks"

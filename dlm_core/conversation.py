@@ -30,7 +30,7 @@ def validate(messages: Any) -> list[Message]:
     turns = roles[roles[:1] == [SYSTEM] :]
     if turns != [USER, ASSISTANT] * (len(turns) // 2):
         raise ValueError(
-            "a conversation is at most a system text, then questions, each with its answer, got the roles "
+            "a conversation is at most a system text, then questions, each with its answer, got "
             + ", ".join(role[:20] for role in roles[:8])
         )
     return [{"role": message["role"], "content": well_formed(message["content"])} for message in messages]

@@ -1,7 +1,7 @@
 """Every sentence that a visitor reads, by key, in every language: one file a language in `assets/words`.
 
 To add a string: put it under one key into every file of `assets/words` (names in braces are filled in), then use it:
-`phrase("player.step")` in a script, `data-word="player.step"` in markup, `label` or `said` of `dlm_core/ui/words.py`.
+`phrase("player.step")` in a script, `data-word="player.step"` in markup, `label` or `message` of `ui/words.py`.
 A language is a file more.  English is what is shown where a language lacks a key; model text is never translated.
 
 What the core itself raises (a length out of range, a damaged file) is English everywhere: the core knows no language.
@@ -18,10 +18,10 @@ FOLDER = ASSETS / "words"
 
 @cache
 def languages() -> dict[str, dict[str, str]]:
-    """Sentences by dotted key, by the language's code as browsers call it; English first."""
+    """Return sentences by dotted key, by the language's code as browsers call it; English first."""
     files = sorted(FOLDER.glob("*.json"), key=lambda file: (file.stem != "en", file.stem))
-    told = [dict(_flat(json.loads(file.read_text(encoding="utf-8")))) for file in files]
-    return {words["language.code"]: words for words in told}
+    dictionaries = [dict(_flat(json.loads(file.read_text(encoding="utf-8")))) for file in files]
+    return {words["language.code"]: words for words in dictionaries}
 
 
 def _flat(words: Mapping[str, str | Mapping], above: str = "") -> Iterator[tuple[str, str]]:
@@ -33,11 +33,11 @@ def _flat(words: Mapping[str, str | Mapping], above: str = "") -> Iterator[tuple
 
 
 def english(key: str) -> str:
-    """The English sentence of a key."""
+    """Return the English sentence of a key."""
     return languages()["en"][key]
 
 
-def within(section: str) -> list[str]:
-    """The names directly below a key, in their order: `within("policies")` are the policies with words."""
+def names_below(section: str) -> list[str]:
+    """Return the names directly below a key, in order: `names_below("policies")` are the policies with words."""
     keys = (key.removeprefix(f"{section}.") for key in languages()["en"] if key.startswith(f"{section}."))
     return list(dict.fromkeys(key.partition(".")[0] for key in keys))

@@ -8,7 +8,7 @@ from dlm_core.engine import LocalEngine, Request
 from dlm_core.engine.edit import Cell, edited, parse_pins
 from dlm_core.models import load_model
 from dlm_core.trace import Trace
-from dlm_core.ui.tabs.edit import elastic, made, request
+from dlm_core.ui.tabs.edit import canvas_value, growing_policy, request
 
 MASK = 1
 
@@ -56,7 +56,7 @@ def test_what_is_no_pin_is_named(text):
 
 
 def test_pinned_words_stand_fixed_behind_the_prompt_with_masks_around(engine, bundled):
-    value = made(engine, "A dog", "1:upon 3:Tom's", 6)
+    value = canvas_value(engine, "A dog", "1:upon 3:Tom's", 6)
     header = json.loads(value.split("\n")[1])
     start = len(bundled.encode_prompt("A dog"))
     assert words(bundled, header["canvas"][start:]) == ["", " upon", "", " Tom", "'s", ""]
@@ -66,7 +66,7 @@ def test_pinned_words_stand_fixed_behind_the_prompt_with_masks_around(engine, bu
 @pytest.mark.parametrize("family", ["LLaDA", "Dream"])
 def test_a_pinned_word_is_set_off_by_a_space_also_where_the_tokenizer_sets_none_before_words(saved, family):
     model = load_model(saved(family))
-    header = json.loads(made(LocalEngine(model), "the", "2:the 3:cat", 8).split("\n")[1])
+    header = json.loads(canvas_value(LocalEngine(model), "the", "2:the 3:cat", 8).split("\n")[1])
     start = len(model.encode_prompt("the"))
     assert model.tokenizer.decode(header["canvas"][start + 2 :]).startswith(" the cat<|")
 
@@ -81,7 +81,7 @@ def test_a_pinned_word_is_set_off_by_a_space_also_where_the_tokenizer_sets_none_
     ],
 )
 def test_pins_that_do_not_fit_say_why(engine, pins, sentence):
-    value = made(engine, "A dog", pins, 6)
+    value = canvas_value(engine, "A dog", pins, 6)
     assert '"player": "error"' in value
     assert sentence in value
 
@@ -91,7 +91,7 @@ def test_an_elastic_gap_changes_its_length_and_nothing_around_it(saved):
     head, tail = ([token, False] for token in engine.model.encode_prompt("the")[:1] * 2)
     mask, lengths = engine.model.mask_token_id, set()
     for seed in range(8):  # a random model asks for room, or closes a gap, now and then
-        name, params = elastic(engine.about(), 3.0)
+        name, params = growing_policy(engine.about(), 3.0)
         asked = request({"cells": [head, *[[mask, False]] * 12, tail]}, name, seed, params | {"top_p": 1.0})
         trace = Trace.parse("".join(engine.run(asked)).encode())
         assert trace.totals["end"] == "finished"
@@ -105,7 +105,7 @@ def test_an_elastic_gap_changes_its_length_and_nothing_around_it(saved):
 def test_a_model_that_cannot_ask_for_room_has_no_elastic_gaps(engine):
     assert "expand" not in engine.model.describe()
     with pytest.raises(ValueError, match="bundled has no token that asks for room"):
-        elastic(engine.about(), 0.7)
+        growing_policy(engine.about(), 0.7)
 
 
 def asked(engine, step, **more):

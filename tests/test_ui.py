@@ -19,7 +19,7 @@ from dlm_core.policies.parameter import find
 from dlm_core.trace import Trace
 from dlm_core.ui import words
 from dlm_core.ui.code import snippets
-from dlm_core.ui.controls import is_rare, parameter, request_of, show_parameters, starting_value
+from dlm_core.ui.controls import is_advanced, parameter, request_of, show_parameters, starting_value
 from dlm_core.ui.page import _denoise_api, _growing, _policies_api, _write_api
 from dlm_core.ui.streams import StopSignals, newest, stream
 from dlm_core.ui.tabs import compare
@@ -126,7 +126,7 @@ def test_a_policy_shows_its_parameters_as_it_describes_them_and_hides_all_others
         assert first["info"] == words.POLICIES[policy][1]
         shown = {name: update for name, update in zip(words.NAMES, updates) if update["visible"]}
         assert set(shown) == {name for name, one in parameters(policy).items() if one.on_page}
-        assert more["visible"] == any(is_rare(name) for name in shown), "a fold that is empty is not there"
+        assert more["visible"] == any(is_advanced(name) for name in shown), "a fold that is empty is not there"
         for name, update in shown.items():
             one = parameters(policy)[name]
             assert update["label"].key == f"{one.key}.label"

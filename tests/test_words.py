@@ -24,7 +24,7 @@ from dlm_core.gallery import cards
 from dlm_core.policies import POLICIES, parameters
 from dlm_core.ui import words
 from dlm_core.ui.controls import starting_value
-from dlm_core.words import english, languages, within
+from dlm_core.words import english, languages, names_below
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "assets/player").rglob("*.js"))
@@ -102,7 +102,7 @@ def test_every_policy_and_every_parameter_and_every_choice_has_words_in_every_la
     wanted = of_parameters() | {f"policies.{name}.{what}" for name in POLICIES for what in ("title", "about")}
     for code, sentences in languages().items():
         assert {key for key in wanted if not sentences.get(key)} == set(), code
-    assert set(within("policies")) == set(POLICIES), "no words of a policy that is not there"
+    assert set(names_below("policies")) == set(POLICIES), "no words of a policy that is not there"
 
 
 def test_parameters_that_share_words_are_the_same_kind_of_thing():
@@ -198,12 +198,12 @@ def test_every_recorded_run_and_every_control_has_words():
     with pytest.raises(KeyError):
         words.label("page.nothing")
     with pytest.raises(KeyError):
-        words.said("page.nothing")
+        words.message("page.nothing")
 
 
 def test_a_policy_is_told_in_two_sentences_and_where_it_comes_from():
     for code, sentences in languages().items():
-        for name in within("policies"):
+        for name in names_below("policies"):
             told = re.split(r"(?<=\.)\s+|(?<=。)(?=.)", sentences[f"policies.{name}.about"])
             assert len(told) == (2 if name == "left_to_right" else 3), (code, name, told)
 

@@ -71,7 +71,7 @@ const PARTS = {
     }),
   models: (host, options, apply) => mountModels(host, { ...options, cancel: () => apply({}) }),
   conversation: (host, options, apply) =>
-    mountConversation(host, { ...options, keep: (messages, question) => apply({ said: messages, question }) }),
+    mountConversation(host, { ...options, keep: (messages, question) => apply({ messages, question }) }),
 };
 
 // Brings a part of the page to life: `name` is one of PARTS, `element` Gradio's, `id` that of the component it is in.

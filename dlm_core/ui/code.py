@@ -29,10 +29,10 @@ curl -sN {url}/gradio_api/call/denoise/$ID
 _JAVASCRIPT = """\
 const base = {url} + "/gradio_api/call/";
 const settings = {settings};
-const asked = await fetch(base + "v2/denoise", {{
+const response = await fetch(base + "v2/denoise", {{
   method: "POST", headers: {{ "Content-Type": "application/json" }}, body: JSON.stringify(settings),
 }});
-const {{ event_id }} = await asked.json();
+const {{ event_id }} = await response.json();
 const events = (await fetch(base + "denoise/" + event_id)).body.pipeThrough(new TextDecoderStream()).getReader();
 let text = "", steps = [];
 for (let part = await events.read(); !part.done; part = await events.read()) {{
@@ -45,7 +45,7 @@ console.log(steps);
 
 
 def settings_of(request: Request) -> dict[str, Any]:
-    """A request as the arguments of `/denoise`."""
+    """Return a request as the arguments of `/denoise`."""
     params = dict(request.params)
     more = {"model": request.model, "conversation": list(request.conversation), "cache": request.cache}
     return {
@@ -55,7 +55,7 @@ def settings_of(request: Request) -> dict[str, Any]:
 
 
 def snippets(url: str, request: Request) -> list[str]:
-    """Python, curl and JavaScript that run `request` on the page at `url`."""
+    """Return Python, curl and JavaScript that run `request` on the page at `url`."""
     settings = settings_of(request)
     text = json.dumps(settings, ensure_ascii=False)
     # a number of JavaScript's would be rounded, so there a long seed is the text of its digits

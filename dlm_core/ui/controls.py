@@ -31,7 +31,7 @@ class ModelDependent(NamedTuple):
 def ask(
     value: str, go: I18nData, ids: tuple[str, str, str], hint: I18nData | None = None, ready: bool = True
 ) -> tuple[gr.Textbox, gr.Button, gr.Button]:
-    """The row of a prompt, the button `go` that runs it, and Stop, with their `ids`; `value` is what stands there.
+    """Lay out a prompt that begins with `value`, the button `go` that runs it, and Stop, with their `ids`.
 
     `hint` is what stands there while it is empty; `ready` is whether the button works from the start.
     """
@@ -49,33 +49,33 @@ def ask(
 
 
 def has(about: About, name: str) -> bool:
-    """Whether a model has what a setting is for."""
+    """Return whether a model has what a setting is for."""
     return {"cache": bool(about.caches), "system": about.chats, "conversation": about.chats}.get(name, True)
 
 
 def hint(about: About) -> I18nData:
-    """What a prompt is to the model, in an empty box."""
+    """Return the placeholder of the prompt: what it is to the model."""
     return words.label("page.question") if about.chats else words.label("page.prompt")
 
 
 def sample_prompt(about: About) -> str:
-    """A prompt that suits the model: a question, a story for one taught to write in both orders, or text."""
+    """Return a prompt that suits the model: a question, a story for one trained in both orders, or text."""
     return words.SAMPLES["chat" if about.chats else "story" if about.rightward else "text"]
 
 
 def policies(about: About) -> list[tuple[str, str]]:
-    """The policies that suit a model, by their titles."""
+    """Return the policies that suit a model, by their titles."""
     return [(title, name) for name, (title, _) in words.POLICIES.items() if name in about.policies]
 
 
 def starting_policy(about: About) -> str:
-    """The one that the model's authors decode with."""
+    """Return the policy that the model's authors decode with."""
     offered = [name for _, name in policies(about)]
     return about.policy if about.policy in offered else offered[0]
 
 
 def starting_value(policy: str, name: str, about: About) -> Any:
-    """What a control shows: as the model's authors decode, else as a page of that model starts, else the default."""
+    """Return what a control starts with: the authors' value, else that of the model's page, else the default."""
     if name in PLAIN:
         return {"length": about.length, "cache": NO_CACHE, "system": "", "conversation": ""}.get(
             name, about.starts.get(name, 0)
@@ -91,7 +91,7 @@ def starting_value(policy: str, name: str, about: About) -> Any:
 
 
 def show_parameters(policy: str, about: About, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Each policy shows the parameters it has and no others, as it calls them and within its own ranges.
+    """Return updates that show the parameters of a policy and no others, by its own names and ranges.
 
     The first update is what it does, in its own words, the second whether some of them are folded away.  With the
     `values` that a visitor left, those that mean the same for every policy stay.
@@ -106,28 +106,28 @@ def show_parameters(policy: str, about: About, values: Mapping[str, Any] | None 
 
 
 def stays(one: Parameter) -> bool:
-    """Whether a parameter means the same for every policy, and has to be set."""
+    """Return whether a parameter means the same for every policy, and has to be set."""
     return not (one.optional or set(KEPT).isdisjoint(one.names))
 
 
 def has_more(policy: str) -> bool:
-    """Whether a policy has parameters that few set."""
-    return any(is_rare(name) for name in words.CONTROLS[policy])
+    """Return whether a policy has advanced parameters."""
+    return any(is_advanced(name) for name in words.CONTROLS[policy])
 
 
-def is_rare(name: str) -> bool:
-    """Whether a control stands folded away: where every policy that has it says that few set it."""
+def is_advanced(name: str) -> bool:
+    """Return whether a control is folded away: where every policy that has it calls it advanced."""
     return all(controls[name].parameter.advanced for controls in words.CONTROLS.values() if name in controls)
 
 
 def parameter(policy: str, name: str, about: About, prefix: str = "") -> gr.components.Component:
-    """The control of a policy's parameter, hidden where the policy has none of that name."""
+    """Return the control of a policy's parameter, hidden where the policy has none of that name."""
     control, start = words.control(policy, name), starting_value(policy, name, about)
     return _component(name, control, start, name in words.CONTROLS[policy], prefix)
 
 
 def plain(name: str, about: About, prefix: str = "") -> gr.components.Component:
-    """The control of a setting that every policy has, hidden where the model has nothing to set."""
+    """Return the control of a setting that every policy has, hidden where the model has nothing to set."""
     return _component(name, words.SETTINGS[name], starting_value("", name, about), has(about, name), prefix)
 
 
@@ -145,26 +145,26 @@ def _component(name: str, control: words.Control, start: Any, visible: bool, pre
 
 
 def _looks(control: words.Control) -> dict[str, Any]:
-    """What of a component is its control's: the words, and what it may hold."""
+    """Return the options of a component that come from its control: the words, and what it may hold."""
     looks: dict[str, Any] = {"label": control.label, "info": control.info}
     if control.titles:
         return looks | {"choices": [(title, value) for value, title in control.titles.items()]}
     if control.parameter.kind in ("boolean", "text") or control.parameter.long:
         return looks
-    least, most = control.parameter.increments_within
-    return looks | {"step": control.parameter.increment or 1, "minimum": least, "maximum": most}
+    minimum, maximum = control.parameter.increments_within
+    return looks | {"step": control.parameter.increment or 1, "minimum": minimum, "maximum": maximum}
 
 
 def request_of(
     prompt: str, policy: str, settings: Mapping[str, Any], about: About, model: str | None = None
 ) -> Request:
-    """The controls' values as a request; what the policy or the model does not have, and so is hidden, stays behind."""
+    """Return the controls' values as a request, without those that are hidden because policy or model lack them."""
     known = parameters(policy)
-    here: dict[str, Any] = {name: settings.get(name) for name in PLAIN if has(about, name)}
-    cache: Any = here.get("cache") or NO_CACHE
+    visible: dict[str, Any] = {name: settings.get(name) for name in PLAIN if has(about, name)}
+    cache: Any = visible.get("cache") or NO_CACHE
     return Request(
-        prompt or "", policy, here["length"], here["block_length"] or None, here["seed"],
+        prompt or "", policy, visible["length"], visible["block_length"] or None, visible["seed"],
         {name: value for name, value in settings.items() if name in known and name not in PLAIN}, model=model,
         cache=None if cache == NO_CACHE else cache,
-        conversation=with_system(here.get("system"), parse(here.get("conversation") or "")),
+        conversation=with_system(visible.get("system"), parse(visible.get("conversation") or "")),
     )  # fmt: skip

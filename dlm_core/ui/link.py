@@ -14,7 +14,7 @@ from dlm_core.policies.parameter import find
 from dlm_core.ui import controls, words
 from dlm_core.ui.player import envelope
 
-MINE = {"prompt", "policy", "model", "revision", "run"}  # what a link may name beside settings
+NAMED = {"prompt", "policy", "model", "revision", "run"}  # what a link may name beside settings
 MAX_CHARACTERS = {"prompt": 2000, "system": 2000, "conversation": 20_000}  # of a text; the rest is cut off
 
 
@@ -28,24 +28,24 @@ class Link(NamedTuple):
 
 
 def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> Link:
-    """What a link asks for; every value that the engine would refuse is left at the page's own, with a sentence.
+    """Parse a link's query; a value that the engine would refuse keeps the page's own, with a sentence.
 
     Names that mean nothing here belong to somebody else, and are left alone.
     """
     about = engine.about(model)
     complaints: list[str | dict[str, Any]] = []
-    policy = query.get("policy", usual := controls.starting_policy(about))
+    policy = query.get("policy", default := controls.starting_policy(about))
     if policy not in [name for _, name in controls.policies(about)]:
-        complaints.append(words.said("link.wrong", name="policy", value=policy[:40]))
-        policy = usual
+        complaints.append(words.message("link.wrong", name="policy", value=policy[:40]))
+        policy = default
     known = parameters(policy)
     values: dict[str, Any] = {}
 
     def refusal(more: Mapping[str, Any]) -> str | None:
-        """Why the engine would not run what is accepted so far with `more` of it; None if it would."""
+        """Return why the engine would not run what is accepted so far with `more` of it; None if it would."""
         names = (*controls.PLAIN, *words.CONTROLS[policy])
         settings = {name: controls.starting_value(policy, name, about) for name in names} | values | dict(more)
-        settings |= _fewer_steps(policy, settings, {**values, **more})
+        settings |= _clamped_steps(policy, settings, {**values, **more})
         try:
             engine.run(controls.request_of(settings.get("prompt", ""), policy, settings, about, model))
         except ValueError as error:
@@ -55,17 +55,18 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
     wanted: dict[str, Any] = {}
     for name, given in query.items():
         one = find(known, name)
-        own = name if one is None else one.name
-        if own not in ("prompt", *controls.PLAIN, *words.CONTROLS[policy]):
+        canonical_name = name if one is None else one.name
+        limit = MAX_CHARACTERS.get(name)
+        if canonical_name not in ("prompt", *controls.PLAIN, *words.CONTROLS[policy]):
             continue
         if not controls.has(about, name):
-            complaints.append(words.said("link.no_use", name=name, model=about.name))
-        elif own in wanted:
-            complaints.append(words.said("link.twice", name=name, own=own))
-        elif (value := given[: MAX_CHARACTERS[name]] if name in MAX_CHARACTERS else _typed(own, given, policy)) is None:
-            complaints.append(words.said("link.wrong", name=name, value=given[:40]))
+            complaints.append(words.message("link.no_use", name=name, model=about.name))
+        elif canonical_name in wanted:
+            complaints.append(words.message("link.twice", name=name, canonical_name=canonical_name))
+        elif (value := given[:limit] if limit else _typed(canonical_name, given, policy)) is None:
+            complaints.append(words.message("link.wrong", name=name, value=given[:40]))
         else:
-            wanted[own] = value
+            wanted[canonical_name] = value
     if not refusal(wanted):  # most links are right, and a check costs as much as a run's first line
         values = wanted
     elif broken := refusal({}):
@@ -78,38 +79,38 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
                 values[name] = value
     if "length" in values:
         start = {name: controls.starting_value(policy, name, about) for name in words.CONTROLS[policy]}
-        values |= _fewer_steps(policy, start | values, values)
-    complaints += _out_of_reach(query, policy)
-    if (theirs := query.get("model")) and theirs != about.name:
-        complaints.append(words.said("link.no_model", theirs=theirs[:80], ours=about.name))
-    elif (theirs := query.get("revision")) and theirs != about.revision:
-        complaints.append(words.said("link.model", theirs=theirs[:40], ours=about.revision))
+        values |= _clamped_steps(policy, start | values, values)
+    complaints += _unsettable(query, policy)
+    if (linked := query.get("model")) and linked != about.name:
+        complaints.append(words.message("link.no_model", linked=linked[:80], loaded=about.name))
+    elif (linked := query.get("revision")) and linked != about.revision:
+        complaints.append(words.message("link.model", linked=linked[:40], loaded=about.revision))
     return Link(policy, values, complaints, query.get("run") == "1" and not complaints)
 
 
 def opening(query: Mapping[str, str], model: str, engine: Engine) -> list[Any]:
-    """What a link changes: whether to run, the player's value, the fold, the prompt, the policy, and every control."""
+    """Return what a link changes: the run flag, the player's value, the fold, prompt, policy, and every control."""
     names = (*controls.PLAIN, *words.NAMES)
     if not query:
         return [gr.skip() for _ in range(5 + len(names))]
     policy, values, complaints, run = read(query, engine, model)
     about, more, *shown = controls.show_parameters(policy, engine.about(model))
     updates = dict(zip(words.NAMES, shown)) | {name: gr.update() for name in controls.PLAIN}
-    told = envelope("notice", message=complaints) if complaints else gr.skip()
+    notice = envelope("notice", message=complaints) if complaints else gr.skip()
     prompt = gr.update(**({"value": values["prompt"]} if "prompt" in values else {}))
     filled = [updates[name] | ({"value": values[name]} if name in values else {}) for name in names]
-    return [run, told, more, prompt, about | {"value": policy}, *filled]
+    return [run, notice, more, prompt, about | {"value": policy}, *filled]
 
 
-def _fewer_steps(policy: str, settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
-    """The page starts with more steps than a short canvas can take: where a link names none, at most one a token."""
+def _clamped_steps(policy: str, settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
+    """Return fewer steps for a canvas shorter than the page's default steps, where a link names none."""
     most = max(1, settings["length"]) if isinstance(settings["length"], int) else 1
     steps = find(parameters(policy), "steps")
     return {steps.name: most} if steps and steps.name not in given and most < (settings[steps.name] or 0) else {}
 
 
 def _typed(name: str, text: str, policy: str = "") -> Any:
-    """A query's text as the value of a setting, or of a policy's parameter; None if it is none."""
+    """Return a query's text as the value of a setting or of a policy's parameter; None if it is none."""
     control = words.SETTINGS.get(name) or words.control(policy, name)
     if control.titles:
         return text if text in control.titles else None
@@ -121,25 +122,25 @@ def _typed(name: str, text: str, policy: str = "") -> Any:
     return None
 
 
-def _out_of_reach(query: Mapping[str, str], policy: str) -> list[dict[str, Any]]:
-    """Sentences about what no control can show: other policies' parameters, those for programs, and slips of the pen.
+def _unsettable(query: Mapping[str, str], policy: str) -> list[dict[str, Any]]:
+    """Return sentences about what no control can show: other policies' parameters, those for programs, and typos.
 
     Names that are like none of any policy belong to somebody else, and are left alone.
     """
     known = parameters(policy)
     some = {name for each in POLICIES for one in parameters(each).values() for name in one.names}
-    told = []
-    for name in sorted(set(query) - set(controls.PLAIN) - MINE):
+    complaints = []
+    for name in sorted(set(query) - set(controls.PLAIN) - NAMED):
         one = find(known, name)
         if one is None and name in some:
-            told.append(words.said("link.unknown", name=name, policy=policy))
+            complaints.append(words.message("link.unknown", name=name, policy=policy))
         elif one is None and (near := get_close_matches(name, some, 1, 0.8)):
-            told.append(words.said("link.near", name=name[:40], near=near[0]))
+            complaints.append(words.message("link.near", name=name[:40], near=near[0]))
         elif one and one.unit == "token id":
             continue  # the model's own: the engine fills them in, and `revision` says if the model is another one
         elif one and not one.on_page and _plain(query[name]) != one.default:
-            told.append(words.said("link.fixed", name=name, value=query[name][:40], default=str(one.default)))
-    return told
+            complaints.append(words.message("link.fixed", name=name, value=query[name][:40], default=str(one.default)))
+    return complaints
 
 
 def _plain(text: str) -> Any:

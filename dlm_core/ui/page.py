@@ -36,7 +36,7 @@ MASTHEAD = f"""<header id="masthead"><h1 data-word="page.title"></h1><p data-wor
 {LANGUAGES}</header>"""
 RECORDED = file_of(OPENING)
 # Gradio keeps what a visitor uploads or a program is given until it is told to delete it.  An upload is read at once
-# and a result is fetched right behind its run, so an hour is plenty: seconds from one look to the next, and of age.
+# and a result is fetched right after its run, so an hour is plenty: seconds from one look to the next, and of age.
 DELETE_FILES = (600, 3600)
 SPARE_THREADS = 40  # who waits holds a thread; these are for everything else
 
@@ -45,7 +45,7 @@ READY_WITHOUT_LINK = "() => ({ __type__: 'update', interactive: !location.search
 
 
 def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
-    """The page over the models that an operator offers."""
+    """Return the page over the models that an operator offers."""
     session.keep_component_ids()
     stops = streams.StopSignals()  # of what plays in the player, whichever tab began it
     with gr.Blocks(title=english("page.title"), analytics_enabled=False, delete_cache=DELETE_FILES) as page:
@@ -70,7 +70,7 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
             with gr.Tab(words.TABS["tab-runs"], elem_id="tab-runs"):
                 runs.build(library, compared)
         dependents = [first.dependent, edited, compared.dependent, raced, noised]
-        shown = models.wire(page, library, menu, first.controls[0], dependents)
+        shown = models.connect(page, library, menu, first.controls[0], dependents)
         first.apply_link(shown.then, partial(link.opening, engine=library))
         page.load(None, None, first.generate, js=READY_WITHOUT_LINK, api_visibility="private")
         gr.api(_denoise_api(library), api_name="denoise")
@@ -86,7 +86,7 @@ def _denoise_api(engine: Engine) -> Any:
         params: dict | None = None, model: str | None = None, system: str | None = None,
         conversation: list[dict] | None = None, cache: str | None = None,
     ) -> Iterator[dict]:  # fmt: skip
-        """Denoise a prompt; yields one dict a step: index, forwards, seconds, text so far, and what was written.
+        """Denoise a prompt; yield one dict per step: index, forwards, seconds, text so far, and what was written.
 
         `steps` and `temperature` are understood by every policy; left out, they are as the model's authors have them,
         else the policy's own, and steps are at most the length.  `params` are parameters of the policy by name, which
@@ -145,13 +145,13 @@ def _policies_api(engine: Engine) -> Any:
 
 
 def schema(policy: str, name: str) -> dict[str, Any]:
-    """A parameter as a JSON Schema, with what it is in a sentence."""
+    """Return a parameter as a JSON Schema, with what it is in a sentence."""
     one = parameters(policy)[name]
     return {"description": english(f"{one.key}.info")} | one.schema()
 
 
 def _given(params: Any, **more: Any) -> Any:
-    """The parameters of a request: those of `more` that are set, beside what is given by name.
+    """Return the parameters of a request: those of `more` that are set, and those given by name.
 
     A name that is given twice, as itself or by another name, is refused with the rest, where they are checked.
     """
@@ -168,7 +168,7 @@ def _growing(
     params: dict[str, Any], model: str | None = None, system: str | None = None,
     conversation: list[dict] | None = None, cache: Any = None,
 ) -> Iterator[Trace]:  # fmt: skip
-    """The run as it grows, a line at a time; a wrong request is a sentence for the caller."""
+    """Yield the run after each of its lines; a wrong request is a `gr.Error` of one sentence."""
     try:
         messages = with_system(system, validate(conversation or []))
         request = Request(
@@ -193,7 +193,7 @@ def _growing(
 
 
 def step_dict(trace: Trace) -> dict[str, Any]:
-    """A run's newest step for programs."""
+    """Return a run's newest step as a program gets it."""
     step = trace.steps[-1]
     written = [
         {
@@ -211,12 +211,12 @@ def step_dict(trace: Trace) -> dict[str, Any]:
 
 
 def queue_options(limits: Limits) -> dict[str, Any]:
-    """Who waits, waits in the engine, where the place in line is told: Gradio's own queue takes all of them at once."""
+    """Return options for Gradio's queue, which takes all at once: waiting is the engine's, which reports the place."""
     return {"default_concurrency_limit": limits.queue + 1, "max_size": limits.queue + 1}
 
 
 def launch_options(limits: Limits) -> dict[str, Any]:
-    """What belongs to the one `launch()` call: looks, and no door left open that the page does not need."""
+    """Return options of the one `launch()` call: looks, and nothing enabled that the page does not need."""
     system = ["Inter", "system-ui", "sans-serif"]
     return {
         "css": css(),

@@ -107,10 +107,10 @@ def models(value: str, elem_id: str) -> gr.HTML:
     return _component("models", elem_id, value)
 
 
-def talk(value: str, elem_id: str) -> gr.HTML:
-    """What was said before the question at hand; `value` is the messages as JSON.
+def conversation(value: str, elem_id: str) -> gr.HTML:
+    """Return the conversation before the prompt; `value` is its messages as JSON.
 
-    `apply` asks for a shorter conversation: `said`, its messages, and `question`, one that is to be asked again.
+    `apply` asks for a shorter conversation: `messages`, and `question`, one that is to be repeated.
     """
     return _component("conversation", elem_id, value)
 

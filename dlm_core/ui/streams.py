@@ -21,21 +21,21 @@ class StopSignals:
         self._events: dict[str, threading.Event] = {}
 
     def start(self, visitor: str) -> threading.Event:
-        """A fresh signal for this visitor's new run."""
+        """Return a fresh signal for this visitor's new run."""
         self._events[visitor] = event = threading.Event()
         return event
 
     def end(self, visitor: str, event: threading.Event) -> None:
-        """The visitor's run with this signal is over; a newer one may have begun."""
+        """Forget the visitor's run with this signal; a newer one may have begun."""
         if self._events.get(visitor) is event:
             del self._events[visitor]
 
     def is_newest(self, visitor: str, event: threading.Event) -> bool:
-        """Whether the visitor has begun nothing after the run with this signal."""
+        """Return whether the visitor has begun nothing after the run with this signal."""
         return self._events.get(visitor) is event
 
     def at_work(self, visitor: str) -> bool:
-        """Whether something of this visitor's is not over."""
+        """Return whether this visitor has something running."""
         return visitor in self._events
 
     def stop(self, visitor: str) -> None:
@@ -45,7 +45,7 @@ class StopSignals:
 
 
 def stream(engine: Engine, request: Request, stop: threading.Event) -> Iterator[str]:
-    """The player's growing value for one run; a wrong request becomes a sentence and leaves the run on screen alone."""
+    """Yield the player's growing value for one run; a wrong request becomes a sentence and keeps the run on screen."""
     try:
         lines = engine.run(request, stop)
     except ValueError as error:
@@ -57,7 +57,7 @@ def stream(engine: Engine, request: Request, stop: threading.Event) -> Iterator[
 
 
 def throttled(values: Iterator[str]) -> Iterator[str]:
-    """A growing value, no more often than the page needs it; the last one always."""
+    """Yield a growing value no more often than the page needs it, and always the last one."""
     value, sent = "", 0.0
     for value in values:
         if time.monotonic() - sent >= SEND_EVERY:
@@ -69,7 +69,7 @@ def throttled(values: Iterator[str]) -> Iterator[str]:
 def newest(
     stops: StopSignals, visitor: str, values: Callable[[threading.Event], Iterator[str]]
 ) -> Iterator[str | dict[str, Any]]:
-    """What the screen of a visitor shows: `values` until the visitor asks for something else there."""
+    """Yield `values` for a visitor's screen until the visitor starts something else there."""
     stops.stop(visitor)
     signal = stops.start(visitor)
     try:

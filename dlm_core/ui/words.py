@@ -1,6 +1,6 @@
-"""The words of the page's controls.  The sentences stand in `assets/words`; `dlm_core/words.py` tells how to add one.
+"""The words of the page's controls.  The sentences are in `assets/words`; `dlm_core/words.py` explains how to add one.
 
-A `label` is chosen by Gradio in the visitor's browser; what a handler says is `said`, and chosen by the page's scripts.
+Gradio translates a `label` in the visitor's browser; the page's scripts translate a `message`, which a handler sends.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from dlm_core.engine import Request
 from dlm_core.policies import POLICIES as TABLE
 from dlm_core.policies import Parameter, parameters
 from dlm_core.policies.parameter import parameters_of
-from dlm_core.words import english, languages, within
+from dlm_core.words import english, languages, names_below
 
 PROMPT_HINT = "Once upon a time there was a little dog"  # for the model, which reads English
 # what stands in the prompt at first, by what a model does: writes a story on, answers, continues any text
@@ -26,19 +26,19 @@ LANGUAGES = {"Python": "python", "curl": "shell", "JavaScript": "javascript"}
 
 
 def label(key: str) -> I18nData:
-    """A sentence as a label of a Gradio component."""
+    """Return a sentence as a label of a Gradio component."""
     english(key)  # a wrong key is an error here and not in the browser
     return I18nData(key)
 
 
-def said(key: str, **values: Any) -> dict[str, Any]:
-    """A sentence for the page's scripts; a value may be such a sentence again."""
+def message(key: str, **values: Any) -> dict[str, Any]:
+    """Return a sentence that the page's scripts translate; a value may be such a message again."""
     english(key)
     return {"phrase": key, "values": values}
 
 
 def translations() -> gr.I18n:
-    """All labels in all languages, for `launch()`."""
+    """Return all labels in all languages, for `launch()`."""
     return gr.I18n(**languages())
 
 
@@ -52,7 +52,7 @@ class Control(NamedTuple):
 
 
 def _titles(section: str) -> dict[str, I18nData]:
-    return {name: label(f"{section}.{name}") for name in within(section)}
+    return {name: label(f"{section}.{name}") for name in names_below(section)}
 
 
 def _control(key: str, parameter: Parameter) -> Control:
@@ -69,7 +69,7 @@ TABS = _titles("tabs")
 # of every policy; what nothing describes is a text
 _DESCRIBED = parameters_of(Request)
 SETTINGS = {
-    name: _control(f"settings.{name}", _DESCRIBED.get(name, Parameter(kind="text"))) for name in within("settings")
+    name: _control(f"settings.{name}", _DESCRIBED.get(name, Parameter(kind="text"))) for name in names_below("settings")
 }
 # of each policy, by the names of its parameters; those without a control are for programs
 CONTROLS = {
@@ -81,5 +81,5 @@ NAMES = tuple(dict.fromkeys(name for controls in CONTROLS.values() for name in c
 
 
 def control(policy: str, name: str) -> Control:
-    """The control of a policy's parameter; what the policy lacks is hidden, and is as the first policy has it."""
+    """Return the control of a policy's parameter, or, for one that it lacks and hides, that of another policy."""
     return CONTROLS[policy].get(name) or next(controls[name] for controls in CONTROLS.values() if name in controls)

@@ -1,4 +1,4 @@
-// The conversation above the prompt: what was said before the question at hand, which the next run follows up on.
+// The conversation above the prompt: the messages before the prompt, which the next run follows up on.
 //
 // The value is a list of messages as JSON, each with a role and a content; text is text and nothing else.
 

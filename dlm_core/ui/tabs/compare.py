@@ -27,13 +27,13 @@ COLUMNS = {
 
 
 def panes(engine: Engine, requests: Sequence[Request], stop: threading.Event) -> Iterator[str]:
-    """The growing value of the tab: every run in turn, each with its title before it and its numbers behind it."""
+    """Yield the growing value of the tab: every run in turn, its title before it and its numbers after it."""
     return accumulate(_pieces(engine, requests, stop))
 
 
 def _pieces(engine: Engine, requests: Sequence[Request], stop: threading.Event) -> Iterator[str]:
     if not 2 <= len(requests) <= PANES:
-        yield envelope("error", message=words.said("compare.policies", most=PANES, count=len(requests)))
+        yield envelope("error", message=words.message("compare.policies", most=PANES, count=len(requests)))
         return
     try:  # every request is checked before the first one runs
         streams = [engine.run(request, stop) for request in requests]
@@ -42,8 +42,8 @@ def _pieces(engine: Engine, requests: Sequence[Request], stop: threading.Event) 
         return
     yield envelope("live")
     for number, (request, lines) in enumerate(zip(requests, streams)):
-        trace = yield from pane(number, words.said(f"policies.{request.policy}.title"), lines)
-        yield _row(number, trace, engine.pseudo_likelihood(trace), words.said("compare.unreadable"))
+        trace = yield from pane(number, words.message(f"policies.{request.policy}.title"), lines)
+        yield _row(number, trace, engine.pseudo_likelihood(trace), words.message("compare.unreadable"))
         if stop.is_set():
             break
     yield record(done=True)
@@ -59,7 +59,7 @@ def pane(number: int, title: dict[str, Any], run: Run, place: int | None = None)
 def opened(
     engine: Engine, files: Sequence[Any] | None, stop: threading.Event, read: Callable[[Any], Trace] = Trace.load
 ) -> Iterator[str]:
-    """The growing value of the tab for run files, each in the form that `read` takes, or what is wrong with them.
+    """Yield the growing value of the tab for run files, each in the form that `read` takes, or what is wrong.
 
     All panes come at once; then the pseudo-likelihoods, run by run, where the model that wrote a run is in memory.
     """
@@ -70,45 +70,47 @@ def _read(
     engine: Engine, files: Sequence[Any] | None, stop: threading.Event, read: Callable[[Any], Trace]
 ) -> Iterator[str]:
     if not files or not 2 <= len(files) <= PANES:
-        yield envelope("error", message=words.said("compare.files", most=PANES, count=len(files or ())))
+        yield envelope("error", message=words.message("compare.files", most=PANES, count=len(files or ())))
         return
     traces, value = [], envelope("live")
     for number, file in enumerate(files):
         try:
             traces.append(trace := read(file))
         except RunFileError as error:
-            yield envelope("error", message=words.said("compare.damaged", number=number + 1, reason=f"{error}."))
+            yield envelope("error", message=words.message("compare.damaged", number=number + 1, reason=f"{error}."))
             return
-        title = words.said("compare.file", policy=trace.header["policy"]["name"], seed=str(trace.header["seed"]))
+        title = words.message("compare.file", policy=trace.header["policy"]["name"], seed=str(trace.header["seed"]))
         value += record(pane=number, title=title, place=number)
         value += "".join(line + "\n" for line in trace.lines)
-    here = [_is_here(engine, trace) for trace in traces]
+    measurable = [_in_memory(engine, trace) for trace in traces]
     for number, trace in enumerate(traces):
-        told = words.said("compare.turn") if here[number] else words.said("compare.other_model", model=_model(trace))
-        value += _row(number, trace, None, told, measuring=here[number])
+        why = words.message("compare.turn")
+        if not measurable[number]:
+            why = words.message("compare.other_model", model=_model(trace))
+        value += _row(number, trace, None, why, measuring=measurable[number])
     yield value + record(done=True)
-    for number in filter(here.__getitem__, range(len(traces))):
+    for number in filter(measurable.__getitem__, range(len(traces))):
         if stop.is_set():
-            yield _row(number, traces[number], None, words.said("compare.stopped"))
+            yield _row(number, traces[number], None, words.message("compare.stopped"))
         else:
             measured = engine.pseudo_likelihood(traces[number])
-            yield _row(number, traces[number], measured, words.said("compare.unreadable"))
+            yield _row(number, traces[number], measured, words.message("compare.unreadable"))
 
 
 def _model(trace: Trace) -> str:
-    """What a run says of its model, for a sentence."""
-    wrote = trace.header["model"]
-    return " ".join(name[:80] for name in (wrote["name"], wrote.get("revision")) if name)
+    """Return the name and revision of the model that wrote a run, for a sentence."""
+    recorded = trace.header["model"]
+    return " ".join(name[:80] for name in (recorded["name"], recorded.get("revision")) if name)
 
 
-def _is_here(engine: Engine, trace: Trace) -> bool:
-    """Whether the model that wrote a run is in memory, with the same weights."""
-    wrote = trace.header["model"]
+def _in_memory(engine: Engine, trace: Trace) -> bool:
+    """Return whether the model that wrote a run is in memory, with the same weights."""
+    recorded = trace.header["model"]
     try:
-        about = engine.about(wrote["name"])
+        about = engine.about(recorded["name"])
     except ValueError:
         return False
-    return (about.name, about.revision) == (wrote["name"], wrote.get("revision"))
+    return (about.name, about.revision) == (recorded["name"], recorded.get("revision"))
 
 
 def _row(number: int, trace: Trace, measured: ndarray | None, why: dict[str, Any], measuring: bool = False) -> str:
@@ -117,7 +119,7 @@ def _row(number: int, trace: Trace, measured: ndarray | None, why: dict[str, Any
     if row["pseudo_likelihood"] is not None:
         return record(summary=row, of=number)
     if measuring:
-        row["pseudo_likelihood"] = words.said("compare.measuring")
+        row["pseudo_likelihood"] = words.message("compare.measuring")
     return record(summary=row, of=number, why=why)
 
 
@@ -141,7 +143,7 @@ def build(engine: Engine, using: gr.State) -> Tab:
                 choices, value=value, label=f"{words.label('page.policy')} {number + 1}",
                 elem_id=f"compare-policy-{number + 1}", filterable=False, min_width=120,
             )
-            for number, (choices, value) in enumerate(offered(about))
+            for number, (choices, value) in enumerate(menus(about))
         ]  # fmt: skip
         steps, temperature = (
             controls.parameter("llada", name, about, prefix="compare-") for name in ("steps", "temperature")
@@ -164,9 +166,10 @@ def build(engine: Engine, using: gr.State) -> Tab:
 
         def values_of(signal: threading.Event) -> Iterator[str]:
             about = engine.about(model)
+            params_of = [parameters_for(name, settings, about) for name in policies]
             requests = [
-                Request(text or "", name, size, blocks or None, number, own(name, settings, about), model=model)
-                for name in policies
+                Request(text or "", name, size, blocks or None, number, params, model=model)
+                for name, params in zip(policies, params_of)
             ]
             yield from panes(engine, requests, signal)
 
@@ -182,17 +185,17 @@ def build(engine: Engine, using: gr.State) -> Tab:
     inputs = [using, prompt, *chosen, steps, temperature, length, block, seed]
     gr.on([run.click, prompt.submit], on_compare, inputs, screen, **event)
     stop.click(on_stop, None, None, queue=False, **event)
-    # other files may be opened while the model is still asked about these
+    # other files may be opened while these are still being measured
     upload.upload(on_open, upload, screen, trigger_mode="multiple", **event)
 
     def update_for_model(about: About, prompt: str) -> list[Any]:
-        return [gr.update(choices=choices, value=value) for choices, value in offered(about)]
+        return [gr.update(choices=choices, value=value) for choices, value in menus(about)]
 
     return Tab(screen, stops, ModelDependent(chosen, update_for_model))
 
 
-def offered(about: About) -> list[tuple[list[tuple[str, str]], str]]:
-    """What each of the menus offers for a model, and what it starts with."""
+def menus(about: About) -> list[tuple[list[tuple[str, str]], str]]:
+    """Return the choices of each menu for a model, and what it starts with."""
     titles = controls.policies(about)
     names = [name for _, name in titles]
     first = [name for name in STARTING if name in names]
@@ -200,8 +203,8 @@ def offered(about: About) -> list[tuple[list[tuple[str, str]], str]]:
     return [(titles if n < 2 else [(words.label("page.none"), NONE), *titles], start[n]) for n in range(PANES)]
 
 
-def own(policy: str, settings: dict[str, Any], about: About) -> dict[str, Any]:
-    """The page's starting values of a policy's parameters, with the shared settings over them."""
+def parameters_for(policy: str, settings: dict[str, Any], about: About) -> dict[str, Any]:
+    """Return the page's starting values of a policy's parameters, with the shared settings over them."""
     known = parameters(policy)
     shared = {one.name: value for name, value in settings.items() if (one := find(known, name))}
     return {name: shared.get(name, controls.starting_value(policy, name, about)) for name in words.CONTROLS[policy]}

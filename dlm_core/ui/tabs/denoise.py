@@ -18,7 +18,7 @@ from dlm_core.ui.controls import (
     has,
     has_more,
     hint,
-    is_rare,
+    is_advanced,
     parameter,
     plain,
     policies,
@@ -28,14 +28,14 @@ from dlm_core.ui.controls import (
     starting_policy,
     starting_value,
 )
-from dlm_core.ui.player import envelope, player, talk
+from dlm_core.ui.player import conversation, envelope, player
 from dlm_core.ui.streams import StopSignals, stream
 
 
 class Tab(NamedTuple):
     """The player, the controls (prompt, policy, every setting), Generate, how a link opens the page, its dependent.
 
-    `apply_link(then, link)`: behind `then`, what `link` makes of the page's query and model changes the run flag,
+    `apply_link(then, link)`: after `then`, what `link` makes of the page's query and model changes the run flag,
     the player and every control, and runs if it says so.
     """
 
@@ -51,23 +51,23 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
     about = engine.about()
     with gr.Column(elem_classes="denoise"):
         with gr.Column(visible=about.chats, elem_id="conversation-panel") as panel:
-            said = talk("", "conversation")
+            messages = conversation("", "conversation")
             system = plain("system", about)
         # the button waits for what a link says: pressed before that it would run other settings than the link's
         prompt, generate, stop = ask(
             sample_prompt(about), words.label("page.generate"), ("prompt", "generate", "stop"), hint(about), ready=False
         )
         with gr.Row(elem_classes="settings"):
-            controls = _settings(about) | {"system": system, "conversation": said}
+            controls = _settings(about) | {"system": system, "conversation": messages}
             with gr.Column(elem_classes="pair", min_width=100):
                 reseed = gr.Button(words.label("page.new_seed"), elem_id="new-seed", elem_classes="quiet", size="sm")
                 upload = gr.UploadButton(
                     words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
                 )
-        usual = starting_policy(about)
-        more = gr.Accordion(words.label("page.more"), open=False, visible=has_more(usual), elem_id="more")
+        default = starting_policy(about)
+        more = gr.Accordion(words.label("page.more"), open=False, visible=has_more(default), elem_id="more")
         with more, gr.Row(elem_classes="settings"):
-            controls |= {name: parameter(usual, name, about) for name in words.NAMES if is_rare(name)}
+            controls |= {name: parameter(default, name, about) for name in words.NAMES if is_advanced(name)}
         value = envelope("recorded") + "".join(line + "\n" for line in Trace.load(recorded).lines)
         screen = player(value, elem_id="player")
 
@@ -75,13 +75,13 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
     inputs = [prompt, controls["policy"], *(controls[name] for name in names)]
 
     def on_generate(visitor: gr.Request, model: str, text: str, policy: str, *values: Any) -> Iterator[list[Any]]:
-        """The player's value as it grows; then, where the model chats, the conversation with the answer in it."""
+        """Yield the player's value as it grows; then, where the model chats, the conversation with the answer in it."""
         signal, same = stops.start(visitor.session_hash), [gr.skip(), gr.skip()]
         try:
             about = engine.about(model)
             request = request_of(text, policy, dict(zip(names, values)), about, model)
             if request.conversation and not text.strip():
-                yield [envelope("error", message=words.said("conversation.empty")), *same]
+                yield [envelope("error", message=words.message("conversation.empty")), *same]
                 return
             value = ""
             for value in stream(engine, request, signal):
@@ -94,19 +94,19 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
         finally:
             stops.end(visitor.session_hash, signal)
 
-    def on_said(event: gr.EventData, text: str) -> list[Any]:
-        """The panel's buttons: a conversation that is shorter now, and the question that was taken out of it."""
-        shorter, question = validate(event._data.get("said")), event._data.get("question")
+    def on_conversation(event: gr.EventData, text: str) -> list[Any]:
+        """Return the shorter conversation that the panel's buttons ask for, and the question taken out of it."""
+        shorter, question = validate(event._data.get("messages")), event._data.get("question")
         return [dump(shorter), text if question is None else str(question)]
 
     def on_stop(visitor: gr.Request) -> None:
         stops.stop(visitor.session_hash)
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    outputs = [screen, said, prompt]
+    outputs = [screen, messages, prompt]
     generate.click(on_generate, [using, *inputs], outputs, **event)
     prompt.submit(None, None, None, js="() => document.getElementById('generate').click()", **event)
-    said.apply(on_said, prompt, [said, prompt], queue=False, **event)
+    messages.apply(on_conversation, prompt, [messages, prompt], queue=False, **event)
     stop.click(on_stop, None, None, queue=False, **event)
     upload.upload(opened, upload, screen, **event)
     reseed.click(None, None, controls["seed"], js="() => String(Math.floor(Math.random() * 1000000))", **event)
@@ -133,7 +133,7 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
 
 
 def update_for_model(about: About, prompt: str) -> list[Any]:
-    """What the controls become with another model; what a visitor wrote stays, and so do the seed and the cache."""
+    """Return updates of the controls for another model; what a visitor wrote stays, as do the seed and the cache."""
     policy = starting_policy(about)
     updates = {name: gr.update(value=starting_value(policy, name, about)) for name in ("length", "block_length")}
     updates["cache"] = gr.update(visible=has(about, "cache"))
@@ -146,36 +146,36 @@ def update_for_model(about: About, prompt: str) -> list[Any]:
 
 
 def next_conversation(request: Request, value: str) -> str | None:
-    """The conversation behind a run whose last value of the player this is; None unless it finished."""
+    """Return the conversation after a run, given the player's last `value`; None unless the run finished."""
     last = json.loads(value.rstrip("\n").rpartition("\n")[2])
     if last.get("end") != "finished":
         return None
-    said = [message for message in request.conversation if message["role"] != SYSTEM]
-    return dump(with_answer(said, request.prompt, last["text"]))
+    messages = [message for message in request.conversation if message["role"] != SYSTEM]
+    return dump(with_answer(messages, request.prompt, last["text"]))
 
 
 def opened(path: str | Path | None) -> str:
-    """The player's value for a run file, or the sentence that says what is wrong with it."""
+    """Return the player's value for a run file, or the sentence that says what is wrong with it."""
     if path is None:
-        return envelope("error", message=words.said("page.no_file"))
+        return envelope("error", message=words.message("page.no_file"))
     try:
         trace = Trace.load(path)
     except RunFileError as error:
         return envelope("error", message=f"{error}.")
-    notice = f"{trace.notice}." if trace.notice else words.said("page.opened")
+    notice = f"{trace.notice}." if trace.notice else words.message("page.opened")
     return envelope("recorded", notice=notice) + "".join(line + "\n" for line in trace.lines)
 
 
 def _settings(about: About) -> dict[str, gr.components.Component]:
-    usual = starting_policy(about)
+    default = starting_policy(about)
     policy = gr.Dropdown(
-        policies(about), value=usual, elem_id="policy", label=words.label("page.policy"),
-        info=words.POLICIES[usual][1],
+        policies(about), value=default, elem_id="policy", label=words.label("page.policy"),
+        info=words.POLICIES[default][1],
         filterable=False, min_width=120,
     )  # fmt: skip
     # in the order a visitor sees them: what to do, how long, how bold, from which seed
-    common = [name for name in words.NAMES if not is_rare(name)]
-    bold = [name for name in common if words.control(usual, name).parameter.unit == "temperature"]
-    shown = {name: parameter(usual, name, about) for name in common if name not in bold}
+    common = [name for name in words.NAMES if not is_advanced(name)]
+    bold = [name for name in common if words.control(default, name).parameter.unit == "temperature"]
+    shown = {name: parameter(default, name, about) for name in common if name not in bold}
     controls = {"policy": policy} | shown | {name: plain(name, about) for name in ("length", "block_length", "cache")}
-    return controls | {name: parameter(usual, name, about) for name in bold} | {"seed": plain("seed", about)}
+    return controls | {name: parameter(default, name, about) for name in bold} | {"seed": plain("seed", about)}

@@ -17,8 +17,8 @@ PINS_HINT = "0:Once 5:upon"
 _MAX = 2**31  # of any count or id that the page sends
 
 
-def made(engine: Engine, text: str, pins: str, length: Any, model: str | None = None) -> str:
-    """The tab's value for a typed text with `length` masks behind it, some of them pinned; or what is wrong with it."""
+def canvas_value(engine: Engine, text: str, pins: str, length: Any, model: str | None = None) -> str:
+    """Return the tab's value for a text and `length` masks after it, some of them pinned; or what is wrong with it."""
     try:
         pinned = parse_pins(pins or "")
         policy = controls.starting_policy(engine.about(model))
@@ -29,14 +29,14 @@ def made(engine: Engine, text: str, pins: str, length: Any, model: str | None = 
 
 
 def request(
-    asked: Mapping[str, Any], policy: str, seed: Any, params: Mapping[str, Any], model: str | None = None
+    payload: Mapping[str, Any], policy: str, seed: Any, params: Mapping[str, Any], model: str | None = None
 ) -> Request:
-    """What the page asks for, checked: its own policy and seed, which a branch has, go before those given.
+    """Return the request in an event's `payload`; the policy and seed of a branch go before those given.
 
     Steps become those that are left, and never more than there are positions to write.
     """
-    cells = [_cell(*pair) for pair in _pairs(asked.get("cells"), "cells")]
-    windows, own, branch = asked.get("windows"), _fields(asked, "policy"), _fields(asked, "branch")
+    cells = [_cell(*pair) for pair in _pairs(payload.get("cells"), "cells")]
+    windows, own_policy, branch = payload.get("windows"), _fields(payload, "policy"), _fields(payload, "branch")
     origin: dict[str, Any] | None = None
     if branch:
         origin = {
@@ -46,10 +46,10 @@ def request(
         }  # fmt: skip
         if branch.get("forced") is not None:
             origin["forced"] = require_int("a forced position", branch["forced"], 0, _MAX)
-    if own:
-        params = {name: value for name, value in own.items() if name != "name"}
-        policy, seed = str(own.get("name")), asked.get("seed")
-    done = origin["step"] if own and origin else 0
+    if own_policy:
+        params = {name: value for name, value in own_policy.items() if name != "name"}
+        policy, seed = str(own_policy.get("name")), payload.get("seed")
+    done = origin["step"] if own_policy and origin else 0
     free = sum(not cell.fixed for cell in cells)
     steps = find(decoder(policy).parameters, "steps")
     left = {
@@ -58,22 +58,22 @@ def request(
         if isinstance(params.get(name), int | float)
     }
     return Request(
-        str(asked.get("prompt", ""))[:2000], policy, seed=seed, params={**params, **left}, cells=cells, branch=origin,
+        str(payload.get("prompt", ""))[:2000], policy, seed=seed, params={**params, **left}, cells=cells, branch=origin,
         model=model, windows=None if windows is None else [_window(*pair) for pair in _pairs(windows, "windows")],
     )  # fmt: skip
 
 
-def elastic(about: About, temperature: Any) -> tuple[str, dict[str, Any]]:
-    """The policy under which gaps grow and close, as the model's authors set it; ValueError for a model without one."""
+def growing_policy(about: About, temperature: Any) -> tuple[str, dict[str, Any]]:
+    """Return the policy whose gaps grow and close, as the model's authors set it; ValueError if there is none."""
     if "expand_id" not in about.settings:
         raise ValueError(f"the model {about.name} has no token that asks for room, so its gaps keep their length")
     return about.policy, {**about.settings, "temperature": temperature, "max_tokens": about.context}
 
 
-def _fields(asked: Mapping[str, Any], what: str) -> dict[str, Any]:
-    if not isinstance(asked.get(what) or {}, dict):
+def _fields(payload: Mapping[str, Any], what: str) -> dict[str, Any]:
+    if not isinstance(payload.get(what) or {}, dict):
         raise ValueError(f"{what} must be an object")
-    return asked.get(what) or {}
+    return payload.get(what) or {}
 
 
 def _pairs(value: Any, what: str) -> list[list[Any]]:
@@ -121,7 +121,7 @@ def build(
     screen = editor("", "edit")
 
     def on_make(*values: Any) -> str:
-        return made(engine, *values)
+        return canvas_value(engine, *values)
 
     def on_run(
         visitor: gr.Request, event: gr.EventData, model: str, name: str, n: Any, t: Any, number: Any
@@ -130,15 +130,15 @@ def build(
         try:
             settings = {"steps": n, "temperature": t}
             about, grows = engine.about(model), event._data.get("elastic") is True
-            name, params = elastic(about, t) if grows else (name, compare.own(name, settings, about))
-            asked = request(event._data, name, number, params, model)
-            engine.header_line(asked)
-            for value in streams.stream(engine, asked, signal):
+            name, params = growing_policy(about, t) if grows else (name, compare.parameters_for(name, settings, about))
+            branched = request(event._data, name, number, params, model)
+            engine.header_line(branched)
+            for value in streams.stream(engine, branched, signal):
                 yield gr.skip(), value
             yield gr.skip(), gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
-        except ValueError as error:  # told where it was asked: a branch with its own policy in the player
-            told = envelope("error", message=f"{error}.")
-            yield (gr.skip(), told) if event._data.get("policy") else (told, gr.skip())
+        except ValueError as error:  # shown where it came from: in the player for a branch with its own policy
+            error_value = envelope("error", message=f"{error}.")
+            yield (gr.skip(), error_value) if event._data.get("policy") else (error_value, gr.skip())
         finally:
             stops.end(visitor.session_hash, signal)
 

@@ -29,7 +29,7 @@ SCHEDULE = (
 
 
 def shown(engine: Engine, text: str, kind: Kind, schedule: str, seed: Any, model: str | None = None) -> str:
-    """The tab's value for a sentence, or the sentence that says what is wrong with it."""
+    """Return the tab's value for a text, or the sentence that says what is wrong with it."""
     try:
         example = engine.lesson(text or "", kind, schedule, seed, model)
     except ValueError as error:
@@ -52,7 +52,7 @@ def _short(values: list[float]) -> list[float]:
 
 
 def request(example: Lesson, t: float, seed: Any, about: About, model: str | None = None) -> Request:
-    """The sentence at level t as a canvas to be denoised, by the policy that undoes its kind of noise."""
+    """Return a request that denoises the sentence at level `t`, with the policy that undoes its kind of noise."""
     state = example.states[example.state[round(t * LEVELS)]]
     undo = UNDO[example.kind] if about.masks else {"policy": about.policy}
     return Request(canvas=state.canvas, seed=seed, model=model, **undo)
@@ -62,14 +62,14 @@ def denoised(
     engine: Engine, text: str, kind: Kind, schedule: str, seed: Any, model: str | None, t: float,
     stop: threading.Event,
 ) -> Iterator[str]:  # fmt: skip
-    """The player's growing value for the run that takes the noise of level t away."""
+    """Yield the player's growing value for the run that denoises level `t`."""
     try:
         example = engine.lesson(text or "", kind, schedule, seed, model)
-        asked = request(example, t, seed, engine.about(model), model)
+        denoising = request(example, t, seed, engine.about(model), model)
     except ValueError as error:
         yield envelope("error", message=f"{error}.")
         return
-    yield from streams.stream(engine, asked, stop)
+    yield from streams.stream(engine, denoising, stop)
 
 
 def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: streams.StopSignals, using: gr.State) -> ModelDependent:
@@ -128,5 +128,5 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: streams.StopSigna
 
 
 def choices(control: tuple[str, str, str, dict[str, str]], about: About) -> list[tuple[Any, str]]:
-    """What a control offers for a model, by its titles: one without a mask knows no masking."""
+    """Return the choices of a control for a model, by title: none of masking for a model without a mask."""
     return [(words.label(title), name) for name, title in control[3].items() if about.masks or name != "mask"]

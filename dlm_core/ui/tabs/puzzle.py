@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
 
 def rules(blanks: int) -> dict[str, Rule]:
-    """Every board of the tab by its name, for a puzzle with so many blanks."""
+    """Return every board of the tab by its name, for a puzzle with so many blanks."""
     return {
         "random": Rule("llada", {"steps": blanks, "remasking": "random"}),
         "reading": Rule("left_to_right", {"steps": blanks}),
@@ -79,7 +79,7 @@ def _pieces(
         return
     yield envelope("live", cells="".join(map(str, cells)))
     for number, (name, by, lines) in enumerate(runs):
-        trace = yield from compare.pane(number, words.said(f"puzzle.rules.{name}"), lines)
+        trace = yield from compare.pane(number, words.message(f"puzzle.rules.{name}"), lines)
         right = by.board(trace) == solution
         yield record(summary={"right": right, "forwards": trace.steps[-1].forwards if trace.steps else 0}, of=number)
         if stop.is_set():
@@ -88,17 +88,17 @@ def _pieces(
 
 
 def shown(text: str) -> str:
-    """The tab's value for a puzzle that was pasted or checked: the board, or what is wrong with it."""
+    """Return the tab's value for a puzzle that was pasted or checked: the board, or what is wrong with it."""
     try:
         cells = parse(text)
         solve(cells)
     except ValueError as error:
         return envelope("error", message=f"{error}.")
-    return envelope("puzzle", cells="".join(map(str, cells)), notice=words.said("puzzle.good"))
+    return envelope("puzzle", cells="".join(map(str, cells)), notice=words.message("puzzle.good"))
 
 
 def made(level: str, seed: Any) -> str:
-    """The tab's value for a new puzzle of a level; the same seed gives the same puzzle."""
+    """Return the tab's value for a new puzzle of a level; the same seed gives the same puzzle."""
     try:
         cells = puzzle(int(seed), level)
     except (TypeError, ValueError) as error:
@@ -113,14 +113,14 @@ def build(limits: Limits) -> None:
     screen = board(envelope("puzzle", cells=FIRST), "puzzle", options)
 
     def on_ask(visitor: gr.Request, event: gr.EventData) -> Iterator[Any]:
-        asked: dict[str, Any] = dict(event._data or {})
-        text, seed = str(asked.get("text", "")), asked.get("seed")
-        if asked.get("action") == "make":
-            yield made(str(asked.get("level")), seed)
-        elif asked.get("action") == "check":
+        payload: dict[str, Any] = dict(event._data or {})
+        text, seed = str(payload.get("text", "")), payload.get("seed")
+        if payload.get("action") == "make":
+            yield made(str(payload.get("level")), seed)
+        elif payload.get("action") == "check":
             yield shown(text)
         else:
-            names, depth = list(asked.get("rules") or []), str(asked.get("depth"))
+            names, depth = list(payload.get("rules") or []), str(payload.get("depth"))
             yield from streams.newest(
                 stops, visitor.session_hash, lambda signal: solved(limits, text, names, depth, seed, signal)
             )

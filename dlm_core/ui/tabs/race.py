@@ -26,7 +26,7 @@ def race(
     engine: Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event,
     model: str | None = None,
 ) -> Iterator[str]:  # fmt: skip
-    """The growing value of the tab: both sides, their verdict, then diffusion at every other number of forwards."""
+    """Yield the growing value of the tab: both sides, the verdict, then diffusion at every other number of forwards."""
     return accumulate(_pieces(engine, prompt, length, steps, temperature, seed, stop, model))
 
 
@@ -34,17 +34,17 @@ def _pieces(
     engine: Engine, prompt: str, length: int, steps: int, temperature: float, seed: int, stop: threading.Event,
     model: str | None,
 ) -> Iterator[str]:  # fmt: skip
-    def ask(policy: str, size: int = length, **params: Any) -> Run:
+    def start(policy: str, size: int = length, **params: Any) -> Run:
         params |= {"temperature": temperature}
         return engine.run(Request(prompt, policy, size, None, seed, params, model=model), stop)
 
     try:  # every request is checked before the first one runs
-        runs = [(words.said("race.autoregressive"), ask(AUTOREGRESSIVE))]
+        runs = [(words.message("race.autoregressive"), start(AUTOREGRESSIVE))]
         steps = require_int("steps", steps, 1, length)
         forwards = [steps, *(n for n in FORWARDS if n <= length and n != steps)]
-        runs += [(words.said("race.diffusion", forwards=n), ask("llada", steps=n)) for n in forwards]
+        runs += [(words.message("race.diffusion", forwards=n), start("llada", steps=n)) for n in forwards]
         # the first forward of either kind pays for memory that all later ones find ready
-        warm = [ask(AUTOREGRESSIVE, min(length, 2)), ask("llada", steps=1)]
+        warm = [start(AUTOREGRESSIVE, min(length, 2)), start("llada", steps=1)]
     except ValueError as error:
         yield envelope("error", message=f"{error}.")
         return
@@ -59,8 +59,8 @@ def _pieces(
         if number == 1:
             yield record(rewind=True)
         sides.append(race_result(trace, engine.autoregressive_likelihood(trace), engine.pseudo_likelihood(trace)))
-        said = verdict(sides[0], sides[number]) if number else []
-        yield record(summary=sides[number]._asdict(), of=number, verdict=said)
+        outcome = verdict(sides[0], sides[number]) if number else []
+        yield record(summary=sides[number]._asdict(), of=number, verdict=outcome)
         if number:
             yield record(figure=figure(sides[0], sides[1:]))
         if stop.is_set():
@@ -69,41 +69,43 @@ def _pieces(
 
 
 def figure(left: RaceResult, right: list[RaceResult]) -> dict[str, Any]:
-    """Speed against quality so far, ready to be drawn in either theme."""
+    """Return the plot of speed against quality so far, in either theme."""
     data = tradeoff_data(right, left)
     return {theme: json.loads(plot_tradeoff(data, theme).to_json()) for theme in get_args(Theme)}
 
 
 def verdict(left: RaceResult, right: RaceResult) -> list[dict[str, Any]]:
-    """Who won on time and on quality, in plain words; left is autoregression."""
+    """Return who won on time and on quality, as messages; `left` is autoregression."""
     return [_on_time(left.tokens_per_second, right.tokens_per_second), _on_quality(left, right)]
 
 
 def _on_time(left: float, right: float) -> dict[str, Any]:
     if _close(left, right):
-        return words.said("race.tied_time", left=f"{left:.0f}", right=f"{right:.0f}")
+        return words.message("race.tied_time", left=f"{left:.0f}", right=f"{right:.0f}")
     fast, slow = max(left, right), min(left, right)
     times = f"{fast / slow if slow else float('inf'):.1f}"
-    return words.said("race.won_time", winner=_side(right > left), fast=f"{fast:.0f}", slow=f"{slow:.0f}", times=times)
+    return words.message(
+        "race.won_time", winner=_side(right > left), fast=f"{fast:.0f}", slow=f"{slow:.0f}", times=times
+    )
 
 
 def _on_quality(left: RaceResult, right: RaceResult) -> dict[str, Any]:
     measured = (left.autoregressive_nll, right.autoregressive_nll, left.pseudo_nll, right.pseudo_nll)
     numbers = [number for number in measured if number is not None]
     if len(numbers) < len(measured):
-        return words.said("race.no_quality")
+        return words.message("race.no_quality")
     readings = list(zip(numbers[::2], numbers[1::2]))
     right_won = {right < left for left, right in readings}
     if len(right_won) == 1 and not any(_close(*reading) for reading in readings):
         texts = [f"{value:.2f}" for reading in readings for value in sorted(reading)]
         names = ("autoregressive_nll", "other_autoregressive_nll", "pseudo_nll", "other_pseudo_nll")
-        return words.said("race.won_quality", winner=_side(right_won.pop()), **dict(zip(names, texts)))
+        return words.message("race.won_quality", winner=_side(right_won.pop()), **dict(zip(names, texts)))
     names = ("left_autoregressive_nll", "right_autoregressive_nll", "left_pseudo_nll", "right_pseudo_nll")
-    return words.said("race.split_quality", **{name: f"{value:.2f}" for name, value in zip(names, numbers)})
+    return words.message("race.split_quality", **{name: f"{value:.2f}" for name, value in zip(names, numbers)})
 
 
 def _side(right: bool) -> dict[str, Any]:
-    return words.said("race.right" if right else "race.left")
+    return words.message("race.right" if right else "race.left")
 
 
 def _close(left: float, right: float) -> bool:
@@ -111,7 +113,7 @@ def _close(left: float, right: float) -> bool:
 
 
 def build(engine: Engine, using: gr.State) -> ModelDependent:
-    """Lay the tab out inside the current Blocks and wire it; `using` is the model of the page, and this follows it."""
+    """Lay the tab out inside the current Blocks; `using` is the page's model, and what is returned follows it."""
     stops, about = streams.StopSignals(), engine.about()
     none = gr.Markdown(words.label("race.none"), visible=not about.rightward, elem_id="race-none")
     prompt, run, stop = controls.ask(

@@ -15,9 +15,9 @@ from dlm_core.ui.tabs import compare
 
 
 def side_by_side(engine: Engine, files: Sequence[str], stop: threading.Event) -> Iterator[str]:
-    """The comparison's growing value for the texts of run files; what is wrong with them is a sentence."""
+    """Yield the comparison's growing value for the texts of run files, or the sentence that says what is wrong."""
     if not isinstance(files, list) or not all(isinstance(text, str) for text in files):
-        return iter([envelope("error", message=words.said("compare.no_files"))])
+        return iter([envelope("error", message=words.message("compare.no_files"))])
     return compare.opened(engine, [text.encode() for text in files], stop, Trace.parse)
 
 
