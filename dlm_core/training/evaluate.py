@@ -2,7 +2,7 @@
 
     python -m dlm_core.training.evaluate --corpus FOLDER
 
-Likelihood is told in nats per character of held-out text, so that tokenizers do not matter.  The autoregressive
+Likelihood is in nats per character of held-out text, so that tokenizers do not matter.  The autoregressive
 number is exact.  The diffusion number is a bound: the true one is at most that large, and lower is better for both,
 but a bound and an exact value are not the same kind of thing.
 
@@ -35,8 +35,17 @@ from dlm_core.noise import corrupt
 from dlm_core.policies import Policy, make_policy
 from dlm_core.sampler import sample
 from dlm_core.training.data import canvas_of, load_split
-from dlm_core.training.judge import JUDGE, Faults, Judge, at_entropy, continuation_nats, faults, load_judge, words
-from dlm_core.training.measured import between
+from dlm_core.training.judge import (
+    JUDGE,
+    Judge,
+    TextDefects,
+    at_entropy,
+    continuation_nats,
+    load_judge,
+    text_defects,
+    words,
+)
+from dlm_core.training.report import replace_between_markers
 
 MEASURED, CARD = (Path(__file__).parents[2] / name for name in ("docs/measured.md", "assets/model/README.md"))
 PROGRAM = "make evaluate"
@@ -51,7 +60,8 @@ RIGHTWARD_TEMPERATURES = (0.6, 0.8, 1.0)  # of autoregression: low ones reach th
 TEMPERATURES = (0.7, 1.1)  # of diffusion in any order, at the most forwards
 FORWARDS = (8, 16, 32, 64)
 ENTROPIES = tuple(tenths / 10 for tenths in range(40, 60))  # nats, at which both orders are compared
-WRONG_SHARE, SURER = 0.1, (0.9, 0.7)  # of the tokens are replaced; when another token is sure enough to take over
+WRONG_SHARE = 0.1  # of the tokens is replaced
+REVISION_THRESHOLDS = (0.9, 0.7)  # the probability from which another token takes over
 
 
 class Counts(NamedTuple):
@@ -82,7 +92,7 @@ class Estimate(NamedTuple):
 
 
 def per_character(nats: Tensor, characters: Tensor) -> Estimate:
-    """The ratio of sums over documents `(n,)`, with the usual interval of a ratio; ValueError for fewer than two."""
+    """Return the ratio of sums over documents `(n,)`, with the interval of a ratio; ValueError for fewer than two."""
     if len(nats) < 2:
         raise ValueError(f"an interval needs at least 2 documents, got {len(nats)}")
     mean = float(nats.sum() / characters.sum())
@@ -91,13 +101,13 @@ def per_character(nats: Tensor, characters: Tensor) -> Estimate:
 
 
 def per_text(values: Tensor) -> Estimate:
-    """The plain mean over documents `(n,)`; ValueError for fewer than two."""
+    """Return the plain mean over documents `(n,)`; ValueError for fewer than two."""
     return per_character(values, torch.ones(len(values)))
 
 
 @torch.inference_mode()
 def autoregressive_nats(model: LoadedModel, canvases: Tensor) -> Tensor:
-    """Exact negative log-likelihood `(rows,)` of canvases `(rows, length)`, given their first token."""
+    """Return the exact negative log-likelihood `(rows,)` of canvases `(rows, length)`, given their first token."""
     total = []
     for rows in canvases.split(ROWS):
         losses = F.cross_entropy(model.causal_logits(rows)[:, :-1].transpose(1, 2), rows[:, 1:], reduction="none")
@@ -107,7 +117,7 @@ def autoregressive_nats(model: LoadedModel, canvases: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def diffusion_nats(model: LoadedModel, canvases: Tensor, *, counts: int = 16, seed: int = 0) -> Tensor:
-    """A bound on the negative log-likelihood `(rows,)`, an unbiased estimate of it from `counts` mask counts a row.
+    """Estimate a bound on the negative log-likelihood `(rows,)` without bias, from `counts` mask counts a row.
 
     With k of n positions masked at random, -log p <= E_k [ n/k * (sum of the masked tokens' cross entropies) ] for k
     uniform in 1..n: the any-order form of the masked bound (LLaDA, arXiv 2502.09992, eq. 14).  The counts are
@@ -129,21 +139,21 @@ def diffusion_nats(model: LoadedModel, canvases: Tensor, *, counts: int = 16, se
     return total
 
 
-def whole_canvas(model: LoadedModel, document: Tensor) -> Tensor:
-    """The opening of a document as the model was trained on it: a canvas `(LENGTH,)`."""
+def full_canvas(model: LoadedModel, document: Tensor) -> Tensor:
+    """Return the beginning of a document as the model was trained on it: a canvas `(LENGTH,)`."""
     return canvas_of(document, 0, LENGTH, bos=model.tokenizer.bos_token_id, eos=model.tokenizer.eos_token_id)
 
 
 def text_of(model: LoadedModel, ids: Sequence[int] | Tensor) -> str:
-    """The text of token ids `(n,)` without control tokens."""
+    """Return the text of token ids `(n,)` without control tokens."""
     return model.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 
 def likelihood_rows(model: LoadedModel, sources: Mapping[str, Sequence[Tensor]], seed: int) -> list[str]:
-    """The table of likelihoods: two rows for the documents of every named source."""
+    """Return the table of likelihoods: two rows for the documents of every named source."""
     rows = []
     for source, documents in sources.items():
-        canvases = torch.stack([whole_canvas(model, document) for document in documents])
+        canvases = torch.stack([full_canvas(model, document) for document in documents])
         characters = torch.tensor([float(len(text_of(model, canvas))) for canvas in canvases])
         exact = per_character(autoregressive_nats(model, canvases), characters)
         bound = per_character(diffusion_nats(model, canvases, seed=seed), characters)
@@ -162,7 +172,7 @@ class Story(NamedTuple):
     prompt: str
     continuation: str
     ended: bool
-    tokens: int  # of the continuation: up to the end of text and with it, nothing behind it
+    tokens: int  # of the continuation: up to and with the end of text, nothing after it
     seconds: float
 
 
@@ -176,26 +186,26 @@ class Setting(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Name and temperature."""
+        """Return name and temperature."""
         return f"{self.name}, temperature {self.temperature}"
 
 
-def tell(model: LoadedModel, ids: Sequence[int], start: int, seconds: float) -> Story:
-    """The story behind the first `start` ids, up to the end of text."""
-    behind = list(ids[start:])
-    until = next((n for n, i in enumerate(behind) if i in model.stop_ids), len(behind))
-    prompt, whole = (text_of(model, ids[:to]) for to in (start, start + until))
-    ended = until < len(behind)
-    return Story(prompt, whole.removeprefix(prompt), ended, until + ended, seconds)
+def story_of(model: LoadedModel, ids: Sequence[int], start: int, seconds: float) -> Story:
+    """Return the story after the first `start` ids, up to the end of text."""
+    continuation = list(ids[start:])
+    until = next((n for n, i in enumerate(continuation) if i in model.stop_ids), len(continuation))
+    prompt, text = (text_of(model, ids[:to]) for to in (start, start + until))
+    ended = until < len(continuation)
+    return Story(prompt, text.removeprefix(prompt), ended, until + ended, seconds)
 
 
 def denoised(model: LoadedModel, policy: Policy, block: int | None = None) -> Callable[[Sequence[int], int], Story]:
-    """The `write` of a setting: the denoising loop over `STORY` masks, in blocks or in any order."""
+    """Return the `write` of a setting: the denoising loop over `STORY` masks, in blocks or in any order."""
 
     def write(prompt: Sequence[int], seed: int) -> Story:
         canvas = Canvas.from_prompt(prompt, STORY, mask_of(model))
         *_, last = sample(model.denoiser, canvas, policy, windows=blocks(len(prompt), len(canvas), block), seed=seed)
-        return tell(model, last.after.tolist(), len(prompt), last.seconds)
+        return story_of(model, last.after.tolist(), len(prompt), last.seconds)
 
     return write
 
@@ -203,21 +213,21 @@ def denoised(model: LoadedModel, policy: Policy, block: int | None = None) -> Ca
 def diffusion(
     model: LoadedModel, forwards: int, *, any_order: bool = False, temperature: float = TEMPERATURE
 ) -> Setting:
-    """The `llada` policy, in blocks of `BLOCK`, or larger ones where there are fewer forwards than blocks."""
+    """Return a setting of `llada` in blocks of `BLOCK`, or larger ones where there are fewer forwards than blocks."""
     block = None if any_order else max(BLOCK, STORY // forwards)
     write = denoised(model, make_policy("llada", steps=forwards, temperature=temperature), block)
     name = f"most confident first, {forwards} forwards, {f'blocks of {block}' if block else 'any order'}"
     return Setting(name, write, forwards, temperature)
 
 
-def planning(model: LoadedModel, forwards: int, temperature: float = TEMPERATURE) -> Setting:
-    """The `p2` policy in any order: in every forward the least sure of what it wrote become masks again."""
+def path_planning(model: LoadedModel, forwards: int, temperature: float = TEMPERATURE) -> Setting:
+    """Return a setting of the `p2` policy in any order: each forward makes the least confident tokens masks again."""
     write = denoised(model, make_policy("p2", num_steps=forwards, tau=temperature))
     return Setting(f"P2, which takes words back, {forwards} forwards, any order", write, forwards, temperature)
 
 
 def autoregression(model: LoadedModel, temperature: float = TEMPERATURE) -> Setting:
-    """Left to right, with a KV cache."""
+    """Return a setting that writes left to right, with a KV cache."""
     banned = sorted(set(model.tokenizer.all_special_ids) - set(model.stop_ids))
 
     def write(prompt: Sequence[int], seed: int) -> Story:
@@ -226,7 +236,7 @@ def autoregression(model: LoadedModel, temperature: float = TEMPERATURE) -> Sett
             model.model, canvas, banned=banned, stop_ids=model.stop_ids, temperature=temperature, seed=seed
         )
         written = last.after[last.after != model.mask_token_id]
-        return tell(model, written.tolist(), len(prompt), last.seconds)
+        return story_of(model, written.tolist(), len(prompt), last.seconds)
 
     return Setting("autoregressive with KV cache", write, temperature=temperature)
 
@@ -234,25 +244,25 @@ def autoregression(model: LoadedModel, temperature: float = TEMPERATURE) -> Sett
 def write_all(setting: Setting, prompts: Sequence[Sequence[int]], times: int, seed: int) -> list[Story]:
     """Continue all prompts, `times` over; every story draws from a seed of its own, counted up from `seed`."""
     tasks = tqdm([*prompts] * times, desc=setting.title, leave=False)
-    return [setting.write(prompt, own) for own, prompt in enumerate(tasks, start=seed)]
+    return [setting.write(prompt, story_seed) for story_seed, prompt in enumerate(tasks, start=seed)]
 
 
 def word_starts(model: LoadedModel, ids: Sequence[int]) -> list[int]:
-    """Positions where a word begins: the first behind the beginning of text, and every token with a space before it."""
+    """Return where words begin: the first position after the beginning of text, and tokens that begin with a space."""
     return [n for n, i in enumerate(ids) if n == 1 or model.tokenizer.decode([i]).startswith(" ")]
 
 
 def prompt_of(model: LoadedModel, document: Tensor) -> list[int]:
-    """The first words of a document as a prompt, beginning of text included."""
+    """Return the first words of a document as a prompt, beginning of text included."""
     ids = [model.tokenizer.bos_token_id, *document.tolist()]
     return ids[: word_starts(model, ids)[PROMPT_WORDS]]
 
 
 def human_story(model: LoadedModel, document: Tensor) -> Story:
-    """A document as if it had been continued from its prompt, as long as a model's story may be."""
+    """Return a document as if it had been continued from its prompt, as long as a model's story may be."""
     start = len(prompt_of(model, document))
     ids = [model.tokenizer.bos_token_id, *document.tolist(), model.tokenizer.eos_token_id]
-    return tell(model, ids[: start + STORY], start, 0.0)
+    return story_of(model, ids[: start + STORY], start, 0.0)
 
 
 # --- quality ----------------------------------------------------------------------------------------------------------
@@ -262,36 +272,36 @@ class Quality(NamedTuple):
     """What was measured on the stories of one setting."""
 
     judged: Estimate | None  # None without a judge
-    faults: Faults
+    defects: TextDefects
     words: float  # a story
 
     @property
     def point(self) -> tuple[float, float] | None:
-        """`(entropy, judged)`, if it was judged."""
-        return (self.faults.unigram_entropy, self.judged.mean) if self.judged else None
+        """Return `(entropy, judged)`, if it was judged."""
+        return (self.defects.unigram_entropy, self.judged.mean) if self.judged else None
 
 
 def quality(stories: Sequence[Story], judge: Judge | None, known: Set[str]) -> Quality:
     """Measure continuations: the prompt was given, so it counts for nothing."""
     texts, judged = [story.continuation for story in stories], None
     if judge:
-        told = tqdm(stories, desc="judging", leave=False)
-        nats = [continuation_nats(judge, story.prompt, story.continuation) for story in told]
+        progress = tqdm(stories, desc="judging", leave=False)
+        nats = [continuation_nats(judge, story.prompt, story.continuation) for story in progress]
         judged = per_character(torch.tensor(nats), torch.tensor([float(len(text)) for text in texts]))
     length = statistics.mean(len(words(text)) for text in texts)
-    return Quality(judged, faults(texts, [story.ended for story in stories], known), length)
+    return Quality(judged, text_defects(texts, [story.ended for story in stories], known), length)
 
 
 def quality_rows(
     diffused: Mapping[str, Sequence[Story]], autoregressed: Mapping[str, Sequence[Story]], human: Sequence[Story],
     judge: Judge | None, known: Set[str],
 ) -> list[str]:  # fmt: skip
-    """The table of generated text by the names of settings, with human text as the measure of what is normal."""
+    """Return the table of generated text by the names of settings, with human text as the measure of what is normal."""
     right = {name: quality(stories, judge, known) for name, stories in autoregressed.items()}
     points = [q.point for q in right.values() if q.point]
 
     def row(name: str, q: Quality, matched: float | None = None) -> list[str]:
-        f = q.faults
+        f = q.defects
         numbers = (
             f"{f.unigram_entropy:.2f}", f"{f.distinct_2:.3f}", f"{f.repeated_4:.3f}", f"{f.adjacent_duplicates:.4f}",
             f"{f.non_words:.4f}", f"{f.without_end:.2f}", f"{q.words:.0f}",
@@ -301,7 +311,7 @@ def quality_rows(
     rows = []
     for name, stories in diffused.items():
         q = quality(stories, judge, known)
-        rows.append(row(name, q, at_entropy(points, q.faults.unigram_entropy)))
+        rows.append(row(name, q, at_entropy(points, q.defects.unigram_entropy)))
     rows += [row(name, q) for name, q in right.items()]
     rows.append(row("human, the held-out stories themselves", quality(human, judge, known)))
     header = [
@@ -322,8 +332,11 @@ def quality_rows(
 def matched_rows(
     curves: Mapping[str, Sequence[Sequence[Story]]], rival: Sequence[Sequence[Story]], judge: Judge, known: Set[str]
 ) -> list[str]:
-    """The table of both orders at equal entropy: stories of every way of writing and of autoregression, each by
-    temperature, judged on straight lines between the temperatures of *both* sides."""
+    """Return the table of both orders at equal entropy.
+
+    The stories of every way of writing and of autoregression, each by temperature, are judged on straight lines
+    between the temperatures of *both* sides.
+    """
 
     def points(by_temperature: Sequence[Sequence[Story]]) -> list[tuple[float, float]]:
         return [q.point for stories in by_temperature if (q := quality(stories, judge, known)).point]
@@ -332,9 +345,9 @@ def matched_rows(
     for name, by_temperature in curves.items():
         diffused = points(by_temperature)
         for entropy in ENTROPIES:
-            own, other = at_entropy(diffused, entropy), at_entropy(right, entropy)
-            if own is not None and other is not None:
-                rows.append([name, f"{entropy:.1f}", f"{own:.3f}", f"{other:.3f}", f"{own / other:.2f}"])
+            left, other = at_entropy(diffused, entropy), at_entropy(right, entropy)
+            if left is not None and other is not None:
+                rows.append([name, f"{entropy:.1f}", f"{left:.3f}", f"{other:.3f}", f"{left / other:.2f}"])
     caption = (
         "Both orders at equal entropy, on straight lines between the temperatures of each; entropies that one of them "
         "did not reach are left out:"
@@ -347,7 +360,7 @@ def matched_rows(
 
 
 def sample_rows(stories: Sequence[Story], title: str) -> list[str]:
-    """Stories as a Markdown list, prompt and continuation in code blocks of their own, so that no text is markup."""
+    """Return stories as a Markdown list, with prompt and continuation in code blocks, so that no text is markup."""
     lines = [f"The first outputs, unedited ({title}):"]
     for number, story in enumerate(stories, start=1):
         marker = f"{number}. "
@@ -369,7 +382,7 @@ class Gap(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A canvas with its gap filled, and what it took; `nats` of the whole under the autoregressive mode, if asked."""
+    """A canvas with its gap filled, and what it took; `nats` of the whole, left to right, if computed."""
 
     ids: Tensor
     seconds: float
@@ -377,15 +390,15 @@ class Filled(NamedTuple):
 
 
 def middle_gap(model: LoadedModel, document: Tensor) -> Gap:
-    """The middle words of a document's opening."""
-    ids = whole_canvas(model, document)
+    """Return the gap in the middle of a document's beginning."""
+    ids = full_canvas(model, document)
     starts = word_starts(model, ids.tolist())
     first = (len(starts) - GAP_WORDS) // 2
     return Gap(ids, starts[first], starts[first + GAP_WORDS])
 
 
-def fill(model: LoadedModel, gap: Gap, seed: int) -> Filled:
-    """By diffusion, which sees both sides: the likeliest tokens, one a forward, and no end of text in a gap."""
+def infill(model: LoadedModel, gap: Gap, seed: int) -> Filled:
+    """Fill a gap by diffusion, which sees both sides: the likeliest tokens, one a forward, without an end of text."""
     inside = torch.zeros(len(gap.ids), dtype=torch.bool)
     inside[gap.lo : gap.hi] = True
     canvas = Canvas(torch.where(inside, mask_of(model), gap.ids).numpy(), ~inside.numpy())
@@ -395,8 +408,8 @@ def fill(model: LoadedModel, gap: Gap, seed: int) -> Filled:
     return Filled(torch.from_numpy(last.after.copy()), last.seconds)
 
 
-def continue_into(model: LoadedModel, gap: Gap, temperature: float, seed: int) -> Filled:
-    """By autoregression, which sees only the left side when it writes, and the right side when the whole is scored."""
+def infill_left_to_right(model: LoadedModel, gap: Gap, temperature: float, seed: int) -> Filled:
+    """Fill a gap by autoregression, which sees the left side when it writes; `nats` scores the whole canvas."""
     canvas = Canvas.from_prompt(gap.ids[: gap.lo].tolist(), gap.hi - gap.lo, mask_of(model))
     banned = sorted(model.tokenizer.all_special_ids)
     *_, last = autoregressive(model.model, canvas, banned=banned, temperature=temperature, seed=seed)
@@ -407,21 +420,21 @@ def continue_into(model: LoadedModel, gap: Gap, temperature: float, seed: int) -
 
 
 def best_in_time(model: LoadedModel, gaps: Sequence[Gap], seconds: float, seed: int) -> tuple[int, list[Filled]]:
-    """For every gap the likeliest of n continuations, and n: as many as fit in `seconds` for all gaps, at least one.
+    """Return n and, for every gap, the likeliest of n continuations.
 
-    The first is greedy, the others are sampled.
+    n is as many as fit in `seconds` for all gaps, at least one: the first is greedy, the others are sampled.
     """
-    best = [continue_into(model, gap, 0.0, seed) for gap in tqdm(gaps, desc="continuing", leave=False)]
+    best = [infill_left_to_right(model, gap, 0.0, seed) for gap in tqdm(gaps, desc="continuing", leave=False)]
     n = max(1, int(seconds / sum(filled.seconds for filled in best)))
     for extra in tqdm(range(1, n), desc="best of n", leave=False):
-        others = [continue_into(model, gap, TEMPERATURE, seed + extra) for gap in gaps]
+        others = [infill_left_to_right(model, gap, TEMPERATURE, seed + extra) for gap in gaps]
         best = [min(pair, key=lambda filled: filled.nats) for pair in zip(best, others)]
     return n, best
 
 
 def infilling_rows(model: LoadedModel, gaps: Sequence[Gap], judge: Judge | None, seed: int) -> list[str]:
-    """The table of filled gaps; the judge reads the whole text."""
-    diffused = [fill(model, gap, seed) for gap in tqdm(gaps, desc="filling in", leave=False)]
+    """Return the table of filled gaps; the judge reads the whole text."""
+    diffused = [infill(model, gap, seed) for gap in tqdm(gaps, desc="filling in", leave=False)]
     n, continued = best_in_time(model, gaps, sum(filled.seconds for filled in diffused), seed)
     original = [text_of(model, gap.ids) for gap in gaps]
 
@@ -451,23 +464,23 @@ def infilling_rows(model: LoadedModel, gaps: Sequence[Gap], judge: Judge | None,
 # --- taking back ------------------------------------------------------------------------------------------------------
 
 
-def repair(model: LoadedModel, canvas: Tensor, surer: float) -> Tensor:
-    """`canvas (LENGTH,)` after rewriting every token where another one is more probable than `surer` (LLaDA2.1)."""
-    policy = make_policy("llada21", editing_threshold=surer)
+def repair(model: LoadedModel, canvas: Tensor, threshold: float) -> Tensor:
+    """Rewrite every token of `canvas (LENGTH,)` where another is more probable than `threshold` (LLaDA2.1)."""
+    policy = make_policy("llada21", editing_threshold=threshold)
     fixed = torch.arange(len(canvas)) == 0
     *_, last = sample(model.denoiser, Canvas(canvas.numpy(), fixed.numpy()), policy)
     return torch.from_numpy(last.after.copy())
 
 
 def repair_rows(model: LoadedModel, documents: Sequence[Tensor], judge: Judge | None, seed: int) -> list[str]:
-    """The table of mistakes: what revising makes right, and what it makes wrong."""
-    clean = torch.stack([whole_canvas(model, document) for document in documents])
-    tail = F.pad((clean == model.tokenizer.eos_token_id).cumsum(1)[:, :-1] > 0, (1, 0))  # behind the end of the text
-    spoilt, _ = corrupt(
+    """Return the table of mistakes: what revising makes right, and what it makes wrong."""
+    clean = torch.stack([full_canvas(model, document) for document in documents])
+    tail = F.pad((clean == model.tokenizer.eos_token_id).cumsum(1)[:, :-1] > 0, (1, 0))  # after the end of the text
+    corrupted, _ = corrupt(
         clean, torch.full((len(clean),), WRONG_SHARE), mask_token_id=None, vocab_size=model.denoiser.vocab_size,
         fixed=tail | (torch.arange(LENGTH) == 0), generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
-    wrong, right = spoilt != clean, (spoilt == clean) & ~tail
+    wrong, right = corrupted != clean, (corrupted == clean) & ~tail
     original = [text_of(model, ids) for ids in clean]
 
     def share(hits: Tensor, among: Tensor) -> Estimate:
@@ -478,10 +491,12 @@ def repair_rows(model: LoadedModel, documents: Sequence[Tensor], judge: Judge | 
         judged = judged_against(judge, [text_of(model, ids) for ids in texts], original)
         return [name, f"{made_right:.2f}", f"{made_wrong:.3f}", *judged]
 
-    rows = [row("nobody: the spoilt texts", spoilt)]
-    for surer in SURER:
-        repaired = [repair(model, ids, surer) for ids in tqdm(spoilt, desc=f"repairing above {surer}", leave=False)]
-        rows.append(row(f"the model, where it is surer than {surer} of another token", torch.stack(repaired)))
+    rows = [row("nobody: the spoilt texts", corrupted)]
+    for threshold in REVISION_THRESHOLDS:
+        repaired = [
+            repair(model, ids, threshold) for ids in tqdm(corrupted, desc=f"repairing above {threshold}", leave=False)
+        ]
+        rows.append(row(f"the model, where it is surer than {threshold} of another token", torch.stack(repaired)))
     rows.append(row("human, the original", clean))
     caption = (
         f"{len(clean)} held-out texts with {WRONG_SHARE:.0%} of their tokens replaced by random ones, none of them "
@@ -496,11 +511,11 @@ def repair_rows(model: LoadedModel, documents: Sequence[Tensor], judge: Judge | 
 
 
 def judged_against(judge: Judge | None, texts: Sequence[str], original: Sequence[str]) -> list[str]:
-    """Two cells: the nats per character of texts, and how many nats a text they lie above the originals."""
+    """Return two cells: the nats per character of texts, and how many nats a text they lie above the originals."""
     if judge is None:
         return ["", ""]
-    read = tqdm(list(zip(texts, original)), desc="judging", leave=False)
-    nats = torch.tensor([[judge(text), judge(human)] for text, human in read])
+    progress = tqdm(list(zip(texts, original)), desc="judging", leave=False)
+    nats = torch.tensor([[judge(text), judge(human)] for text, human in progress])
     above = per_text(nats[:, 0] - nats[:, 1])
     whole = per_character(nats[:, 0], torch.tensor([float(len(text)) for text in texts]))
     return [f"{whole:.3f}", f"{above:.1f}"]
@@ -521,7 +536,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 class Speed(NamedTuple):
-    """Medians over runs; useful tokens end with the end of text, what stands behind it is padding."""
+    """Medians over runs; useful tokens end with the end of text, what comes after it is padding."""
 
     seconds: float  # a story
     tokens_per_second: float
@@ -529,21 +544,21 @@ class Speed(NamedTuple):
 
 def race(settings: Sequence[Setting], prompts: Sequence[Sequence[int]], runs: int, seed: int) -> list[Speed]:
     """Let settings take turns `runs` times, so that whatever slows the machine down slows all of them."""
-    told: list[list[Story]] = [[] for _ in settings]
+    stories_by_setting: list[list[Story]] = [[] for _ in settings]
     for run in tqdm(range(runs), desc=f"{torch.get_num_threads()} threads", leave=False):
-        for stories, setting in zip(told, settings):
+        for stories, setting in zip(stories_by_setting, settings):
             stories.append(setting.write(prompts[run % len(prompts)], seed + run))
     return [
         Speed(
             statistics.median(story.seconds for story in stories),
             statistics.median(story.tokens / story.seconds for story in stories),
         )
-        for stories in told
+        for stories in stories_by_setting
     ]
 
 
 def verdict(threads: int, rates: Mapping[int, float], rival: float) -> str:
-    """Who is faster, in a sentence: `rates` in useful tokens per second by forwards, `rival` autoregression's."""
+    """Return a sentence on who is faster: `rates` in useful tokens per second by forwards, `rival` autoregression's."""
     won: dict[str, list[str]] = {"diffusion": [], "autoregression with a KV cache": []}
     for forwards, rate in rates.items():
         won["diffusion" if rate > rival else "autoregression with a KV cache"].append(str(forwards))
@@ -555,7 +570,7 @@ def speed_rows(
     settings: Sequence[Setting], rival: Setting, prompts: Sequence[Sequence[int]], runs: int, threads: Sequence[int],
     seed: int,
 ) -> list[str]:  # fmt: skip
-    """The table of speeds with each number of threads, and what follows from it."""
+    """Return the table of speeds with each number of threads, and what follows from it."""
     rows, sentences = [], []
     for count in threads:
         with torch_threads(count):
@@ -574,12 +589,12 @@ def speed_rows(
 
 
 def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a Markdown table with a sentence over it."""
+    """Return the lines of a Markdown table with a sentence over it."""
     return [caption, "", *(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))]
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """A whole number of the command line that must not be smaller."""
+    """Return a parser of whole numbers from `least` for the command line."""
 
     def number(text: str) -> int:
         if int(text) < least:
@@ -590,7 +605,7 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments; how many of everything are those of `Counts`."""
+    """Return the parser of the arguments; how many of everything are those of `Counts`."""
     arguments = argparse.ArgumentParser(
         prog="python -m dlm_core.training.evaluate", description="Measure the bundled model."
     )
@@ -604,13 +619,13 @@ def parser() -> argparse.ArgumentParser:
     add("--no-judge", action="store_true", help="leave out what the judge says")
     add("--write", action="store_true", help="put the tables into the card of the bundled model and docs/measured.md")
     add("--quick", action="store_true", help="few of everything, to see that it works")
-    for name, least, usual in zip(Counts._fields, MIN_COUNTS, Counts()):
-        add(f"--{name}", type=at_least(least), help=f"how many; {usual} unless given")
+    for name, least, default in zip(Counts._fields, MIN_COUNTS, Counts()):
+        add(f"--{name}", type=at_least(least), help=f"how many; {default} unless given")
     return arguments
 
 
 def counts_of(args: argparse.Namespace) -> Counts:
-    """The counts that were given, and the usual or quick ones for the others."""
+    """Return the counts that were given, and the default or quick ones for the others."""
     given = {name: value for name in Counts._fields if (value := getattr(args, name)) is not None}
     return (QUICK if args.quick else Counts())._replace(**given)
 
@@ -624,10 +639,10 @@ def evaluate(args: argparse.Namespace) -> Iterator[list[str]]:
         return model.tokenizer(texts, add_special_tokens=False).input_ids
 
     trained, held = load_split(args.corpus, encode)
-    tellable = [document for document in held if len(word_starts(model, document.tolist())) >= MIN_WORDS]
-    if len(tellable) < 2:
+    long_enough = [document for document in held if len(word_starts(model, document.tolist())) >= MIN_WORDS]
+    if len(long_enough) < 2:
         raise ValueError(
-            f"{args.corpus} has {len(tellable)} held-out stories of at least {MIN_WORDS} words: 2 or more are needed"
+            f"{args.corpus} has {len(long_enough)} held-out stories of at least {MIN_WORDS} words: 2 or more are needed"
         )
     sources = {"held out of the training corpus": held[: n.documents]}
     if args.unseen:
@@ -636,11 +651,11 @@ def evaluate(args: argparse.Namespace) -> Iterator[list[str]]:
     yield likelihood_rows(model, sources, args.seed)
 
     known = {word for text in model.tokenizer.batch_decode(trained) for word in words(text)}
-    prompts = [prompt_of(model, document) for document in tellable[: n.stories]]
-    human = [human_story(model, document) for document in tellable[: n.stories]]
+    prompts = [prompt_of(model, document) for document in long_enough[: n.stories]]
+    human = [human_story(model, document) for document in long_enough[: n.stories]]
     curves = [
         *(diffusion(model, FORWARDS[-1], any_order=True, temperature=warmth) for warmth in TEMPERATURES),
-        *(planning(model, forwards, warmth) for forwards in FORWARDS[:-3:-1] for warmth in TEMPERATURES),
+        *(path_planning(model, forwards, warmth) for forwards in FORWARDS[:-3:-1] for warmth in TEMPERATURES),
     ]
     settings = [*(diffusion(model, forwards) for forwards in FORWARDS), *curves]
     rivals = [autoregression(model, temperature) for temperature in RIGHTWARD_TEMPERATURES]
@@ -652,23 +667,23 @@ def evaluate(args: argparse.Namespace) -> Iterator[list[str]]:
         by_name = {name: [written[curve.title] for curve in curves if curve.name == name] for name in names}
         yield matched_rows(by_name, list(autoregressed.values()), judge, known)
 
-    yield infilling_rows(model, [middle_gap(model, document) for document in tellable[: n.gaps]], judge, args.seed)
-    yield repair_rows(model, tellable[: n.gaps], judge, args.seed)
+    yield infilling_rows(model, [middle_gap(model, document) for document in long_enough[: n.gaps]], judge, args.seed)
+    yield repair_rows(model, long_enough[: n.gaps], judge, args.seed)
     timed = [diffusion(model, forwards) for forwards in FORWARDS]
     yield speed_rows(timed, autoregression(model), prompts, n.runs, args.threads, args.seed)
     if args.samples:
-        shown = planning(model, FORWARDS[-1], TEMPERATURES[0]).title
+        shown = path_planning(model, FORWARDS[-1], TEMPERATURES[0]).title
         yield sample_rows(diffused[shown][: args.samples], shown)
 
 
 def command_of(argv: Sequence[str]) -> str:
-    """The sentence that tells how tables are measured again; files by their names, as they may lie anywhere."""
-    told = " ".join(Path(word).name if "/" in word else word for word in argv if word != "--write")
-    return f"Measured by `python -m dlm_core.training.evaluate {told}`."
+    """Return the sentence with the command that measures the tables again; files by name, as they may lie anywhere."""
+    arguments = " ".join(Path(word).name if "/" in word else word for word in argv if word != "--write")
+    return f"Measured by `python -m dlm_core.training.evaluate {arguments}`."
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print every table as soon as it is measured; returns the exit code."""
+    """Print every table as soon as it is measured; return the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     try:
         args = parser().parse_args(argv)
@@ -681,10 +696,10 @@ def main(argv: list[str] | None = None) -> int:
             tables.append("\n".join(lines if tables else [command_of(argv), "", *lines]))
             print(tables[-1], end="\n\n", flush=True)
         if args.write:
-            between(CARD, PROGRAM, "\n\n".join(tables))
+            replace_between_markers(CARD, PROGRAM, "\n\n".join(tables))
             measured = tables[1:-1] if args.samples else tables[1:]
             fold = "<details><summary>Text, gaps, repairs and speed</summary>"
-            between(MEASURED, PROGRAM, "\n\n".join([tables[0], fold, *measured, "</details>"]))
+            replace_between_markers(MEASURED, PROGRAM, "\n\n".join([tables[0], fold, *measured, "</details>"]))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -22,7 +22,7 @@ from dlm_core.policies import make_policy
 from dlm_core.sampler import sample
 from dlm_core.sudoku import CELLS, isomorph, minimal, parse, puzzle, solve
 from dlm_core.training.evaluate import at_least, table
-from dlm_core.training.measured import between
+from dlm_core.training.report import replace_between_markers
 
 CARD = ASSETS / "sudoku" / "README.md"
 PROGRAM = "make evaluate"
@@ -84,7 +84,7 @@ LEFT_TO_RIGHT = (Way("the twin, left to right", "threshold", lambda _: {}),)
 
 
 def cases(n: int, hard: int, searched: int = SEARCHED) -> tuple[list[Case], list[Case]]:
-    """`n` puzzles for each number of blanks; at most `hard` for each number of clues of minimal ones, and for 17."""
+    """Return `n` puzzles for each number of blanks, and at most `hard` for each number of clues of minimal ones."""
     many = [
         [puzzle(FIRST_SEED + i, blanks) for i in tqdm(range(n), desc=f"{blanks} blanks", leave=False)]
         for blanks in BLANKS
@@ -105,7 +105,7 @@ def _solved(case: Case) -> Case:
 
 
 def forwards_to_solve(model: LoadedModel, cells: Sequence[int], solution: Sequence[int], way: Way) -> int | None:
-    """How many forwards it took to solve a puzzle, None if it was not solved."""
+    """Return how many forwards it took to solve a puzzle, None if it was not solved."""
     canvas, policy = puzzle_canvas(model, cells), make_policy(way.policy, **way.params(list(cells).count(0)))
     wanted = puzzle_canvas(model, solution).ids
     windows = model.windows(len(canvas) - CELLS, len(canvas))
@@ -116,8 +116,8 @@ def forwards_to_solve(model: LoadedModel, cells: Sequence[int], solution: Sequen
 
 
 def rows(model: LoadedModel, ways: Sequence[Way], measured: Sequence[Case]) -> list[list[str]]:
-    """For each way, the share of puzzles solved in each case, and the mean forwards of those that were."""
-    told = []
+    """Return, for each way, the share of puzzles solved in each case, and the mean forwards of those that were."""
+    rows_by_way = []
     for way in ways:
         line = [way.name]
         for case in measured:
@@ -127,28 +127,28 @@ def rows(model: LoadedModel, ways: Sequence[Way], measured: Sequence[Case]) -> l
             solved = [forwards for forwards in took if forwards is not None]
             share = f"{len(solved) / len(took):.3f}".rstrip("0").removesuffix(".")
             line.append(f"{share} ({mean(solved):.1f})" if solved else "0")
-        told.append(line)
-    return told
+        rows_by_way.append(line)
+    return rows_by_way
 
 
 def times(model: LoadedModel, case: Case) -> str:
-    """A sentence on what a solver without a model takes, and what the model does."""
+    """Return a sentence on what a solver without a model takes, and what the model does."""
     way = next(way for way in WAYS if way.name == "all above 0.99")
 
     def seconds(run: Callable[[Sequence[int], Sequence[int]], Any]) -> float:
-        taken = []
+        durations = []
         for cells, solution in zip(case.puzzles, case.solutions):
             began = time.process_time()
             run(cells, solution)
-            taken.append(time.process_time() - began)
-        return median(taken)
+            durations.append(time.process_time() - began)
+        return median(durations)
 
     plain = seconds(lambda cells, _: solve(cells))
-    asked = seconds(lambda cells, solution: forwards_to_solve(model, cells, solution, way))
+    with_model = seconds(lambda cells, solution: forwards_to_solve(model, cells, solution, way))
     return (
         f"A plain solver needs no network: `dlm_core.sudoku.solve` finds the solution of a puzzle with {case.name} and "
         f"proves that there is no other in {1000 * plain:.1f} ms of processor time (median), and never fails. "
-        f'"{way.name}" takes this model {1000 * asked:.0f} ms on the same processor.'
+        f'"{way.name}" takes this model {1000 * with_model:.0f} ms on the same processor.'
     )
 
 
@@ -158,7 +158,7 @@ def evaluate(n: int, hard: int, deep: int, searched: int = SEARCHED) -> Iterator
     The network that thinks longest is measured on `deep` of each.
     """
     plain, minimals = cases(n, hard, searched)
-    usual, shallow, longest, twin = map(
+    default, shallow, longest, twin = map(
         load_model, ("sudoku", "sudoku-shallow", "sudoku-deep", "sudoku-autoregressive")
     )
 
@@ -167,13 +167,13 @@ def evaluate(n: int, hard: int, deep: int, searched: int = SEARCHED) -> Iterator
         how = "share of boards wholly right, and in brackets the mean forwards of those"
         return table(f"`{model.name}`, {caption}: {how}.", header, rows(model, ways, measured))
 
-    yield shown("each forward thinks twice", usual, WAYS, plain)
+    yield shown("each forward thinks twice", default, WAYS, plain)
     yield shown("the same weights, each forward thinks once", shallow, WAYS, plain)
     yield shown("the twin that writes from left to right", twin, LEFT_TO_RIGHT, plain)
-    yield [times(usual, plain[-1])]
+    yield [times(default, plain[-1])]
     yield shown(
         "minimal puzzles, which would have several solutions with any clue less, and puzzles with 17 clues, "
-        f"{len(PUBLISHED)} of Gordon Royle's list in new guises", usual, WAYS, minimals,
+        f"{len(PUBLISHED)} of Gordon Royle's list in new guises", default, WAYS, minimals,
     )  # fmt: skip
     few = [Case(case.name, case.puzzles[:deep], case.solutions[:deep]) for case in [*plain, *minimals]]
     loops = longest.model.config.loops
@@ -181,7 +181,7 @@ def evaluate(n: int, hard: int, deep: int, searched: int = SEARCHED) -> Iterator
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print every table as soon as it is measured; returns the exit code."""
+    """Print every table as soon as it is measured; return the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m dlm_core.training.evaluate_sudoku", description="Measure Sudoku.")
     add = parser.add_argument
@@ -198,7 +198,7 @@ def main(argv: list[str] | None = None) -> int:
         tables.append("\n".join(lines))
         print(tables[-1], end="\n\n", flush=True)
     if args.write:
-        between(args.write, PROGRAM, "\n\n".join(tables))
+        replace_between_markers(args.write, PROGRAM, "\n\n".join(tables))
     return 0
 
 

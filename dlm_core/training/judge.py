@@ -1,4 +1,4 @@
-"""How good a text is, told from the text alone: what a foreign language model makes of it, and how it repeats itself.
+"""How good a text is, measured on the text alone: its likelihood under another model, and how it repeats itself.
 
 No number here is worth much by itself.  A judge's likelihood prefers dull text, so it is read beside the entropy of
 the words: two ways of writing are compared where they are equally varied.
@@ -36,10 +36,10 @@ def _folder(package: str) -> str | None:
 
 
 def load_judge() -> Judge:
-    """The judge, from the weights that `requirements-evaluate.txt` installs; raises `JudgeError` without them.
+    """Load the judge from the weights that `requirements-evaluate.txt` installs; `JudgeError` without them.
 
     The weights are stored with 4 bits and computed with in float32.  Every text is judged as a document of its own,
-    behind the token that stood between documents when the judge was trained.
+    after the token that separated documents when the judge was trained.
     """
     folders = {name: _folder(name) for name in _PACKAGES}
     if missing := [name for name, folder in folders.items() if folder is None]:
@@ -64,16 +64,16 @@ def load_judge() -> Judge:
 
 
 def continuation_nats(judge: Judge, prompt: str, continuation: str) -> float:
-    """Negative log-likelihood of a continuation given its prompt: by the chain rule, the whole less the prompt."""
+    """Return the negative log-likelihood of a continuation given its prompt: of both, less that of the prompt."""
     return judge(prompt + continuation) - judge(prompt)
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case, runs of punctuation counted as words."""
+    """Return the words of a text in lower case, runs of punctuation counted as words."""
     return _WORDS.findall(text.lower())
 
 
-class Faults(NamedTuple):
+class TextDefects(NamedTuple):
     """How a text repeats itself and goes wrong: shares between 0 and 1, entropy in nats."""
 
     distinct_2: float
@@ -84,8 +84,8 @@ class Faults(NamedTuple):
     unigram_entropy: float
 
 
-def faults(texts: Sequence[str], ended: Sequence[bool], known: Set[str]) -> Faults:
-    """Measures over the words of all texts.
+def text_defects(texts: Sequence[str], ended: Sequence[bool], known: Set[str]) -> TextDefects:
+    """Measure the words of all texts.
 
     `repeated_4` is the share of a text's word 4-grams that it had before, `non_words` the share of words in letters
     that are not `known`, `without_end` the share of texts that did not end by themselves.
@@ -96,7 +96,7 @@ def faults(texts: Sequence[str], ended: Sequence[bool], known: Set[str]) -> Faul
     counts = Counter(word for text in each for word in text)
     letters = Counter({word: count for word, count in counts.items() if word[0].isalpha()})
     total = max(1, counts.total())
-    return Faults(
+    return TextDefects(
         distinct_2=len(set(pairs)) / max(1, len(pairs)),
         repeated_4=sum(len(f) - len(set(f)) for f in fours) / max(1, sum(map(len, fours))),
         adjacent_duplicates=sum(a == b for a, b in pairs) / max(1, len(pairs)),
@@ -107,7 +107,7 @@ def faults(texts: Sequence[str], ended: Sequence[bool], known: Set[str]) -> Faul
 
 
 def at_entropy(runs: Iterable[tuple[float, float]], entropy: float) -> float | None:
-    """The judged value at `entropy`, on a straight line between the two `(entropy, judged)` runs around it.
+    """Return the judged value at `entropy`, on a straight line between the two `(entropy, judged)` runs around it.
 
     None outside the runs: what lies beyond them was not measured.
     """

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer
 from dlm_core.models import load_model
 from dlm_core.training import sudoku, train
 from dlm_core.training.data import load_split
-from dlm_core.training.evaluate import autoregressive_nats, diffusion_nats, per_character, text_of, whole_canvas
+from dlm_core.training.evaluate import autoregressive_nats, diffusion_nats, full_canvas, per_character, text_of
 
 STORY_SHARE, SUDOKU_SHARE = 0.7, 0.2  # of the minutes; the rest reads text, compiles and measures
 DOCUMENTS = 160  # held-out ones, of which the likelihood is measured
@@ -33,7 +33,7 @@ def measured(folder: Path, corpus: Sequence[Path], most: int = DOCUMENTS) -> dic
         held = load_split(path, lambda texts: model.tokenizer(texts, add_special_tokens=False).input_ids)[1][:most]
         if len(held) < 2:
             continue
-        canvases = torch.stack([whole_canvas(model, document) for document in held])
+        canvases = torch.stack([full_canvas(model, document) for document in held])
         characters = torch.tensor([float(len(text_of(model, canvas))) for canvas in canvases])
         for order, nats in (("autoregressive", autoregressive_nats), ("diffusion, a bound", diffusion_nats)):
             found[f"{path.name}: {order}"] = round(per_character(nats(model, canvases), characters).mean, 4)

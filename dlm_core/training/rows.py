@@ -126,13 +126,13 @@ def anywhere_rows(ids: Tensor, tokens: Tokens, generator: torch.Generator) -> tu
         ids, t.clamp(MIN_NOISE, 1.0), mask_token_id=tokens.mask, fixed=fixed, generator=generator
     )  # fmt: skip
     share = torch.where(_every_other(ids), WRONG_TOKEN_SHARE, 0.0)
-    spoilt, wrong = corrupt(
+    noisy, wrong = corrupt(
         noisy, share, mask_token_id=None, vocab_size=tokens.size, fixed=fixed | masked, generator=generator
     )
     near = position + 1 + torch.randint(NEAR, (rows, length), generator=generator, device=ids.device)
     from_text = wrong & (_uniform(ids, rows, length, generator=generator) < 0.5) & (near < length)
-    spoilt = torch.where(from_text, ids.gather(1, near.clamp(max=length - 1)), spoilt)
-    return spoilt, loss_weights(masked, wrong)
+    noisy = torch.where(from_text, ids.gather(1, near.clamp(max=length - 1)), noisy)
+    return noisy, loss_weights(masked, wrong)
 
 
 def _every_other(ids: Tensor) -> Tensor:

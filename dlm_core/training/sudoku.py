@@ -1,4 +1,4 @@
-"""Teach a network of boards to solve Sudoku, from puzzles made on the fly: `python -m dlm_core.training sudoku`.
+"""Train a network of boards to solve Sudoku, from puzzles made on the fly: `python -m dlm_core.training sudoku`.
 
 No puzzle is needed for a step of diffusion: a board with some cells masked, and the loss on those cells.  But which
 masks a board has decides what can be learnt.  Three rows of four are minimal puzzles with some clues added, so that
@@ -15,9 +15,7 @@ given of them.
     python -m dlm_core.training sudoku --init assets/sudoku --loops 1 --peak 0.3 --steps 500 --out better
 
 A training that is interrupted goes on where it was, with the batches it would have had; the same `--steps` and seed
-give the same weights.  `--minutes` lets the clock say when the rate falls, so those are not repeated exactly.  A C
-library that hands every large buffer back to the system makes a step several times as slow: `make train` sets what
-glibc reads to keep them.
+give the same weights.  `--minutes` lets the clock say when the rate falls, so those are not repeated exactly.
 """
 
 import argparse

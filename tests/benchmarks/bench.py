@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dlm_core.training.measured import between
+from dlm_core.training.report import replace_between_markers
 from tests.benchmarks.measure import Row
 
 GROUPS = ("steps", "shares", "orders", "published", "growth", "page", "machines")
@@ -65,7 +65,7 @@ def main() -> None:
     text = markdown([row for group in options.groups or GROUPS for row in measured(group)])
     print(text)
     if options.write:
-        between(ROOT / "docs/measured.md", "make bench", text)
+        replace_between_markers(ROOT / "docs/measured.md", "make bench", text)
     return None
 
 

@@ -1,4 +1,4 @@
-"""What a program measured, put into a Markdown file between two lines that name the program.
+"""Measurements put into a Markdown file, between two lines that name the program that printed them.
 
 A number that people read stands where a program printed it, and is replaced as a whole when it is measured again.
 """
@@ -8,8 +8,8 @@ from pathlib import Path
 END = "<!-- /measured -->\n"
 
 
-def between(path: Path, program: str, text: str) -> None:
-    """Replace what stands in `path` behind the line of `program`, such as `make bench`, by `text`.
+def replace_between_markers(path: Path, program: str, text: str) -> None:
+    """Replace what stands in `path` after the line of `program`, such as `make bench`, by `text`.
 
     Raises ValueError where the file has no place for it.
     """
