@@ -85,12 +85,12 @@ def _add_run(options: Options) -> None:
     options.add_argument(
         "--model", default="bundled", help='"bundled", a folder, or owner/name on the hub (default: bundled)'
     )
-    options.add_argument("--system", help="what a model that chats is told before the conversation begins")
+    options.add_argument("--system", help="the system text, for a model that chats")
     options.add_argument("--after", type=Path, metavar="RUN", help="the prompt follows up on the answer of this run")
     options.add_argument("--revision", help="branch, tag or commit, for a model on the hub")
     options.add_argument("--policy", help=f"one of {', '.join(POLICIES)} (default: the model's; bundled: {USUAL})")
     options.add_argument(
-        "--length", type=value, help="positions to fill behind the prompt (default: the model's, or 96)"
+        "--length", type=value, help="positions to fill after the prompt (default: the model's, or 96)"
     )
     options.add_argument(
         "--block-length", type=value,
@@ -135,9 +135,9 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> None:
     """Denoise one prompt; ValueError and OSError carry the sentence to show."""
-    asked = given(args)
+    requested = given(args)
     if args.policy:  # before the model is loaded: a typing error should not take seconds to tell
-        canonical(args.policy, parameters(args.policy), asked)
+        canonical(args.policy, parameters(args.policy), requested)
     from transformers.utils import logging
 
     from dlm_core.engine import LocalEngine, Request
@@ -149,7 +149,7 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"the folder {args.out.parent} does not exist: --out must name a file in an existing folder")
     model = load_model(args.model, revision=args.revision)
     policy, length = args.policy or model.policy, model.length if args.length is None else args.length
-    params = canonical(policy, parameters(policy), asked)
+    params = canonical(policy, parameters(policy), requested)
     from_authors = {} if args.policy else canonical(policy, parameters(policy), model.settings)
     conversation = with_system(args.system, Trace.load(args.after).conversation() if args.after else ())
     request = Request(
@@ -170,11 +170,13 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(trace.message)
 
 
-def _settings(policy: str, took: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """The parameters that a summary tells: what was asked for, and steps and temperature where they are set."""
+def _settings(policy: str, took: Mapping[str, Any], requested: Mapping[str, Any]) -> str:
+    """Return the parameters in a summary: those requested, and steps and temperature where they are set."""
     known = parameters(policy).values()
-    told = (one.name for one in known if one.name in asked or ({*EVERY} & {*one.names} and took[one.name] is not None))
-    return " ".join(f"{name}={took[name]}" for name in told)
+    names = (
+        one.name for one in known if one.name in requested or ({*EVERY} & {*one.names} and took[one.name] is not None)
+    )
+    return " ".join(f"{name}={took[name]}" for name in names)
 
 
 def export(args: argparse.Namespace) -> None:

@@ -18,7 +18,9 @@ from dlm_core.words import english
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 LANGUAGES = '<span id="language" role="group" data-word-label="language.choose"></span>'  # page/language.js fills it
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+)
 
 
 def envelope(kind: str, identity: int = 0, **about: str) -> str:
@@ -32,12 +34,12 @@ def line(value: Any) -> str:
 
 
 def markup(name: str = "player") -> str:
-    """The HTML of one part of the page, without a run."""
+    """Return the HTML of one part of the page, without a run."""
     return (PLAYER / f"{name}.html").read_text(encoding="utf-8")
 
 
 def css() -> str:
-    """The style sheet, with the palette as custom properties."""
+    """Return the style sheet, with the palette as custom properties."""
     rules = [
         f"{selector} {{ {' '.join(f'--{name}: {value};' for name, value in palette(theme).items())} }}"
         for selector, theme in ((":root", "light"), (".dark", "dark"))
@@ -46,18 +48,18 @@ def css() -> str:
 
 
 def page(trace: Trace) -> str:
-    """One HTML file that replays the run: opens from disk, asks for nothing, and is safe whatever the text."""
+    """Return one HTML file that replays the run: it opens from disk, needs no network, is safe with any text."""
     value = envelope("recorded", notice=f"{trace.notice}." if trace.notice else "")
     return _document("replay.title", value + "".join(line + "\n" for line in trace.lines))
 
 
-def shell() -> str:
-    """The HTML file of `page` without a run, which the web page fills in itself (`replayOf` in run/export.js)."""
+def template() -> str:
+    """Return the HTML file of `page` without a run, which the page fills in itself (`replayOf` in run/export.js)."""
     return _document("replay.title", "")
 
 
 def site(runs: Sequence[Mapping[str, Any]]) -> str:
-    """One HTML file with a gallery and the player, for any static server or none.
+    """Return one HTML file with a gallery and the player, for any static server or none.
 
     Each of `runs` is a gallery card (`tabs/runs.js` says with what) and has the bytes of its run file as `data`.
     """
@@ -76,7 +78,7 @@ def _document(title: str, value: str, gallery: str = "") -> str:
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{_CONTENT_SECURITY_POLICY}">
 <title data-word="{title}">{english(title)}</title>
 <style>
 {css()}

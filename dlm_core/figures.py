@@ -21,7 +21,7 @@ from dlm_core.words import english
 Theme = Literal["light", "dark"]
 Measure = Literal["confidence", "entropy", "commit"]
 MAX_ENTROPY = 8.0  # nats; the colour scale's end, about a uniform choice among 3,000 tokens
-MAX_CELLS = (256, 512)  # rows and columns of a heatmap: more could not be told apart on a screen
+MAX_CELLS = (256, 512)  # rows and columns of a heatmap: more could not be seen on a screen
 
 PALETTE = ASSETS / "player" / "palette.json"
 _SPEEDS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
@@ -30,7 +30,7 @@ _RAMP = ("r0", "r1", "r2", "r3", "r4", "r5")
 
 @cache
 def palette(theme: Theme) -> dict[str, str]:
-    """The page's colours by role.  The ramp is even in lightness, so it survives greyscale and colour blindness."""
+    """Return the colours by role.  The ramp is even in lightness, so it survives greyscale and colour blindness."""
     return json.loads(PALETTE.read_text(encoding="utf-8"))[theme]
 
 
@@ -46,11 +46,11 @@ class HeatmapData(NamedTuple):
     written: list[list[int | None]]  # 1 where a position was written in that step
     shape: tuple[int, int] = (0, 0)  # positions and steps
     merged: tuple[int, int] = (1, 1)
-    opening: int = 0  # positions of a fixed beginning, about which nothing is asked: the picture begins behind it
+    opening: int = 0  # positions of a fixed beginning, which are never queried: the picture begins after it
 
 
 def heatmap_data(trace: Trace, measure: Measure, most: tuple[int, int] = MAX_CELLS) -> HeatmapData:
-    """Confidence, entropy, or the step of the commit, for every position at every step."""
+    """Return confidence, entropy, or the step of the commit, for every position at every step."""
     tracks = trace.tracks()
     shape = 1 + max(int(now.max()) for now in tracks), len(trace.steps)
     measured, held, written = (np.full(shape, np.nan) for _ in range(3))
@@ -58,22 +58,22 @@ def heatmap_data(trace: Trace, measure: Measure, most: tuple[int, int] = MAX_CEL
     for step, now in zip(trace.steps, tracks):
         column = step.index
         values = np.full(len(now), float(column)) if measure == "commit" else getattr(step, measure)
-        told = step.written if measure == "commit" else step.measured
+        rows = step.written if measure == "commit" else step.measured
         held[:, column] = last
-        held[now[told], column] = np.nan
-        measured[now[told], column] = values[told]
+        held[now[rows], column] = np.nan
+        measured[now[rows], column] = values[rows]
         written[now[step.written], column] = 1
         last[now[step.written]] = values[step.written]
         last[now[step.blanked | (step.copies != 1)]] = np.nan
     merged = max(1, -(-shape[0] // most[0])), max(1, -(-shape[1] // most[1]))
-    (measured, asked), (held, kept), (written, _) = (_merged(cells, merged) for cells in (measured, held, written))
-    measured[asked < kept], held[asked >= kept] = np.nan, np.nan
+    (measured, queried), (held, kept), (written, _) = (_merged(cells, merged) for cells in (measured, held, written))
+    measured[queried < kept], held[queried >= kept] = np.nan, np.nan
     opening = int(np.append(trace.fixed, False).argmin())
     return HeatmapData(_with_none(measured), _with_none(held), _with_none(written), shape, merged, opening)
 
 
 def _merged(cells: np.ndarray, by: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of every `by[0]` x `by[1]` cells, NaN where all of them are, and how many of them are not."""
+    """Return the mean of every `by[0]` x `by[1]` cells, NaN where all of them are, and how many of them are not."""
     edges = [range(0, count, step) for count, step in zip(cells.shape, by)]
     total, count = (
         np.add.reduceat(np.add.reduceat(values, edges[0], axis=0), edges[1], axis=1) if values.size else values
@@ -87,7 +87,7 @@ def _with_none(array: np.ndarray) -> list[list]:
 
 
 def plot_heatmap(data: HeatmapData, measure: Measure, theme: Theme = "light") -> go.Figure:
-    """Position by step: what was believed, paler what was held, and a mark where a token was written.
+    """Plot position by step: what was believed, paler what was held, and a mark where a token was written.
 
     Positions count from 0, as in the file; steps from 1, as a player's do, whose step 0 is the canvas before any.
     """
@@ -122,17 +122,17 @@ def plot_heatmap(data: HeatmapData, measure: Measure, theme: Theme = "light") ->
 
 
 def _merging(key: str, count: int) -> str:
-    """The title of an axis, which says how many it shows as one."""
+    """Return the title of an axis, which says how many it shows as one."""
     return english(key) if count == 1 else english("figures.merged").format(title=english(key), count=count)
 
 
 def _whole(count: int) -> int | None:
-    """Distance of ticks on an axis of `count` cells: short axes must not be cut into halves of a cell."""
+    """Return the distance of ticks on an axis of `count` cells: short axes must not be cut into halves of a cell."""
     return 1 if count <= 10 else None
 
 
 def _scale(measure: Measure, theme: Theme) -> list[list[float | str]]:
-    """Square root for confidence: medians are 0.1 to 0.2 and a linear ramp would look dead.  Low entropy is strong."""
+    """Return the colour scale: by the root of confidence, whose medians are 0.1 to 0.2; low entropy is strong."""
     colours = [palette(theme)[name] for name in _RAMP]
     stops = np.linspace(0, 1, len(colours))
     if measure == "confidence":
@@ -150,14 +150,14 @@ class ProgressData(NamedTuple):
 
 
 def progress_data(trace: Trace) -> ProgressData:
-    """How fast the canvas fills."""
+    """Return how fast the canvas fills."""
     forwards = np.diff([0, *(step.forwards for step in trace.steps)])
     written = [int(step.written.sum()) for step in trace.steps]
     return ProgressData(trace.masks_left()[1:], [count / max(1, n) for count, n in zip(written, forwards.tolist())])
 
 
 def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:
-    """Masks left as a line, tokens per forward as bars."""
+    """Plot masks left as a line, tokens per forward as bars."""
     colours = palette(theme)
     figure = go.Figure(
         [
@@ -213,7 +213,7 @@ class TradeoffData(NamedTuple):
 
 
 def tradeoff_data(diffusion: Sequence[RaceResult], autoregression: RaceResult) -> TradeoffData:
-    """The sides of a race as curves, fewest forwards first."""
+    """Return the sides of a race as curves, fewest forwards first."""
     return TradeoffData(_curve(sorted(diffusion, key=lambda side: side.forwards)), _curve([autoregression]))
 
 
@@ -222,7 +222,7 @@ def _curve(sides: Sequence[RaceResult]) -> Curve:
 
 
 def plot_tradeoff(data: TradeoffData, theme: Theme = "light") -> go.Figure:
-    """Tokens per second against nats per character, in both readings; points carry their forwards."""
+    """Plot tokens per second against nats per character, in both readings; points carry their forwards."""
     colours, figure = palette(theme), go.Figure()
     for reading, colour, dash in (("autoregressive_nll", "accent", "solid"), ("pseudo_nll", "revise", "dot")):
         for writer, curve, symbol, size in (
@@ -254,7 +254,7 @@ class ScheduleData(NamedTuple):
 
 
 def schedule_data(t: Sequence[float], alpha: Sequence[float], loss: Sequence[float | None]) -> ScheduleData:
-    """The schedule at the levels `t`, with the loss rounded to what can be seen."""
+    """Return the schedule at the levels `t`, with the loss rounded to what can be seen."""
     return ScheduleData(list(t), list(alpha), [None if nats is None else round(nats, 4) for nats in loss])
 
 

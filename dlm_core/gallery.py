@@ -69,7 +69,7 @@ RECIPES = {
 
 
 def with_ending(model: LoadedModel, prompt: str, length: int, ending: str) -> Canvas:
-    """Prompt, `length` masks and an ending: both ends are fixed."""
+    """Return a prompt, `length` masks and an ending as a canvas; both ends are fixed."""
     head, tail = model.encode_prompt(prompt), model.encode_prompt(ending)[1:]
     ids = np.array([*head, *[model.mask_token_id] * length, *tail])
     fixed = np.ones(len(ids), dtype=bool)
@@ -78,7 +78,7 @@ def with_ending(model: LoadedModel, prompt: str, length: int, ending: str) -> Ca
 
 
 def numbers(trace: Trace, pseudo_likelihood: ndarray | None = None) -> dict[str, Any]:
-    """What a gallery card says of a run: its summary, and the tokens that each step wrote."""
+    """Return what a gallery card shows of a run: its summary, and the tokens that each step wrote."""
     return summarise(trace, pseudo_likelihood)._asdict() | {"writes": [int(step.written.sum()) for step in trace.steps]}
 
 
@@ -101,12 +101,12 @@ def record(names: Sequence[str] = tuple(RECIPES), folder: Path = FOLDER, log: Ca
 
 
 def file_of(name: str, folder: Path = FOLDER) -> Path:
-    """Where the run of that name is kept."""
+    """Return the file of a recorded run."""
     return folder / f"{name}.run.jsonl.gz"
 
 
 def cards(folder: Path = FOLDER) -> list[dict[str, Any]]:
-    """What a gallery shows: name and numbers of every recorded run but the opening."""
+    """Return what a gallery shows: name and numbers of every recorded run but the opening."""
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     return [{"name": name, "numbers": index[name]} for name in RECIPES if name != OPENING]
 

@@ -1,4 +1,4 @@
-"""Numbers that tell runs apart, each a function of a trace.  NumPy only."""
+"""Numbers that compare runs, each a function of a trace.  NumPy only."""
 
 from typing import NamedTuple
 

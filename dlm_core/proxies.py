@@ -1,4 +1,4 @@
-"""Proxies in the environment: what is on this machine is never asked through one.
+"""Proxies in the environment: what is on this machine is never reached through one.
 
 httpx, and so Gradio and the hub's client, take http_proxy, https_proxy and all_proxy for every address that no_proxy
 does not name, the loopback too.

@@ -29,7 +29,7 @@ def place(cell: int) -> str:
 
 
 def conflicts(cells: Board) -> list[tuple[int, int]]:
-    """Pairs of cells that hold the same digit in one row, column or box, in reading order."""
+    """Return the pairs of cells that hold the same digit in one row, column or box, in reading order."""
     return [(i, j) for i, j in combinations(range(CELLS), 2) if cells[i] and cells[i] == cells[j] and j in PEERS[i]]
 
 
@@ -55,7 +55,7 @@ def _write(candidates: list[int], cell: int, bit: int) -> bool:
 
 
 def _candidates(cells: Board) -> list[int] | None:
-    """What each cell may still hold once every clue and its singles are written; None on a contradiction."""
+    """Return what each cell may still hold once every clue and its singles are written; None on a contradiction."""
     candidates = [_ANY] * CELLS
     for cell, digit in enumerate(cells):
         if digit and not _write(candidates, cell, 1 << digit - 1):
@@ -64,7 +64,7 @@ def _candidates(cells: Board) -> list[int] | None:
 
 
 def _completions(candidates: list[int], rng: random.Random | None = None) -> Iterator[list[int]]:
-    """Every completion, as bits; in random order with `rng`."""
+    """Yield every completion, as bits; in random order with `rng`."""
     open_cells = [cell for cell in range(CELLS) if candidates[cell] & (candidates[cell] - 1)]
     if not open_cells:
         yield candidates
@@ -80,7 +80,7 @@ def _completions(candidates: list[int], rng: random.Random | None = None) -> Ite
 
 
 def _hidden(candidates: list[int]) -> list[tuple[int, int]]:
-    """A digit that only one open cell of some unit can take, and that cell: nothing else need be tried."""
+    """Return a digit that only one open cell of some unit can take, and that cell: nothing else need be tried."""
     for unit in UNITS:
         once = twice = 0
         for cell in unit:
@@ -98,7 +98,7 @@ def _digits(bits: Sequence[int]) -> list[int]:
 
 
 def solutions(cells: Board, limit: int = 2) -> list[list[int]]:
-    """Complete boards that agree with `cells`, at most `limit`; none if it contradicts itself."""
+    """Return complete boards that agree with `cells`, at most `limit`; none if it contradicts itself."""
     candidates = _candidates(cells)
     found: list[list[int]] = []
     if candidates is not None and not conflicts(cells):
@@ -110,7 +110,7 @@ def solutions(cells: Board, limit: int = 2) -> list[list[int]]:
 
 
 def solve(cells: Board) -> list[int]:
-    """The only solution of a puzzle; ValueError, in one sentence that names the cells, where there is not exactly one.
+    """Return the only solution of a puzzle; a ValueError names the cells where there is not exactly one.
 
     A board without a blank cell is no puzzle either.
     """
@@ -136,7 +136,7 @@ def solve(cells: Board) -> list[int]:
 
 
 def _stuck(cells: Board) -> str:
-    """A sentence's half on a cell that nothing fits into as the clues stand, or that none does after a few singles."""
+    """Return the half of a sentence on a cell that nothing fits into, by the clues alone or after a few singles."""
     for cell in range(CELLS):
         if not cells[cell] and len({cells[peer] for peer in PEERS[cell]} - {0}) == 9:
             return f"no digit fits into {place(cell)}, so the puzzle has no solution"
@@ -147,12 +147,12 @@ def _stuck(cells: Board) -> str:
 
 
 def full(rng: random.Random) -> list[int]:
-    """A random complete board."""
+    """Return a random complete board."""
     return _digits(next(_completions([_ANY] * CELLS, rng)))
 
 
 def minimal(seed: int) -> tuple[list[int], list[int]]:
-    """A complete board, and a puzzle of it that has only this solution and would lose that with any clue."""
+    """Return a complete board, and a puzzle of it that has only this solution and would lose that with any clue."""
     rng = random.Random(seed)
     board = full(rng)
     puzzle = list(board)
@@ -174,7 +174,7 @@ def minimal(seed: int) -> tuple[list[int], list[int]]:
 
 
 def puzzle(seed: int, blanks: int | str = "medium") -> list[int]:
-    """A puzzle with so many blanks, or of a level, and exactly one solution; the same seed gives the same puzzle.
+    """Return a puzzle with so many blanks, or of a level, and one solution; the same seed gives the same puzzle.
 
     Clues are added at random to a minimal puzzle, the first that has few enough.  ValueError for a level that is none,
     or for more blanks than can be found in seconds.
@@ -195,7 +195,7 @@ def puzzle(seed: int, blanks: int | str = "medium") -> list[int]:
 
 
 def isomorph(cells: Board, seed: int) -> list[int]:
-    """The same puzzle in another guise: digits renamed, rows, columns, bands and stacks exchanged, or transposed."""
+    """Return an equivalent puzzle: digits renamed, rows, columns, bands and stacks exchanged, or transposed."""
     rng = random.Random(seed)
     digits = [0, *rng.sample(range(1, 10), 9)]
 
@@ -219,7 +219,7 @@ _SEPARATOR = re.compile(r"[,;\t]")
 
 
 def parse(text: str) -> list[int]:
-    """The board in a text: 81 characters or nine lines, with any usual sign for blanks, with borders and labels.
+    """Parse the board in a text: 81 characters or nine lines, with any usual sign for blanks, with borders and labels.
 
     Blanks are . 0 _ * ? or spaces, or nothing between commas, semicolons or tabs, or dashes where no other reading has
     81 cells.  Borders of | - + =, lines that hold words, and labels before a colon are left out; full-width forms count
@@ -250,10 +250,10 @@ def parse(text: str) -> list[int]:
 
 
 def _readings(lines: Sequence[str]) -> Iterator[list[list[str]]]:
-    """What the lines may mean, as rows of cells, the likeliest first."""
+    """Yield what the lines may mean, as rows of cells, the likeliest first."""
     if any(map(_SEPARATOR.search, lines)):
         rows = [_SEPARATOR.split(line.strip(" ")) for line in lines if line.strip()]
-        ends = all(len(row) % 9 == 1 and not row[-1] for row in rows)  # a separator behind every cell
+        ends = all(len(row) % 9 == 1 and not row[-1] for row in rows)  # a separator after every cell
         yield [[cell.strip(" '\"") for cell in (row[:-1] if ends else row)] for row in rows]
         return
     rules = {  # lines between the boxes, and what else is no cell

@@ -1,4 +1,4 @@
-"""What a page must know of a model before it asks for a run, as plain data."""
+"""What a page must know of a model before a run, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from dlm_core.policies import POLICIES, make_policy
 
 @dataclass(frozen=True)
 class About:
-    """What a page must know of a model before it asks for a run, as plain data."""
+    """What a page must know of a model before a run, as plain data."""
 
     name: str | None = None  # None: there is no model
     revision: str | None = None  # tells its weights from others: only with the same ones can a run be repeated

@@ -1,4 +1,4 @@
-"""What the page, the command line and programs ask: an engine, wherever its model is."""
+"""What the page, the command line and programs use: an engine, wherever its model is."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -13,7 +13,7 @@ from dlm_core.trace import Trace
 
 
 class Run(Iterator[str]):
-    """The lines of a run file as they come, with notices to those who wait between them, and the trace they make."""
+    """The lines of a run file as they come, notices of the queue among them, and the trace they make."""
 
     def __init__(self, lines: Generator[str, None, None], trace: Callable[[], Trace]) -> None:
         self._lines, self._trace = lines, trace
@@ -27,11 +27,11 @@ class Run(Iterator[str]):
 
     @property
     def trace(self) -> Trace:
-        """The run as far as its lines have come."""
+        """Return the run as far as its lines have come."""
         return self._trace()
 
     def complete(self) -> Trace:
-        """Go to the end, and return the whole run."""
+        """Run to the end, and return the finished trace."""
         for _ in self._lines:
             pass
         return self.trace

@@ -1,7 +1,7 @@
-"""One training example under the glass: a sentence, its noise at every level, what the model believes, and the loss.
+"""One training example in detail: a sentence, its noise at every level, what the model believes, and the loss.
 
 Noise is nested, so a sentence of n tokens is corrupted in at most n + 1 ways however finely the level moves: all of
-them are read at once, and whoever turns the level afterwards asks the model nothing.  Knows no page and no run.
+them are computed at once, and moving the level afterwards needs no forward.  Knows no page and no run.
 """
 
 from itertools import chain
@@ -37,7 +37,7 @@ class Corrupted(NamedTuple):
 
     @property
     def canvas(self) -> Canvas:
-        """What is left to restore: free where noise fell, or, where noise cannot be told from text, everywhere."""
+        """Return the canvas to restore: free where noise fell, or everywhere if noise looks like text."""
         return Canvas(self.ids, ~np.isin(np.arange(len(self.ids)), self.asked))
 
 
@@ -55,7 +55,7 @@ class Lesson(NamedTuple):
 
 
 def lesson(model: LoadedModel, text: str, kind: Kind = "mask", schedule: str = "linear", seed: int = 0) -> Lesson:
-    """Corrupt `text` at every level and ask the model what it was; a text that is too long is a ValueError."""
+    """Corrupt `text` at every level and let the model predict it; a text that is too long is a ValueError."""
     if schedule not in SCHEDULES:
         raise ValueError(f"the schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
     if kind not in ("mask", "replace"):
@@ -80,7 +80,7 @@ def lesson(model: LoadedModel, text: str, kind: Kind = "mask", schedule: str = "
 
 
 def _noise(model: LoadedModel, clean: Tensor, t: float, kind: Kind, schedule: str, seed: int) -> tuple[Tensor, Tensor]:
-    """The sentence `(length,)` at level t and where noise fell; the first token, the beginning of text, is spared."""
+    """Return the sentence `(length,)` at level t and where noise fell, which spares the first, special, token."""
     ids, hit = corrupt(
         clean[None], torch.tensor([t]), mask_token_id=model.mask_token_id if kind == "mask" else None,
         vocab_size=model.denoiser.vocab_size, schedule=SCHEDULES[schedule], fixed=torch.arange(len(clean))[None] == 0,

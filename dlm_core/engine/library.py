@@ -102,7 +102,7 @@ def _source(text: str) -> ModelSource:
 
 
 class _Loading:
-    """A model on its way: how far it is, who waits for it, and how it ended."""
+    """A model that is being loaded: its progress, who waits for it, and how it ended."""
 
     def __init__(self, source: ModelSource) -> None:
         self.source = source
@@ -237,7 +237,7 @@ class Library:
                 for name in list(self._engines)[: -self.limits.models]:
                     del self._engines[name]
             self._loading = None
-        self._needs.pop(source.name, None)  # its files may tell now what they could not before
+        self._needs.pop(source.name, None)  # its files may show now what they could not before
         del model
         gc.collect()  # a model is a web of references; its memory is wanted now
         if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""What a visitor asks for, as plain data that can be sent to another machine."""
+"""A request for a run, as plain data that can be sent to another machine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,12 +15,12 @@ MAX_SEED = 2**63 - 1
 
 @dataclass(frozen=True)
 class Request:
-    """What a visitor asks for; `params` go to the policy under its own names.
+    """A request for a run; `params` go to the policy under its own names.
 
     `block_length` None is one block, or the model's own blocks where it has any.  With a `canvas`, or the `cells` of a
     text under edit, its masks are filled in, and all that makes a canvas of a prompt counts for nothing: `prompt`,
-    `conversation` (what was said before it, for a model that chats), `length`, and `pins`, words by their position
-    behind the prompt; `windows` are worked on in place of blocks; `branch` says in the run file which
+    `conversation` (the messages before it, for a model that chats), `length`, and `pins`, words by their position
+    after the prompt; `windows` are worked on in place of blocks; `branch` says in the run file which
     run this one continues.  `model` is a name of the menu, None the one that is there.  `cache` "prefix" or "dual" has
     the model approximate, with fewer positions computed.
     """
@@ -41,6 +41,6 @@ class Request:
     conversation: Sequence[Message] = ()
 
     def __post_init__(self) -> None:
-        # whatever asks, its text is Unicode from here on
+        # wherever it comes from, its text is Unicode from here on
         for one in fields(self):
             object.__setattr__(self, one.name, well_formed(getattr(self, one.name)))

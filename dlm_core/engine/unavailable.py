@@ -1,4 +1,4 @@
-"""What answers where a model could not be loaded, or an engine cannot be reached."""
+"""The engine in place of one whose model could not be loaded, or that cannot be reached."""
 
 import threading
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dlm_core.trace import Trace
 
 @dataclass(frozen=True)
 class UnavailableEngine:
-    """Stands where an engine would be when its model could not be loaded: every request hears why."""
+    """An engine whose model could not be loaded: every request is a ValueError that says why."""
 
     reason: str
 
@@ -39,5 +39,5 @@ class UnavailableEngine:
 
 
 def unmeasured(trace: Trace) -> ndarray:
-    """A NaN for every position of the newest canvas."""
+    """Return a NaN for every position of the newest canvas."""
     return np.full(len(trace.canvas(len(trace.steps))), np.nan)

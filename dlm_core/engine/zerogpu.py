@@ -1,6 +1,6 @@
-"""Functions that need a GPU which is lent by the second: ZeroGPU, on a Hugging Face Space.
+"""Functions that need a GPU which is assigned by the second: ZeroGPU, on a Hugging Face Space.
 
-There the `spaces` package runs them in a forked process that has the GPU for as long as was asked for; anywhere else a
+There the `spaces` package runs them in a forked process that has the GPU for as long as was requested; anywhere else a
 function is itself.  What goes in and out is pickled, and closing a generator frees the GPU after the step it is in.
 """
 

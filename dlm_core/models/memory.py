@@ -1,4 +1,4 @@
-"""How much memory there is, asked before a model is loaded: where it runs out, a system ends the process unasked."""
+"""How much memory there is, read before a model is loaded: where it runs out, a system ends the process at once."""
 
 from pathlib import Path
 

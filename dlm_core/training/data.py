@@ -81,7 +81,7 @@ class Documents:
         self.begins = self.lengths.cumsum(0) - self.lengths
         at = torch.isin(self.flat, torch.tensor(sorted(stop), device=device)).nonzero()[:, 0]
         document = torch.searchsorted(self.begins, at, right=True) - 1
-        inside = at < self.begins[document] + self.lengths[document] - 8  # a start with too little behind it is none
+        inside = at < self.begins[document] + self.lengths[document] - 8  # a start with too little after it is none
         self.starts, document = at[inside] + 1, document[inside]
         self.counts = torch.bincount(document, minlength=len(documents))  # of the starts of each document
         self.firsts = self.counts.cumsum(0) - self.counts

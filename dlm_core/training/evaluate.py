@@ -580,7 +580,7 @@ def speed_rows(
         by_forwards = [(setting.forwards, speed.tokens_per_second) for setting, speed in zip(settings, speeds)]
         rates = {forwards: rate for forwards, rate in by_forwards if forwards is not None}
         sentences.append(verdict(count, rates, speeds[-1].tokens_per_second))
-    caption = f"Speed, one story at a time, at most {STORY} tokens behind the prompt, medians of {runs} runs in turns:"
+    caption = f"Speed, one story at a time, at most {STORY} tokens after the prompt, medians of {runs} runs in turns:"
     header = ["written by", "threads", "time (seconds a story)", "speed (useful tokens a second)"]
     return [*table(caption, header, rows), "", " ".join(sentences)]
 

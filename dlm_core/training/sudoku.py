@@ -277,13 +277,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     for seen in (progress := tqdm(run, total=args.steps, unit="step")):
         progress.set_postfix(step=seen.step, loss=" ".join(f"{loss:.3f}" for loss in seen.losses))
         if args.check and (seen.step + 1) % args.check == 0:
-            tqdm.write(told(seen, {blanks: share_solved(model, cells) for blanks, cells in unseen.items()}))
+            tqdm.write(progress_line(seen, {blanks: share_solved(model, cells) for blanks, cells in unseen.items()}))
     if args.out:
         model.to(torch.float16).save_pretrained(args.out)
         AutoTokenizer.from_pretrained(ASSETS / "sudoku").save_pretrained(args.out)
 
 
-def told(seen: SudokuStep, shares: dict[int, float]) -> str:
+def progress_line(seen: SudokuStep, shares: dict[int, float]) -> str:
     """A line on how far a training is."""
     shares_told = ", ".join(f"{share:.2f} at {blanks} blanks" for blanks, share in shares.items())
     return f"step {seen.step + 1}, {seen.seconds:.0f} s: solved {shares_told}"

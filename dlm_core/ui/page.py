@@ -35,7 +35,7 @@ MASTHEAD = f"""<header id="masthead"><h1 data-word="page.title"></h1><p data-wor
 <button type="button" id="help-open" aria-keyshortcuts="?" data-word="help.title"></button>
 {LANGUAGES}</header>"""
 RECORDED = file_of(OPENING)
-# Gradio keeps what a visitor uploads or a program is given until it is told to delete it.  An upload is read at once
+# Gradio keeps what a visitor uploads or a program is given until it deletes it.  An upload is read at once
 # and a result is fetched right after its run, so an hour is plenty: seconds from one look to the next, and of age.
 DELETE_FILES = (600, 3600)
 SPARE_THREADS = 40  # who waits holds a thread; these are for everything else

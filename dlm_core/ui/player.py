@@ -43,22 +43,22 @@ def record(**about: Any) -> str:
 
 
 def player(value: str, elem_id: str) -> gr.HTML:
-    """The player; `value` is `envelope(...)` plus run-file lines."""
+    """Return the player; `value` is `envelope(...)` plus run-file lines."""
     gr.set_static_paths([replay.PLOTLY.parent])
-    return _component("player", elem_id, value, plotly=PLOTLY_URL, shellPath=_shell_url())
+    return _component("player", elem_id, value, plotly=PLOTLY_URL, shellPath=_template_url())
 
 
 @cache
-def _shell_url() -> str:
-    """Where the page that replays a run, still without a run, is served."""
+def _template_url() -> str:
+    """Return where the page that replays a run, still without a run, is served."""
     folder = Path(tempfile.mkdtemp(prefix="unmask-"))
-    (folder / "replay.html").write_text(replay.shell(), encoding="utf-8")
+    (folder / "replay.html").write_text(replay.template(), encoding="utf-8")
     gr.set_static_paths([folder])
     return address(folder / "replay.html")
 
 
 def runs(cards: Sequence[Mapping[str, Any]], folder: Path, elem_id: str) -> gr.HTML:
-    """The gallery of `cards`, whose run files lie in `folder`, and this browser's runs.
+    """Return the gallery of `cards`, whose run files lie in `folder`, and this browser's runs.
 
     `apply` asks for the runs in the event's `runs`, each the text of a run file, to be compared.
     """
@@ -67,7 +67,7 @@ def runs(cards: Sequence[Mapping[str, Any]], folder: Path, elem_id: str) -> gr.H
 
 
 def comparison(value: str, elem_id: str, columns: Mapping[str, int], unit: str) -> gr.HTML:
-    """Runs side by side; `value` is `envelope(...)`, then for each run a pane line, run-file lines, a summary line.
+    """Return runs side by side; `value` is `envelope(...)`, then for each run a pane, its lines, and a summary line.
 
     `columns` are the summary's fields in the table, with their decimals; `unit` is what the clock counts at first.
     Their words stand in the section `elem_id`.
@@ -77,12 +77,12 @@ def comparison(value: str, elem_id: str, columns: Mapping[str, int], unit: str) 
 
 
 def lesson(value: str, elem_id: str) -> gr.HTML:
-    """A sentence under noise; `value` is `envelope(...)` and a lesson line.  `apply` asks for it to be denoised."""
+    """Return a sentence under noise; `value` is `envelope(...)` and a lesson line.  `apply` requests its denoising."""
     return _component("noise", elem_id, value, plotly=PLOTLY_URL)
 
 
 def editor(value: str, elem_id: str) -> gr.HTML:
-    """A canvas to work on; `value` is `envelope(...)` and the first line of a run."""
+    """Return a canvas to work on; `value` is `envelope(...)` and the first line of a run."""
     return _component("edit", elem_id, value)
 
 
@@ -95,7 +95,7 @@ def board(value: str, elem_id: str, about: Mapping[str, Any]) -> gr.HTML:
 
 
 def branches(elem_id: str) -> gr.HTML:
-    """The tree of runs that continue others.
+    """Return the tree of runs that continue others.
 
     `apply` asks for one: its `cells` are pairs of a token id or typed text and whether it is fixed.
     """
@@ -103,7 +103,7 @@ def branches(elem_id: str) -> gr.HTML:
 
 
 def models(value: str, elem_id: str) -> gr.HTML:
-    """Which model answers, and how far one on its way is; `value` is one line of JSON.  `apply` asks to cancel."""
+    """Return the status of the models; `value` is one line of JSON.  `apply` asks to cancel."""
     return _component("models", elem_id, value)
 
 
@@ -116,7 +116,7 @@ def conversation(value: str, elem_id: str) -> gr.HTML:
 
 
 def masthead(markup: str) -> gr.HTML:
-    """The head of the page."""
+    """Return the head of the page."""
     return gr.HTML(html_template=markup, js_on_load=_on_load("masthead"), apply_default_css=False)
 
 

@@ -1,1 +1,1 @@
-"""An engine on a Ray cluster: replicas that hold a model each, and one deployment in front that keeps the line."""
+"""An engine on a Ray cluster: replicas that hold a model each, and one ingress that keeps the queue."""

@@ -28,7 +28,7 @@ RETRY = 0.1  # seconds at most between two looks for a replica that is free
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of a deployment."""
+    """Return the parser of a deployment's options."""
     options = argparse.ArgumentParser(
         prog="python -m dlm_core.serve", description="Serve a model to pages started with UNMASK_ENGINE.",
         epilog="The limits UNMASK_MAX_... of the page hold here as well, and are read when this starts.",
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--revision", help="branch, tag or commit, for a model on the hub")
     options.add_argument(
         "--replicas", type=replicas, default=(1, 1), metavar="N or MIN:MAX",
-        help="models that work at the same time, one run each; with two numbers as many as are asked for (default: 1)",
+        help="models that work at the same time, one run each; with two numbers as many as are needed (default: 1)",
     )  # fmt: skip
     options.add_argument("--device", default="auto", help='of each replica: "auto", "cpu", "cuda" or "mps"')
     options.add_argument("--cpus", type=share, default=1, help="processors for each replica (default: 1)")
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def replicas(text: str) -> tuple[int, int]:
-    """N or MIN:MAX, from 1 to 1000."""
+    """Parse N or MIN:MAX, from 1 to 1000."""
     least, _, most = text.partition(":")
     try:
         lo, hi = int(least), int(most or least)
@@ -64,7 +64,7 @@ def replicas(text: str) -> tuple[int, int]:
 
 
 def port(text: str) -> int:
-    """A port from 1 to 65535."""
+    """Parse a port from 1 to 65535."""
     try:
         return number("the port", text, 0, PORTS)
     except ValueError as error:
@@ -72,7 +72,7 @@ def port(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """How much of a machine a replica takes: a whole number, or less than 1."""
+    """Parse how much of a machine a replica takes: a whole number, or less than 1."""
     try:
         value = float(text)
     except ValueError:
@@ -114,7 +114,7 @@ def application(args: argparse.Namespace, limits: Limits) -> "Application":
 
 
 def deploy(args: argparse.Namespace, limits: Limits) -> None:
-    """Put the engine on its cluster; ValueError carries the sentence that says why not."""
+    """Deploy the engine on its cluster; a ValueError says in one sentence why that failed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if (
         not args.address
@@ -150,13 +150,13 @@ def deploy(args: argparse.Namespace, limits: Limits) -> None:
     try:
         serve.run(application(args, limits), name=NAME, route_prefix="/")
     except RuntimeError as error:
-        told = [each.message for each in serve.status().applications[NAME].deployments.values()]
-        reason = re.search(r"ModelError: (.+)", "\n".join(told)) or [None, str(error).splitlines()[0]]
+        messages = [each.message for each in serve.status().applications[NAME].deployments.values()]
+        reason = re.search(r"ModelError: (.+)", "\n".join(messages)) or [None, str(error).splitlines()[0]]
         raise ValueError(reason[1]) from error
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Deploy, and serve if the cluster is this process's own; returns the exit code."""
+    """Deploy, and serve if the cluster is this process's own; return the exit code."""
     utf8_output()
     args = parser().parse_args(argv)
     try:

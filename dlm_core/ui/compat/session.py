@@ -20,5 +20,5 @@ def _set_under_first_id(session: SessionState, number: int, value: Any) -> None:
 
 
 def keep_component_ids() -> None:
-    """From now on every session keeps a component under the one number that it had at first."""
+    """Make every session keep a component under the one number that it had at first."""
     SessionState.__setitem__ = _set_under_first_id

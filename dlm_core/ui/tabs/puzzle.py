@@ -1,6 +1,6 @@
 """The Puzzle tab: one Sudoku, solved by the same loop under up to five rules, board by board, on one clock.
 
-The models are the small ones that ship; each is loaded when it is first asked for.  What is typed is checked here, so
+The models are the small ones that ship; each is loaded when it is first used.  What is typed is checked here, so
 the page holds no rule of Sudoku but which cells contradict each other.
 """
 
