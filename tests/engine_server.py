@@ -5,7 +5,7 @@ from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from dlm_core.engine import LocalEngine
-from dlm_core.engine.remote import answer
+from dlm_core.engine.remote import handle
 
 
 class EngineServer:
@@ -20,7 +20,7 @@ class EngineServer:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 self.send_response(200)
                 self.end_headers()
-                lines = answer(engine, self.path.strip("/"), body, threading.Event())
+                lines = handle(engine, self.path.strip("/"), body, threading.Event())
                 with closing(lines), suppress(OSError):  # whoever asked may leave
                     for line in lines:
                         if lost.is_set():

@@ -10,7 +10,7 @@ import pytest
 from dlm_core.canvas import Canvas
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.engine.edit import Cell
-from dlm_core.engine.remote import QUESTIONS, WAIT, RemoteEngine, answer, checked, pack, unpack
+from dlm_core.engine.remote import METHODS, WAIT, RemoteEngine, checked, handle, pack, unpack
 from dlm_core.trace import Trace
 
 
@@ -22,14 +22,14 @@ class Wire:
         self.asked, self.hung_up = [], []
 
     def __call__(self, request):
-        question = request.url.path.strip("/")
-        self.asked.append(question)
-        lines = answer(self.engine, question, request.content, threading.Event())
-        said = self.change(lines) if question == "run" else lines
+        method = request.url.path.strip("/")
+        self.asked.append(method)
+        lines = handle(self.engine, method, request.content, threading.Event())
+        said = self.change(lines) if method == "run" else lines
 
         def hang_up():
             lines.close()
-            self.hung_up.append(question)
+            self.hung_up.append(method)
 
         return httpx.Response(200, stream=Said(said, hang_up))
 
@@ -192,9 +192,9 @@ def refuse(request):
 def test_an_engine_out_of_reach_says_so_and_measures_nothing(local):
     engine = ask(refuse)
     trace = Trace.parse("".join(local.run(REQUESTS["a prompt"])).encode())
-    for question in (lambda: engine.run(Request()), lambda: engine.lesson("A cat", "mask", "linear", 1)):
+    for call in (lambda: engine.run(Request()), lambda: engine.lesson("A cat", "mask", "linear", 1)):
         with pytest.raises(ValueError, match=r"^the engine at http://engine:8000 does not answer$"):
-            question()
+            call()
     assert engine.about().name is None
     assert "llada" in engine.about().policies
     assert np.isnan(engine.pseudo_likelihood(trace)).all()
@@ -228,9 +228,9 @@ WRONG = [
     "body",
     [b"", b"null", b"[]", b'"x"', b"{}", b"\xff", *(json.dumps(pack(Request()) | field).encode() for field in WRONG)],
 )
-@pytest.mark.parametrize("question", sorted(set(QUESTIONS) - {"about"}))
-def test_whatever_is_asked_gets_one_line_that_says_what_is_wrong(question, body, local):
-    (line,) = answer(local, question, body, threading.Event())
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"about"}))
+def test_whatever_is_asked_gets_one_line_that_says_what_is_wrong(method, body, local):
+    (line,) = handle(local, method, body, threading.Event())
     assert isinstance(json.loads(line)["error"], str)
 
 

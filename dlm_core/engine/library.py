@@ -21,7 +21,7 @@ from dlm_core.engine.interface import Engine, Run
 from dlm_core.engine.lesson import Kind, Lesson
 from dlm_core.engine.limits import Limits
 from dlm_core.engine.local import LocalEngine
-from dlm_core.engine.queue import Line
+from dlm_core.engine.queue import RunQueue
 from dlm_core.engine.request import Request
 from dlm_core.engine.unavailable import UnavailableEngine
 from dlm_core.models import (
@@ -137,7 +137,7 @@ class Library:
         self.limits = limits
         self._sources = {source.name: source for source in offered}
         self._needs: dict[str, Needs] = {}
-        self._load, self._open, self._line = load, open, Line()
+        self._load, self._open, self._queue = load, open, RunQueue()
         self._engines: dict[str, Engine] = {}  # in memory; the one used latest stands last
         self._loading: _Loading | None = None
         self._lock = threading.Lock()
@@ -233,7 +233,7 @@ class Library:
             load.error = f"the model {source.name} could not be loaded ({type(error).__name__}): choose another"
         with self._lock:
             if model is not None:
-                self._engines[source.name] = self._open(model, self.limits, self._line)
+                self._engines[source.name] = self._open(model, self.limits, self._queue)
                 for name in list(self._engines)[: -self.limits.models]:
                     del self._engines[name]
             self._loading = None

@@ -25,7 +25,7 @@ from dlm_core.engine.interface import Run
 from dlm_core.engine.lesson import MAX_TOKENS, Kind, Lesson, lesson
 from dlm_core.engine.limits import Limits
 from dlm_core.engine.planning import TOP_K, Plan, plan, require_int
-from dlm_core.engine.queue import Line
+from dlm_core.engine.queue import RunQueue
 from dlm_core.engine.request import MAX_SEED, Request
 from dlm_core.engine.unavailable import unmeasured
 from dlm_core.models import LoadedModel
@@ -37,12 +37,12 @@ _BATCH = 8  # canvases in one forward of `pseudo_likelihood`
 
 
 class LocalEngine:
-    """Runs requests in this process, one at a time, first come first served; engines may share a line."""
+    """Runs requests in this process, one at a time, first come first served; engines may share a queue."""
 
-    def __init__(self, model: LoadedModel, limits: Limits = Limits(), line: Line | None = None) -> None:
+    def __init__(self, model: LoadedModel, limits: Limits = Limits(), queue: RunQueue | None = None) -> None:
         self.model = model
         self.limits = limits
-        self.line = Line() if line is None else line
+        self.queue = RunQueue() if queue is None else queue
         # everything that calls the model, so that it has a GPU where one is requested for each call
         self._steps_on_gpu = zerogpu.on_gpu(self._steps, self._seconds)
         self._pseudo_likelihood_on_gpu = zerogpu.on_gpu(
@@ -82,7 +82,7 @@ class LocalEngine:
         """
         result, at = unmeasured(trace), self._written_positions(trace)
         if self.model.mask_token_id is not None and at.size:
-            with self.line.turn(), suppress(NotNumbersError):
+            with self.queue.hold(), suppress(NotNumbersError):
                 result[at] = self._pseudo_likelihood_on_gpu(_final_ids(trace), at)
         return result
 
@@ -94,14 +94,14 @@ class LocalEngine:
         """
         result, at = unmeasured(trace), self._written_positions(trace)
         if self.model.ar_logits is not None and at.size:
-            with self.line.turn(), suppress(NotNumbersError):
+            with self.queue.hold(), suppress(NotNumbersError):
                 result[at] = self._autoregressive_likelihood_on_gpu(_final_ids(trace), at)
         return result
 
     def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
         """Return a sentence under noise at every level, once the model is free; ValueError if it cannot be."""
         seed = require_int("seed", seed, 0, MAX_SEED)
-        with self.line.turn():
+        with self.queue.hold():
             return self._lesson_on_gpu(text, kind, schedule, seed)
 
     def _written_positions(self, trace: Trace) -> ndarray:
@@ -155,12 +155,12 @@ class LocalEngine:
         return request.conversation if is_question else None
 
     def _lines(self, trace: Trace, planned: Plan, stop: threading.Event) -> Generator[str, None, None]:
-        with self.line.place() as ticket:
-            if len(self.line) > self.limits.queue:
+        with self.queue.join() as ticket:
+            if len(self.queue) > self.limits.queue:
                 yield trace.lines[-1] + "\n"
                 yield trace.finish("error", self.limits.full) + "\n"
                 return
-            yield from self.line.wait(ticket, stop)
+            yield from self.queue.wait(ticket, stop)
             yield from self._record(trace, planned, stop)
 
     def _record(self, trace: Trace, planned: Plan, stop: threading.Event) -> Iterator[str]:
@@ -178,7 +178,7 @@ class LocalEngine:
             return
         finally:
             if trace.steps:
-                self.line.took(time.monotonic() - began)
+                self.queue.add_duration(time.monotonic() - began)
         yield trace.finish("stopped" if why or stop.is_set() else "finished", why) + "\n"
 
     def _exceeded(self, steps: int, seconds: float) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 
-_RECENT = 16  # turns that tell how long the next ones will take
+_RECENT = 16  # runs whose durations are expected of the next ones
 _PATIENCE = 0.5  # seconds between two looks at a stop request while waiting
 
 
@@ -16,54 +16,54 @@ def is_notice(line: str) -> bool:
     return line.startswith('{"waiting"')
 
 
-class Line:
-    """Who is at work and who waits; whatever holds a place is timed alone once it is first."""
+class RunQueue:
+    """Who is at work and who waits; a run that is first in the queue has the model alone."""
 
     def __init__(self) -> None:
-        self._turn = threading.Condition()
+        self._condition = threading.Condition()
         self._waiting: list[object] = []
-        self._took: deque[float] = deque(maxlen=_RECENT)  # seconds of the latest turns
+        self._durations: deque[float] = deque(maxlen=_RECENT)  # seconds of the latest runs
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     @contextmanager
-    def place(self) -> Iterator[object]:
-        """Stand in line; what this gives is a ticket for `wait`."""
+    def join(self) -> Iterator[object]:
+        """Join the queue, with a ticket for `wait`."""
         ticket = object()
-        with self._turn:
+        with self._condition:
             self._waiting.append(ticket)
         try:
             yield ticket
         finally:
-            with self._turn:
+            with self._condition:
                 self._waiting.remove(ticket)
-                self._turn.notify_all()
+                self._condition.notify_all()
 
     def wait(self, ticket: object, stop: threading.Event) -> Iterator[str]:
-        """Notices of how many are ahead, and how long that took lately, until it is this ticket's turn or `stop`."""
-        told = 0
+        """Yield notices of how many are ahead, and for how long, until the ticket is first or `stop` is set."""
+        last_ahead = 0
         while not stop.is_set():
-            with self._turn:
+            with self._condition:
                 ahead = self._waiting.index(ticket)
-                if ahead and ahead == told:
-                    self._turn.wait(_PATIENCE)
+                if ahead and ahead == last_ahead:
+                    self._condition.wait(_PATIENCE)
                     ahead = self._waiting.index(ticket)
             if not ahead:
                 return
-            if ahead != told:
-                told = ahead
-                usual = {"seconds": round(ahead * median(self._took), 1)} if self._took else {}
-                yield json.dumps({"waiting": ahead} | usual) + "\n"
+            if ahead != last_ahead:
+                last_ahead = ahead
+                expected = {"seconds": round(ahead * median(self._durations), 1)} if self._durations else {}
+                yield json.dumps({"waiting": ahead} | expected) + "\n"
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for the turn, and hold it."""
-        with self.place() as ticket:
+    def hold(self) -> Iterator[None]:
+        """Wait until first in the queue, and stay there meanwhile."""
+        with self.join() as ticket:
             for _ in self.wait(ticket, threading.Event()):
                 pass
             yield
 
-    def took(self, seconds: float) -> None:
-        """A turn took so long."""
-        self._took.append(seconds)
+    def add_duration(self, seconds: float) -> None:
+        """Note how many seconds a run took."""
+        self._durations.append(seconds)

@@ -1,7 +1,7 @@
-"""An engine on another machine: what the page asks goes there over HTTP, and the same lines come back.
+"""An engine on another machine: calls go there over HTTP, and the same lines come back.
 
-A question is a POST to a path of its name.  The answer is lines of text: an empty line says that there is none yet, a
-line {"error": "..."} that there will be none, and why.  `answer` is the other machine's side, for any engine.
+A call is a POST to the method's name.  The answer is lines of text: an empty line says that there is none yet, a
+line {"error": "..."} that there will be none, and why.  `handle` is the other machine's side, for any engine.
 """
 
 import json
@@ -34,7 +34,7 @@ WAIT = "\n"  # there is no answer yet
 
 
 def pack(request: Request) -> dict[str, Any]:
-    """A request as JSON can hold it."""
+    """Return a request as JSON can hold it."""
     canvas, cells = request.canvas, request.cells
     return {
         "prompt": request.prompt, "policy": request.policy, "length": request.length,
@@ -47,7 +47,7 @@ def pack(request: Request) -> dict[str, Any]:
 
 
 def unpack(record: Mapping[str, Any]) -> Request:
-    """The request in a record that may come from anywhere; what is no request is a ValueError.
+    """Return the request in a record that may come from anywhere; ValueError for one that is none.
 
     Whether the request makes sense is for the engine to say.
     """
@@ -93,14 +93,14 @@ def _measured(values: ndarray) -> list[float | None]:
     return [None if np.isnan(value) else float(value) for value in values]
 
 
-def _asked(body: bytes) -> Request:
+def _parse_request(body: bytes) -> Request:
     return unpack(json.loads(body))
 
 
-QUESTIONS: Mapping[str, Callable[[Engine, bytes, threading.Event], Iterator[str]]] = {
+METHODS: Mapping[str, Callable[[Engine, bytes, threading.Event], Iterator[str]]] = {
     "about": lambda engine, _body, _stop: _line(asdict(engine.about())),
-    "header_line": lambda engine, body, _stop: iter([engine.header_line(_asked(body))]),
-    "run": lambda engine, body, stop: engine.run(_asked(body), stop),
+    "header_line": lambda engine, body, _stop: iter([engine.header_line(_parse_request(body))]),
+    "run": lambda engine, body, stop: engine.run(_parse_request(body), stop),
     "pseudo_likelihood": lambda engine, body, _stop: _line(_measured(engine.pseudo_likelihood(Trace.parse(body)))),
     "autoregressive_likelihood": lambda engine, body, _stop: _line(
         _measured(engine.autoregressive_likelihood(Trace.parse(body)))
@@ -109,20 +109,20 @@ QUESTIONS: Mapping[str, Callable[[Engine, bytes, threading.Event], Iterator[str]
 }
 
 
-def answer(engine: Engine, question: str, body: bytes, stop: threading.Event) -> Iterator[str]:
-    """The lines of an engine's answer to one of `QUESTIONS`; `stop` ends a run after the step it is in."""
+def handle(engine: Engine, method: str, body: bytes, stop: threading.Event) -> Iterator[str]:
+    """Yield the lines of an engine's answer to one of `METHODS`; `stop` ends a run after the step it is in."""
     try:
-        yield from QUESTIONS[question](engine, body, stop)
+        yield from METHODS[method](engine, body, stop)
     except (ValueError, TypeError) as error:
         yield from _line({"error": str(error)})
 
 
-def refused(line: str) -> str | None:
-    """Why a question has no answer, if a line says that it has none."""
+def error_of(line: str) -> str | None:
+    """Return the message of a line that says that a call failed, else None."""
     return json.loads(line)["error"] if line.startswith('{"error"') else None
 
 
-# --- the side that asks -----------------------------------------------------------------------------------------------
+# --- the side that calls ----------------------------------------------------------------------------------------------
 
 
 class LostError(ValueError):
@@ -130,7 +130,7 @@ class LostError(ValueError):
 
 
 def checked(address: str) -> str:
-    """The address of an engine, `http://host:port`; anything else is a ValueError of one sentence."""
+    """Return the address of an engine, `http://host:port`; anything else is a ValueError of one sentence."""
     parts = urlsplit(address.strip())
     try:
         right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -142,7 +142,7 @@ def checked(address: str) -> str:
 
 
 class _Received:
-    """The lines of a run as they came from elsewhere, and the trace they make, read once somebody wants it."""
+    """The lines of a run as they came, and their trace, which is parsed once it is needed."""
 
     def __init__(self, header_line: str) -> None:
         self._header_line, self._lines = header_line, list[str]()
@@ -157,7 +157,7 @@ class _Received:
         self._lines.append(line)
 
     def trace(self) -> Trace:
-        """The run as far as its lines have come."""
+        """Return the run as far as its lines have come."""
         if self._trace is None:
             self._trace = Trace.parse(self._header_line.encode())
             self._trace.notice = None  # it is not cut off, but still to come
@@ -168,9 +168,9 @@ class _Received:
 
 
 class RemoteEngine:
-    """Asks the engine at an address, and needs no model here.
+    """Calls the engine at an address, and needs no model here.
 
-    Where that engine cannot be reached, requests hear so as they hear of their own mistakes; a run that loses its
+    Where that engine cannot be reached, a request is a ValueError, as for its own mistakes; a run that loses its
     machine is kept as far as it came, and ends with a line that says so.
     """
 
@@ -189,40 +189,40 @@ class RemoteEngine:
             ) from error
 
     def close(self) -> None:
-        """Let go of connections that are kept for the next question."""
+        """Close the connections that are kept for the next call."""
         self._client.close()
 
     def about(self, model: str | None = None) -> About:
-        """What a page must know of the model there; as long as nobody answers, of none."""
+        """Return what a page must know of the model there, or of none while nothing answers."""
         try:
-            told = json.loads(self._answer("about", b""))
+            record = json.loads(self._call("about", b""))
         except LostError as error:
             return UnavailableEngine(str(error)).about()
-        return About(**told | {name: tuple(told[name]) for name in ("policies", "caches")})
+        return About(**record | {name: tuple(record[name]) for name in ("policies", "caches")})
 
     def run(self, request: Request, stop: threading.Event | None = None) -> Run:
-        """As `LocalEngine.run`; nothing is asked for a place in line before the first line is."""
+        """Return a run as `LocalEngine.run` does; it joins the queue there when its first line is taken."""
         received = _Received(self.header_line(request))
         return Run(self._lines(received, request, stop or threading.Event()), received.trace)
 
     def header_line(self, request: Request) -> str:
-        return self._answer("header_line", json.dumps(pack(request)))
+        return self._call("header_line", json.dumps(pack(request)))
 
     def pseudo_likelihood(self, trace: Trace) -> ndarray:
-        """As `LocalEngine.pseudo_likelihood`; not measured where the engine is lost."""
-        return self._reading("pseudo_likelihood", trace)
+        """Measure as `LocalEngine` does; NaN where the engine is lost."""
+        return self._measure("pseudo_likelihood", trace)
 
     def autoregressive_likelihood(self, trace: Trace) -> ndarray:
-        """As `LocalEngine.autoregressive_likelihood`; not measured where the engine is lost."""
-        return self._reading("autoregressive_likelihood", trace)
+        """Measure as `LocalEngine` does; NaN where the engine is lost."""
+        return self._measure("autoregressive_likelihood", trace)
 
     def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
-        asked = {"text": text, "kind": kind, "schedule": schedule, "seed": seed}
-        return _unpack_lesson(json.loads(self._answer("lesson", json.dumps(asked))))
+        arguments = {"text": text, "kind": kind, "schedule": schedule, "seed": seed}
+        return _unpack_lesson(json.loads(self._call("lesson", json.dumps(arguments))))
 
     def _lines(self, received: "_Received", request: Request, stop: threading.Event) -> Generator[str, None, None]:
         try:
-            with closing(self._ask("run", json.dumps(pack(request)))) as lines:
+            with closing(self._stream("run", json.dumps(pack(request)))) as lines:
                 for line in lines:
                     if line != WAIT:
                         if not is_notice(line):
@@ -244,33 +244,33 @@ class RemoteEngine:
             where = f"after {len(trace.steps)} steps ({lost})"
             yield trace.finish("error", f"the machine of this run was lost {where}: run it again") + "\n"
 
-    def _reading(self, question: str, trace: Trace) -> ndarray:
+    def _measure(self, method: str, trace: Trace) -> ndarray:
         try:
-            told = json.loads(self._answer(question, "".join(f"{line}\n" for line in trace.lines)))
-            return np.array(told, dtype=np.float64)  # None becomes NaN
+            record = json.loads(self._call(method, "".join(f"{line}\n" for line in trace.lines)))
+            return np.array(record, dtype=np.float64)  # None becomes NaN
         except ValueError:
             return unmeasured(trace)
 
-    def _answer(self, question: str, body: str | bytes) -> str:
-        """The one line that answers a question."""
-        for line in self._ask(question, body):
+    def _call(self, method: str, body: str | bytes) -> str:
+        """Return the one line that answers a call."""
+        for line in self._stream(method, body):
             if line != WAIT and not is_notice(line):
                 return line
         raise LostError(f"the engine at {self.address} was lost: try again")
 
-    def _ask(self, question: str, body: str | bytes) -> Generator[str, None, None]:
+    def _stream(self, method: str, body: str | bytes) -> Generator[str, None, None]:
         try:
-            with self._client.stream("POST", f"/{question}", content=body) as answer:
+            with self._client.stream("POST", f"/{method}", content=body) as answer:
                 if answer.status_code != httpx.codes.OK:
                     raise LostError(f"the engine at {self.address} answers with HTTP status {answer.status_code}")
                 partial = b""
                 for part in answer.iter_bytes():
-                    *whole, partial = (partial + part).split(b"\n")
-                    for line in whole:
-                        told = line.decode() + "\n"
-                        if why := refused(told):
+                    *complete, partial = (partial + part).split(b"\n")
+                    for line in complete:
+                        text = line.decode() + "\n"
+                        if why := error_of(text):
                             raise ValueError(why)
-                        yield told
+                        yield text
         except httpx.TransportError as error:
             what = "does not answer" if isinstance(error, httpx.ConnectError | httpx.TimeoutException) else "was lost"
             raise LostError(f"the engine at {self.address} {what}") from error

@@ -15,34 +15,34 @@ from dlm_core.engine import LocalEngine
 from dlm_core.engine.cluster.queue import ClusterQueue, Ticket
 from dlm_core.engine.limits import Limits
 from dlm_core.engine.queue import is_notice
-from dlm_core.engine.remote import QUESTIONS, WAIT, answer, refused
+from dlm_core.engine.remote import METHODS, WAIT, error_of, handle
 from dlm_core.models import load_model
 from dlm_core.trace import Trace
 
 _log = logging.getLogger("ray.serve")
-BEAT = 0.5  # seconds between two signs of life where there is nothing to tell
+BEAT = 0.5  # seconds between two signs of life where there is nothing to send
 INGRESS_METHODS = ("about", "header_line")  # answered without weights, so at once
 
 
 @serve.deployment
 class Replica:
-    """A model that answers one question at a time."""
+    """A model that answers one call at a time."""
 
     def __init__(self, model: str, revision: str | None, device: str, compiled: bool, limits: Limits) -> None:
         loaded = load_model(model, revision=revision, device=device, compiled=compiled)
         self._engine = LocalEngine(loaded, limits)
 
-    async def __call__(self, question: str, body: bytes) -> AsyncIterator[str]:
-        """The lines of an answer, as many at once as there are; an empty one first: it has begun.
+    async def __call__(self, method: str, body: bytes) -> AsyncIterator[str]:
+        """Yield the lines of an answer, as many at once as there are; an empty one first, when work begins.
 
-        A question that is given up ends after the step it is in, in the thread that works on it.
+        A call that is cancelled ends after the step it is in, in the thread that works on it.
         """
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         put, stop = asyncio.get_running_loop().call_soon_threadsafe, threading.Event()
 
         def work() -> None:
             try:
-                for line in answer(self._engine, question, body, stop):
+                for line in handle(self._engine, method, body, stop):
                     put(lines.put_nowait, line)
             finally:
                 put(lines.put_nowait, None)
@@ -57,9 +57,9 @@ class Replica:
                     while True:
                         ready.append(lines.get_nowait())
                 more = ready[-1] is not None
-                # the engine has a line of its own, in which a question that was given up may still be finishing a step
-                if told := "".join(line for line in ready if line is not None and not is_notice(line)):
-                    yield told
+                # the engine has a queue of its own, in which a cancelled call may still be finishing a step
+                if chunk := "".join(line for line in ready if line is not None and not is_notice(line)):
+                    yield chunk
             await working
         finally:
             stop.set()
@@ -67,7 +67,7 @@ class Replica:
 
 @serve.deployment
 class Ingress:
-    """Checks questions without weights, and keeps the line of those that a replica has to answer."""
+    """Checks calls without weights, and keeps the queue of those that a replica has to answer."""
 
     def __init__(self, replicas: DeploymentHandle, model: str, revision: str | None, limits: Limits) -> None:
         self._engine = LocalEngine(load_model(model, revision=revision, device="meta"), limits)
@@ -75,21 +75,21 @@ class Ingress:
         self._queue, self._limits = ClusterQueue(), limits
 
     async def __call__(self, request: Request) -> Response:
-        """A question by HTTP, as `dlm_core.engine.remote` asks it."""
-        question = request.url.path.strip("/")
-        if question not in QUESTIONS:
-            return PlainTextResponse(f"{question[:40]!r} is none of {', '.join(QUESTIONS)}", 404)
-        lines = self._lines(question, await request.body())
+        """Answer a call by HTTP, as `dlm_core.engine.remote` makes it."""
+        method = request.url.path.strip("/")
+        if method not in METHODS:
+            return PlainTextResponse(f"{method[:40]!r} is none of {', '.join(METHODS)}", 404)
+        lines = self._lines(method, await request.body())
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
-    async def _lines(self, question: str, body: bytes) -> AsyncIterator[str]:
-        if question in INGRESS_METHODS:
-            for line in self._here(question, body):
+    async def _lines(self, method: str, body: bytes) -> AsyncIterator[str]:
+        if method in INGRESS_METHODS:
+            for line in self._here(method, body):
                 yield line
             return
-        if question == "run":
+        if method == "run":
             (header_line,) = self._here("header_line", body)
-            if refused(header_line):
+            if error_of(header_line):
                 yield header_line
                 return
             if len(self._queue) >= self._limits.queue:
@@ -97,16 +97,16 @@ class Ingress:
                 yield Trace.parse(header_line.encode()).finish("error", self._limits.full) + "\n"
                 return
         with self._queue.join() as ticket:
-            async with aclosing(self._relayed(question, body, ticket)) as relayed:
+            async with aclosing(self._relayed(method, body, ticket)) as relayed:
                 async for lines in relayed:
                     yield lines
 
-    def _here(self, question: str, body: bytes) -> Iterator[str]:
-        return answer(self._engine, question, body, threading.Event())
+    def _here(self, method: str, body: bytes) -> Iterator[str]:
+        return handle(self._engine, method, body, threading.Event())
 
-    async def _relayed(self, question: str, body: bytes, ticket: Ticket) -> AsyncGenerator[str, None]:
-        """What a replica says, and signs of life where it says nothing; ends early if it is lost."""
-        response = self._replicas.remote(question, body)
+    async def _relayed(self, method: str, body: bytes, ticket: Ticket) -> AsyncGenerator[str, None]:
+        """Yield what a replica sends, and signs of life where it sends nothing; end early if it is lost."""
+        response = self._replicas.remote(method, body)
         coming = asyncio.ensure_future(anext(response))
         try:
             while True:
@@ -118,7 +118,7 @@ class Ingress:
                 except StopAsyncIteration:
                     return
                 except Exception as error:  # whatever became of the replica, an answer without its end says so
-                    _log.warning("a replica was lost while it answered %r: %s", question, str(error).splitlines()[:1])
+                    _log.warning("a replica was lost while it answered %r: %s", method, str(error).splitlines()[:1])
                     return
                 ticket.begin()
                 yield lines
