@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dlm_core.engine.library import Library, sources_from_environment
-from dlm_core.models import ModelError, load_model, needs
+from dlm_core.models import ModelError, load_model
 from dlm_core.models.files import INDEX, shards
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 4998000000\n"
@@ -43,7 +43,7 @@ def test_one_broken_folder_leaves_the_menu_whole(folder):
     (folder / "model.safetensors").write_text(POINTER, encoding="utf-8")
     menu = Library(sources_from_environment({"UNMASK_MODELS": f"bundled,{folder}"})).menu()
     assert [entry.name for entry in menu] == ["bundled", "SDAR-1.7B-Chat"]
-    assert menu[1].needs.memory is None
+    assert menu[1].requirements.memory is None
 
 
 def header(**about):
@@ -78,7 +78,7 @@ def test_a_true_header_is_believed(tmp_path):
 def test_a_header_that_cannot_be_true_is_a_sentence_that_names_the_file(folder, lie):
     (folder / "model.safetensors").write_bytes(LIES[lie])
     refused(folder, r"could not be loaded \(.*model\.safetensors")
-    assert needs(str(folder)).memory is None
+    assert requirements(str(folder)).memory is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from hub_server import COMMIT, Hub
 from huggingface_hub import constants
 
-from dlm_core.models import Cancelled, ModelError, load_model, loading, memory, needs
+from dlm_core.models import Cancelled, ModelError, load_model, loading, memory, requirements
 from dlm_core.models.files import shards
 
 
@@ -105,8 +105,8 @@ def test_a_cpu_takes_float32_unless_it_has_units_for_bfloat16_and_the_model_is_l
 def test_needs_come_from_files_that_are_here_and_from_the_registry_otherwise(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {})
-    here = needs(str(folder))
+    here = requirements(str(folder))
     assert here.memory == 4 * sum(tensor.numel() for tensor in load_model(folder).model.parameters())
     assert here.gpu is False
-    assert needs("GSAI-ML/LLaDA-8B-Instruct") == (32_000_000_000, True, "MIT")
-    assert needs("somebody/something") == (None, None, None)
+    assert requirements("GSAI-ML/LLaDA-8B-Instruct") == (32_000_000_000, True, "MIT")
+    assert requirements("somebody/something") == (None, None, None)

@@ -1,6 +1,5 @@
 """What serves a run: a request in, run-file lines out.  A caller needs these names and no others.
 
-
 `LocalEngine` works in this process, `RemoteEngine` of `dlm_core.engine.remote` asks one elsewhere; `Library` holds one
 engine for each model of the menu.
 """

@@ -24,7 +24,7 @@ TOP_K = 5
 _BATCH = 8  # canvases in one forward
 
 
-class Corrupted(NamedTuple):
+class NoisyState(NamedTuple):
     """A sentence as noise left it, and what the model believes the clean text is."""
 
     ids: list[int]
@@ -51,7 +51,7 @@ class Lesson(NamedTuple):
     t: list[float]
     alpha: list[float]
     state: list[int]
-    states: list[Corrupted]
+    states: list[NoisyState]
 
 
 def lesson(model: LoadedModel, text: str, kind: Kind = "mask", schedule: str = "linear", seed: int = 0) -> Lesson:
@@ -90,7 +90,7 @@ def _noise(model: LoadedModel, clean: Tensor, t: float, kind: Kind, schedule: st
 
 
 @torch.inference_mode()
-def _believed(model: LoadedModel, clean: Tensor, canvases: Tensor, hits: Tensor, kind: Kind) -> list[Corrupted]:
+def _believed(model: LoadedModel, clean: Tensor, canvases: Tensor, hits: Tensor, kind: Kind) -> list[NoisyState]:
     positions, states = torch.arange(1, len(clean)), []
     for rows, marks in zip(canvases.split(_BATCH), hits.split(_BATCH)):
         for ids, hit, logits in zip(rows, marks, model.denoiser(rows, positions)):
@@ -103,7 +103,7 @@ def _believed(model: LoadedModel, clean: Tensor, canvases: Tensor, hits: Tensor,
             nats = torch.nn.functional.cross_entropy(logits[asked].float(), clean[1:][asked], reduction="none")
             loss = float(weighted_mean(nats, weights)) if hit.any() else None
             states.append(
-                Corrupted(
+                NoisyState(
                     ids.tolist(), hit.nonzero()[:, 0].tolist(), (asked + 1).tolist(), probability.tolist(),
                     beliefs.top_ids.tolist(), beliefs.top_probs.tolist(), loss,
                 )

@@ -29,14 +29,14 @@ from dlm_core.models import (
     SHIPPED,
     Cancelled,
     ModelError,
-    Needs,
     Progress,
+    Requirements,
     cached,
     identity,
     is_folder,
     load_model,
-    needs,
     permit,
+    requirements,
 )
 from dlm_core.trace import Trace
 
@@ -57,7 +57,7 @@ class MenuEntry(NamedTuple):
     """A model in the menu: what it requires, and whether it is in memory."""
 
     name: str
-    needs: Needs
+    requirements: Requirements
     loaded: bool
 
 
@@ -136,7 +136,7 @@ class Library:
     ) -> None:  # fmt: skip
         self.limits = limits
         self._sources = {source.name: source for source in offered}
-        self._needs: dict[str, Needs] = {}
+        self._requirements: dict[str, Requirements] = {}
         self._load, self._open, self._queue = load, open, RunQueue()
         self._engines: dict[str, Engine] = {}  # in memory; the one used latest stands last
         self._loading: _Loading | None = None
@@ -160,9 +160,9 @@ class Library:
     def menu(self) -> list[MenuEntry]:
         """Return the entries of the menu, in order."""
         for name, source in self._sources.items():
-            if name not in self._needs:
-                self._needs[name] = needs(source.source, source.revision)
-        return [MenuEntry(name, self._needs[name], name in self._engines) for name in self._sources]
+            if name not in self._requirements:
+                self._requirements[name] = requirements(source.source, source.revision)
+        return [MenuEntry(name, self._requirements[name], name in self._engines) for name in self._sources]
 
     def loading(self) -> tuple[str, Progress] | None:
         """Return the name and the progress of the model that is being loaded, or None."""
@@ -237,7 +237,7 @@ class Library:
                 for name in list(self._engines)[: -self.limits.models]:
                     del self._engines[name]
             self._loading = None
-        self._needs.pop(source.name, None)  # its files may show now what they could not before
+        self._requirements.pop(source.name, None)  # its files may show now what they could not before
         del model
         gc.collect()  # a model is a web of references; its memory is wanted now
         if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""The line in front of the models: one at a time, first come first served, and what whoever waits is told."""
+"""The queue in front of a model: one run at a time, first come first served, with notices for those who wait."""
 
 import json
 import threading

@@ -20,7 +20,7 @@ from dlm_core.canvas import Canvas
 from dlm_core.engine.describe import About
 from dlm_core.engine.edit import Cell
 from dlm_core.engine.interface import Engine, Run
-from dlm_core.engine.lesson import Corrupted, Kind, Lesson
+from dlm_core.engine.lesson import Kind, Lesson, NoisyState
 from dlm_core.engine.queue import is_notice
 from dlm_core.engine.request import Request
 from dlm_core.engine.unavailable import UnavailableEngine, unmeasured
@@ -77,7 +77,7 @@ def _pack_lesson(lesson: Lesson) -> dict[str, Any]:
 
 
 def _unpack_lesson(record: Mapping[str, Any]) -> Lesson:
-    states = [Corrupted(**state) for state in record["states"]]
+    states = [NoisyState(**state) for state in record["states"]]
     return Lesson(**{**record, "pieces": decode_token_texts(record), "states": states})
 
 

@@ -7,11 +7,11 @@ model (mask, shift, bans, attention, caches, chat template) is settled here and 
 
 from dlm_core.models.files import ModelError
 from dlm_core.models.hub import cached, identity, is_folder, permit
-from dlm_core.models.loading import BUNDLED, CACHES, LoadedModel, Needs, load_model, needs
+from dlm_core.models.loading import BUNDLED, CACHES, LoadedModel, Requirements, load_model, requirements
 from dlm_core.models.progress import Cancelled, Progress
 from dlm_core.models.registry import PINS, SHIPPED
 
 __all__ = [
-    "BUNDLED", "CACHES", "PINS", "SHIPPED", "Cancelled", "LoadedModel", "ModelError", "Needs", "Progress", "cached",
-    "identity", "is_folder", "load_model", "needs", "permit",
+    "BUNDLED", "CACHES", "PINS", "SHIPPED", "Cancelled", "LoadedModel", "ModelError", "Progress", "Requirements",
+    "cached", "identity", "is_folder", "load_model", "permit", "requirements",
 ]  # fmt: skip

@@ -291,28 +291,28 @@ def fingerprint(folder: Path, on_progress: ProgressCallback | None = None) -> st
     return digest.hexdigest()[:12]
 
 
-class Needs(NamedTuple):
-    """What a model takes, as far as it is known before it is loaded."""
+class Requirements(NamedTuple):
+    """What a model requires, as far as it is known before it is loaded."""
 
     memory: int | None = None  # bytes of its weights, in the type in which they would be loaded here
     gpu: bool | None = None  # whether it is slow without one
     licence: str | None = None
 
 
-def needs(name: str, revision: str | None = None) -> Needs:
-    """What a model takes, by its name, from its files where they are here, else from the registry."""
-    here = Path(name).is_dir()
-    weights, licence = KNOWN.get(identity(Path(name))[0] if here else name, (None, None))
+def requirements(name: str, revision: str | None = None) -> Requirements:
+    """Return what a model requires, from its files where they are on this machine, else from the registry."""
+    local = Path(name).is_dir()
+    weights, licence = KNOWN.get(identity(Path(name))[0] if local else name, (None, None))
     shipped = SHIPPED.get(name)
-    folder = ASSETS / shipped.folder if shipped else Path(name) if here else fetched(name, revision)
+    folder = ASSETS / shipped.folder if shipped else Path(name) if local else fetched(name, revision)
     try:
         if folder is not None:
             weights = _weights(folder, "")
     except ModelError:
         pass  # whoever loads it learns what is wrong with its files
     if weights is None:
-        return Needs(licence=licence)
-    return Needs(int(weights * _dtype("auto", _device("auto"), weights).itemsize), weights > _MANY, licence)
+        return Requirements(licence=licence)
+    return Requirements(int(weights * _dtype("auto", _device("auto"), weights).itemsize), weights > _MANY, licence)
 
 
 def _weights(folder: Path, where: str) -> int:

@@ -43,7 +43,7 @@ def titles(library: Library) -> list[tuple[str, str]]:
 
 def line(entry: MenuEntry) -> str:
     """Return what a model requires and whether it is in memory, in signs and numbers, which every language shares."""
-    memory, gpu, licence = entry.needs
+    memory, gpu, licence = entry.requirements
     parts = [entry.name] + ([] if memory is None else [size(memory)])
     parts += [] if gpu is None else ["GPU" if gpu else "CPU"]
     parts += [licence] if licence else []
