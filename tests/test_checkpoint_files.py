@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dlm_core.engine.library import Library, sources_from_environment
-from dlm_core.models import ModelError, load_model
+from dlm_core.models import ModelError, load_model, requirements
 from dlm_core.models.files import INDEX, shards
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 4998000000\n"

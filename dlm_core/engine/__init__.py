@@ -12,21 +12,6 @@ from dlm_core.engine.request import MAX_SEED, Request
 from dlm_core.engine.unavailable import UnavailableEngine, unmeasured
 
 __all__ = [
-    "AUTOREGRESSIVE",
-    "MAX_SEED",
-    "TOP_K",
-    "About",
-    "Decoder",
-    "Engine",
-    "LocalEngine",
-    "Plan",
-    "Request",
-    "Run",
-    "UnavailableEngine",
-    "about",
-    "decoder",
-    "plan",
-    "policies_for",
-    "require_int",
-    "unmeasured",
+    "AUTOREGRESSIVE", "MAX_SEED", "TOP_K", "About", "Decoder", "Engine", "LocalEngine", "Plan", "Request", "Run",
+    "UnavailableEngine", "about", "decoder", "plan", "policies_for", "require_int", "unmeasured",
 ]  # fmt: skip
