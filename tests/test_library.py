@@ -198,7 +198,7 @@ def test_an_operator_lists_what_is_offered_and_what_is_there_first(tmp_path, mon
     ("listed", "told"),
     [
         ("bundled@main", "the bundled model has no revisions, got 'main'"),
-        ("owner/name@", "no revision behind the @"),
+        ("owner/name@", "no revision after the @"),
         ("../../no-such-folder", "was not found"),
         ("a b", "was not found"),
         ("owner/name,owner/name@v1", "two models that are called owner/name"),
