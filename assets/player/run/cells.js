@@ -43,7 +43,7 @@ export function differing(a, b) {
 }
 
 /**
- * The words of a finished or growing run, without masks and what lies behind the end of text.
+ * The words of a finished or growing run, without masks and what lies after the end of text.
  *
  * @param {Run} run
  * @returns {string[]}

@@ -206,7 +206,7 @@ export function tokenAt(run, at, i, firstStop) {
     const k = step ? step.row[i] : -1;
     const blanked = step && step.blank.some(([j]) => j === i);
     if (blanked) return { state: "remasked", id, shown: stateAfter(run, at - 1).ids[i], commit: -1, confidence: NaN };
-    // nothing will be written behind the end
+    // nothing will be written after the end
     if (k < 0 && run.rank[i] > firstStop) return { state: "tail", id, shown: id, commit: -1, confidence: NaN };
     if (k < 0 || step.predicted[k] < 0) return { state: "masked", id, shown: -1, commit: -1, confidence: NaN };
     return { state: "draft", id, shown: step.predicted[k], commit: -1, confidence: step.confidence[k] };

@@ -80,7 +80,7 @@ export class TokenCanvas {
     return this.ruled.get(text);
   }
 
-  // What the newest step says of the slots: their last text, whether it is known, and who lies silent behind the end.
+  // What the newest step says of the slots: their last text, whether it is known, and who lies silent after the end.
   learn() {
     const steps = this.run.steps.length;
     const mask = this.run.header.model.mask;
@@ -94,7 +94,7 @@ export class TokenCanvas {
     this.newest = { steps, known, final, silent };
   }
 
-  // Draws the canvas after `at` steps and returns how many positions lie silent behind the end of text.  While the run
+  // Draws the canvas after `at` steps and returns how many positions lie silent after the end of text.  While the run
   // is `growing` slots only widen; once all is known each has the width of its last token, so playback never reflows.
   draw(at, growing, lit) {
     const end = firstStopAt(this.run, at);
