@@ -22,8 +22,8 @@ from dlm_core.figures import (
     plot_progress,
 )
 from dlm_core.files import ASSETS
+from dlm_core.lines import RUN_LINES, dumps
 from dlm_core.trace import MAX_BELIEFS, MAX_BYTES, MAX_LENGTH, MAX_PIECE, SCHEMA
-from dlm_core.unicode import well_formed
 from dlm_core.words import languages
 
 PLAYER = ASSETS / "player"
@@ -35,11 +35,6 @@ _THEMES: tuple[Theme, ...] = ("light", "dark")
 _MEASURES: tuple[Measure, ...] = ("confidence", "entropy", "commit")
 
 
-def dumps(value: Any) -> str:
-    """Return a value as JSON that may stand in a script of a page: every "<" is spelled out."""
-    return well_formed(json.dumps(value, ensure_ascii=False, allow_nan=False)).replace("<", "\\u003c")
-
-
 def settings() -> dict[str, Any]:
     """Return what the scripts know from Python: every sentence, the limits of a run file, the figures they fill in."""
     return {
@@ -48,6 +43,7 @@ def settings() -> dict[str, Any]:
             "bytes": MAX_BYTES, "length": MAX_LENGTH, "beliefs": MAX_BELIEFS, "piece": MAX_PIECE,
             "messages": MAX_MESSAGES, "characters": MAX_CHARACTERS, "schema": SCHEMA,
         },
+        "runLines": RUN_LINES,
         "figures": figures(),
         "maxEntropy": MAX_ENTROPY,
     }  # fmt: skip

@@ -11,8 +11,9 @@ from typing import Any
 
 import plotly
 
-from dlm_core.bundle import PLAYER, dumps, replay_script
+from dlm_core.bundle import PLAYER, replay_script
 from dlm_core.figures import palette
+from dlm_core.lines import dumps, make_line
 from dlm_core.trace import Trace
 from dlm_core.words import english
 
@@ -21,16 +22,6 @@ LANGUAGES = '<span id="language" role="group" data-word-label="language.choose">
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 )
-
-
-def envelope(kind: str, identity: int = 0, **about: str) -> str:
-    """The line that opens a stream of run-file lines: `kind` is recorded, live or error; a new line is a new run."""
-    return line({"player": kind, "id": identity} | about)
-
-
-def line(value: Any) -> str:
-    """Return a value as a line of a stream."""
-    return f"{dumps(value)}\n"
 
 
 def markup(name: str = "player") -> str:
@@ -49,7 +40,7 @@ def css() -> str:
 
 def page(trace: Trace) -> str:
     """Return one HTML file that replays the run: it opens from disk, needs no network, is safe with any text."""
-    value = envelope("recorded", notice=f"{trace.notice}." if trace.notice else "")
+    value = make_line("recorded", id=0, notice=f"{trace.notice}." if trace.notice else "")
     return _document("replay.title", value + "".join(line + "\n" for line in trace.lines))
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy import ndarray
 
 from dlm_core.conversation import Message, validate, with_answer
+from dlm_core.lines import RUN_LINES, LineType, dumps, type_of
 from dlm_core.reasons import NO_REASON, Ranking, Reason
 from dlm_core.step import Step
 from dlm_core.unicode import well_formed
@@ -208,17 +209,13 @@ def _unpacked(record: Mapping[str, Any], where: ndarray, length: int, header: Ma
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def _dumps(record: Mapping[str, Any]) -> str:
-    # "<" is spelled out so that a line can stand inside a script element without ending it
-    return well_formed(_ENCODER.encode(record)).replace("<", "\\u003c")
-
-
 def _ranges(flags: ndarray) -> list[list[int]]:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     return edges.reshape(-1, 2).tolist()
+
+
+def _without(record: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in names}
 
 
 def _require(record: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
@@ -263,6 +260,14 @@ def _record(line: bytes) -> dict[str, Any]:
     if b"\\ud" in line.lower():  # half of a pair of surrogates is no character, and cannot be written again
         json.dumps(record, ensure_ascii=False).encode()
     return record
+
+
+def _run_line_type(record: Mapping[str, Any]) -> str:
+    """Return the type of a line of a run file; ValueError where no run file has such lines."""
+    kind = type_of(record)
+    if kind not in RUN_LINES:
+        raise ValueError(f"its type is {repr(kind)[:40]}, and a run file has lines of {', '.join(RUN_LINES)}")
+    return str(kind)
 
 
 def _pairs(record: Mapping[str, Any], key: str) -> ndarray:
@@ -405,16 +410,16 @@ class Trace:
         header |= {"cache": {"kind": cache, "approximate": True}} if cache else {}
         header |= {} if conversation is None else {"conversation": [dict(message) for message in conversation]}
         header |= {"others": dict(others)} if others else {}
-        trace = cls(_record(_dumps(header).encode()))  # what is kept is what the file says
+        trace = cls(_record(dumps(header).encode()))  # what is kept is what the file says
         trace._piece = piece
-        trace._write(header, trace.header["canvas"])
+        trace._write("run", header, trace.header["canvas"])
         return trace
 
-    def _write(self, record: dict[str, Any], tokens: Sequence[int] | ndarray) -> str:
-        """Add a line, with the text of every token that occurs here first."""
+    def _write(self, kind: LineType, record: dict[str, Any], tokens: Sequence[int] | ndarray) -> str:
+        """Add a line of a type, with the text of every token that occurs here first."""
         fresh = sorted(t for t in set(np.asarray(tokens).tolist()).difference(self.pieces) if t >= 0)
         self.pieces |= (new := {token: well_formed(self._piece(token)) for token in fresh})
-        line = _dumps(record | ({"pieces": encode_token_texts(new)} if new else {}))
+        line = dumps({"type": kind} | record | ({"pieces": encode_token_texts(new)} if new else {}))
         self.lines.append(line)
         return line
 
@@ -443,7 +448,7 @@ class Trace:
         record = {kind: pairs.tolist() for kind, pairs in changes.items() if len(pairs) or kind == "write"}
         record |= {"measured": _encode_flags(measured)} | fields | ({"others": list(others)} if others else {})
         seen = np.concatenate([step.after, step.predicted[where], step.top_ids[where].ravel()])
-        return self._write(facts | record | info, seen)
+        return self._write("step", facts | record | info, seen)
 
     def finish(self, end: str, message: str | None = None) -> str:
         """Close the run: `end` is finished, stopped or error; returns the last line."""
@@ -454,8 +459,8 @@ class Trace:
             "seconds": round(self.steps[-1].seconds, 5) if self.steps else 0.0,
             "text": self.text(),
         } | ({"message": message} if message else {})
-        self.totals = _record(_dumps(totals).encode())
-        return self._write(totals, [])
+        self.totals = _record(dumps(totals).encode())
+        return self._write("end", totals, [])
 
     def save(self, path: str | Path) -> None:
         """Write the file, gzipped; the same run gives the same bytes."""
@@ -497,7 +502,7 @@ class Trace:
             else:
                 with _line_errors(number):
                     header = _record(line)
-                    trace = cls({name: value for name, value in _checked_header(header).items() if name != "pieces"})
+                    trace = cls(_without(_checked_header(header), "type", "pieces"))
                     trace._keep(header, line)
             read = number
         if trace is None:
@@ -525,13 +530,22 @@ class Trace:
 
     def _take(self, record: Mapping[str, Any]) -> None:
         """Add a parsed line's step, or its totals."""
-        if "end" in record:
-            if record["end"] not in ("finished", "stopped", "error"):
-                raise ValueError(f"a run ends finished, stopped or error, not {record['end']!r}")
-            for name in {"message", "text"} & set(record):
-                _require(record, name, str)
-            self.totals = dict(record)
-            return
+        kind = _run_line_type(record)
+        if kind == "run":
+            raise ValueError("a run has one header, its first line")
+        if kind == "end":
+            self._take_totals(record)
+        else:
+            self._take_step(record)
+
+    def _take_totals(self, record: Mapping[str, Any]) -> None:
+        if _require(record, "end", str) not in ("finished", "stopped", "error"):
+            raise ValueError(f"a run ends finished, stopped or error, not {record['end']!r}")
+        for name in {"message", "text"} & set(record):
+            _require(record, name, str)
+        self.totals = _without(record, "type")
+
+    def _take_step(self, record: Mapping[str, Any]) -> None:
         length = len(self.canvas(len(self.steps)))
         where = np.flatnonzero(_decode_flags(_require(record, "measured", str), length, "measured"))
         beliefs = _unpacked(record, where, length, self.header)
@@ -779,8 +793,8 @@ class Trace:
 
 
 def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
-    if "unmask" not in record:
-        raise ValueError("this is not an Unmask run file (no field 'unmask')")
+    if _run_line_type(record) != "run" or "unmask" not in record:
+        raise ValueError("this is not an Unmask run file (its first line is no header)")
     if record["unmask"] not in (1, SCHEMA):
         raise ValueError(f"it has schema {record['unmask']!r}, and this version reads schemas 1 and {SCHEMA}")
     if record["unmask"] == SCHEMA and not all(isinstance(name, str) for name in _require(record, "reasons", list)):

@@ -37,6 +37,18 @@ def changed(trace: Trace, number: int, **changes: Any) -> bytes:
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
+def untyped(trace: Trace) -> bytes:
+    """The text of a run as it was recorded before lines had types."""
+    records = [json.loads(line) for line in trace.lines]
+    return "".join(json.dumps({n: v for n, v in record.items() if n != "type"}) + "\n" for record in records).encode()
+
+
+def backwards(trace: Trace) -> bytes:
+    """The text of a run whose lines have their fields in the other order."""
+    records = [json.loads(line) for line in trace.lines]
+    return "".join(json.dumps(dict(reversed(record.items()))) + "\n" for record in records).encode()
+
+
 def member(text: bytes, **header: Any) -> bytes:
     """A gzip of one member, with what `gzip` of other systems writes into its header."""
     file = io.BytesIO()
@@ -88,6 +100,9 @@ def _forms(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Opens]]]:
         "a blank line behind the first": head + b"\n \t\r\n" + rest,
         "spaces around lines": text.replace(b"\n", b" \t\n  "),
         "only the sum of the gzip is missing": packed[:-8],
+        "no line has a type": untyped(trace),
+        "some lines have a type": b"".join(untyped(trace).splitlines(True)[:4] + text.splitlines(True)[4:]),
+        "fields in another order": backwards(trace),
         "a field that nobody knows": changed(trace, 3, mine={"a": [1.5, None, True]}),
         "a reason that nobody knows": changed(trace, 1, reasons=["quota", *["luck"] * 80]),
         "nothing written in a step": changed(trace, 7, write=None),
@@ -121,6 +136,7 @@ def _cuts(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Opens | Refused]]]:
     yield "a gzip of nothing", (member(b""), Refused())
 
 
+TYPES = ("noise", "waiting", "Step", "", 5, True, ["step"], {"type": "step"}, "x" * 100_000)
 NUMBERS = ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 40)
 
 
@@ -158,6 +174,7 @@ def _faults(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Refused]]]:
         yield f"the other half in a name of line {number}", (put(number, '{"\\udc4d": 1}'), Refused(number))
         yield f"nesting without end in line {number}", (put(number, "[" * 100_000 + "]" * 100_000), Refused(number))
     header = {
+        "type": (*TYPES, "step", "end"),
         "unmask": (None, 3, 99, "1"), "canvas": (None, [], [vocab], [-1], [1] * (MAX_LENGTH + 1), ["1"], {}),
         "fixed": (None, [[0, 99]], [[2, 1]], [[0, 1.5]], [1], "ab"), "windows": (None, [[0, 4]] * 10_000),
         "top_k": (0, 101, "5", True), "prompt": (None, 5), "policy": (None, {}, {"name": 5}, [1]),
@@ -175,6 +192,7 @@ def _faults(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Refused]]]:
         "pieces": ({"1": 5}, {"x": "a"}, {"1": {"hex": "zz"}}, {"1": {"hex": 5}}, {"1": {}}, [1], {"1": "x" * 5000}),
     }  # fmt: skip
     step = {
+        "type": (*TYPES, "run", "end"),
         "step": (None, 7, "1", 1.5), "forwards": (None, 0, 1.5, "1", 10**30), "seconds": (None, -1.0, "1", True),
         "window": (None, [1], [0, 99], [2, 1], ["0", "1"]), "measured": (None, "!!", "", 5, "AAAA"),
         "beliefs": (None, "AAAA", "AAA", 5, "!", "/" * 72), "info": ([1], {"quota": "<img src=x>"}, {"quota": True}, 5),
@@ -186,7 +204,7 @@ def _faults(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Refused]]]:
         ),
         "ranked": (None, "AA==", "!!", 5), "others": (5, [1.5], ["1"]), "pieces": header["pieces"],
     }  # fmt: skip
-    totals = {"end": ("well", 5, ""), "message": ({"<b>": 1}, 5), "text": (5, [])}
+    totals = {"type": (*TYPES, "run", "step"), "end": ("well", 5, ""), "message": ({"<b>": 1}, 5), "text": (5, [])}
     for number, fields in ((1, header), (3, step), (last, totals)):
         for name, values in fields.items():
             for value in values:

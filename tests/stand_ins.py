@@ -64,7 +64,9 @@ def record(denoiser: Denoiser, canvas: Canvas, policy: str = "llada", windows=No
 
 def as_schema_1(trace: Trace) -> Trace:
     """The same run as files had it before reasons were recorded; vocabularies below 65535 and whole files alone."""
-    header, *steps, totals = [json.loads(line) for line in trace.lines]
+    header, *steps, totals = records = [json.loads(line) for line in trace.lines]
+    for line in records:
+        del line["type"]
     for name in ("reasons", "others"):
         header.pop(name, None)
     for step in steps:

@@ -29,11 +29,12 @@ TABLE = {
     "policies": ({"policies", "beliefs", "denoiser", "noise", "reasons", "step"}, {"torch"}),
     "sampler": ({"step", "canvas", "beliefs", "denoiser", "policies", "reasons"}, {"numpy", "torch"}),
     "autoregressive": ({"step", "canvas", "beliefs", "policies", "reasons"}, {"numpy", "torch", "transformers"}),
-    "trace": ({"conversation", "reasons", "step", "unicode"}, {"numpy", "pandas", "plotly"}),
+    "lines": ({"unicode"}, set()),
+    "trace": ({"conversation", "lines", "reasons", "step", "unicode"}, {"numpy", "pandas", "plotly"}),
     "metrics": ({"trace"}, {"numpy"}),
     "figures": ({"files", "metrics", "step", "trace", "words"}, {"numpy", "plotly"}),
-    "bundle": ({"conversation", "figures", "files", "trace", "unicode", "words"}, set()),
-    "export": ({"bundle", "figures", "trace", "words"}, {"plotly"}),
+    "bundle": ({"conversation", "figures", "files", "lines", "trace", "words"}, set()),
+    "export": ({"bundle", "figures", "lines", "trace", "words"}, {"plotly"}),
     "models": (
         {"models", "canvas", "conversation", "denoiser", "files", "proxies", "trace", "unicode"},
         {"torch", "transformers", "tokenizers", "huggingface_hub"},
@@ -42,12 +43,12 @@ TABLE = {
     "engine": (
         {
             "engine", "autoregressive", "beliefs", "canvas", "conversation", "denoiser", "models", "noise", "policies",
-            "proxies", "sampler", "step", "sudoku", "trace", "unicode",
+            "lines", "proxies", "sampler", "step", "sudoku", "trace", "unicode",
         },
         {"numpy", "torch"},
     ),
-    "engine.remote": ({"canvas", "conversation", "engine", "proxies", "trace"}, {"httpx", "numpy"}),
-    "engine.cluster": ({"engine", "models", "trace", "unicode"}, {"ray", "starlette"}),
+    "engine.remote": ({"canvas", "conversation", "engine", "lines", "proxies", "trace"}, {"httpx", "numpy"}),
+    "engine.cluster": ({"engine", "lines", "models", "trace", "unicode"}, {"ray", "starlette"}),
     "engine.zerogpu": (set(), {"spaces"}),
     "serve": ({"engine"}, set()),
     "gallery": ({"files", "canvas", "metrics", "engine", "models", "sudoku", "trace"}, {"numpy"}),
@@ -64,8 +65,8 @@ TABLE = {
     ),
     "ui": (
         {
-            "ui", "bundle", "conversation", "engine", "export", "figures", "gallery", "metrics", "policies", "proxies",
-            "reasons", "sudoku", "trace", "unicode", "words",
+            "ui", "bundle", "conversation", "engine", "export", "figures", "gallery", "lines", "metrics", "policies",
+            "proxies", "reasons", "sudoku", "trace", "unicode", "words",
         },
         {"gradio", "numpy", "starlette"},
     ),

@@ -59,8 +59,8 @@ def test_seconds_are_told_from_turns_that_were_had_and_fewer_the_more_machines_a
         turn.begin()
         now[0] = 6.0
         with line.join() as waiting:
-            assert json.loads(waiting.notice()) == {"waiting": 1}, "nothing was measured yet"
+            assert json.loads(waiting.notice()) == {"type": "waiting", "waiting": 1}, "nothing was measured yet"
     for machines, seconds in ((1, 6.0), (2, 3.0), (3, 2.0)):
         join().begin()
         with line.join() as waiting:
-            assert json.loads(waiting.notice()) == {"waiting": 1, "seconds": seconds}, machines
+            assert json.loads(waiting.notice()) == {"type": "waiting", "waiting": 1, "seconds": seconds}, machines

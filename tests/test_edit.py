@@ -82,7 +82,7 @@ def test_a_pinned_word_is_set_off_by_a_space_also_where_the_tokenizer_sets_none_
 )
 def test_pins_that_do_not_fit_say_why(engine, pins, sentence):
     value = canvas_value(engine, "A dog", pins, 6)
-    assert '"player": "error"' in value
+    assert '"type":"error"' in value
     assert sentence in value
 
 

@@ -9,14 +9,13 @@ from dlm_core.autoregressive import autoregressive
 from dlm_core.canvas import Canvas
 from dlm_core.engine import LocalEngine, Request, UnavailableEngine, plan
 from dlm_core.engine.limits import Limits
+from dlm_core.lines import is_waiting
 from dlm_core.policies import POLICIES, make_policy, parameters
 from dlm_core.trace import Trace
 
 
 def run(engine, stop=None, **kwargs):
-    return Trace.parse(
-        "".join(line for line in engine.run(Request(**kwargs), stop) if '"waiting"' not in line).encode()
-    )
+    return Trace.parse("".join(line for line in engine.run(Request(**kwargs), stop) if not is_waiting(line)).encode())
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_two_runs_take_turns_and_the_second_is_told_it_waits(engine):
     first = engine.run(Request("A", length=8, params={"steps": 8}))
     next(first)
     second = engine.run(Request("B", length=8, params={"steps": 8}))
-    assert json.loads(next(second)) == {"waiting": 1}
+    assert json.loads(next(second)) == {"type": "waiting", "waiting": 1}
     rest = []
     thread = threading.Thread(target=lambda: rest.extend(second))
     thread.start()
@@ -147,7 +146,7 @@ def test_a_wait_is_foretold_only_from_turns_that_were_measured(engine):
         list(first)
         return line
 
-    assert told() == {"waiting": 1}, "who only waited measured nothing"
+    assert told() == {"type": "waiting", "waiting": 1}, "who only waited measured nothing"
     again = told()
     assert again["waiting"] == 1
     assert again["seconds"] >= 0

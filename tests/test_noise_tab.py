@@ -20,9 +20,8 @@ def engine(bundled):
 
 
 def test_the_page_is_handed_every_state_with_the_text_of_its_tokens_and_a_figure_of_the_loss(engine):
-    envelope, told = shown(engine, TEXT, "mask", "cosine", 3).splitlines()
-    told = json.loads(told)
-    assert '"player": "lesson"' in envelope
+    told = json.loads(shown(engine, TEXT, "mask", "cosine", 3))
+    assert told["type"] == "lesson"
     states = told["lesson"]["states"]
     assert {str(i) for state in states for i in state["ids"]} <= set(told["lesson"]["pieces"])
     drawn = told["figure"]["light"]["data"][1]["y"]
@@ -34,7 +33,7 @@ def test_the_page_is_handed_every_state_with_the_text_of_its_tokens_and_a_figure
 
 @pytest.mark.parametrize("text", words.EXAMPLES)
 def test_every_example_of_the_page_can_be_shown(engine, text):
-    assert '"player": "lesson"' in shown(engine, text, "replace", "linear", 0)
+    assert '"type":"lesson"' in shown(engine, text, "replace", "linear", 0)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +42,7 @@ def test_every_example_of_the_page_can_be_shown(engine, text):
 def test_what_is_wrong_is_one_sentence(engine, values, sentence):
     assert sentence in shown(engine, *values)
     (value,) = denoised(engine, *values, None, 0.5, threading.Event())
-    assert '"player": "error"' in value
+    assert '"type":"error"' in value
 
 
 def test_without_a_model_the_tab_says_why():

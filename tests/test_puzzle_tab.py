@@ -26,9 +26,9 @@ def test_the_first_puzzle_has_one_solution_and_is_that_of_its_seed():
 
 def test_on_the_first_puzzle_the_order_decides():
     rows = last(FIRST, ("reading", "confidence", "threshold"))
-    right = [row["summary"]["right"] for row in rows if "summary" in row]
+    right = [row["summary"]["right"] for row in rows if row["type"] == "summary"]
     assert right == [False, True, True]
-    forwards = [row["summary"]["forwards"] for row in rows if "summary" in row]
+    forwards = [row["summary"]["forwards"] for row in rows if row["type"] == "summary"]
     assert forwards[1] == 54
     assert forwards[2] < 27
 
@@ -36,9 +36,9 @@ def test_on_the_first_puzzle_the_order_decides():
 def test_every_rule_gives_a_board_of_its_own_and_an_end():
     text = "".join(map(str, puzzle(1, 4)))
     rows = last(text, RULES)
-    assert [row["pane"] for row in rows if "pane" in row] == list(range(len(RULES)))
-    assert all(row["summary"]["right"] for row in rows if "summary" in row)
-    assert rows[-1] == {"done": True}
+    assert [row["pane"] for row in rows if row["type"] == "pane"] == list(range(len(RULES)))
+    assert all(row["summary"]["right"] for row in rows if row["type"] == "summary")
+    assert rows[-1] == {"type": "done"}
 
 
 @pytest.mark.parametrize(
@@ -51,20 +51,20 @@ def test_every_rule_gives_a_board_of_its_own_and_an_end():
 def test_what_is_no_puzzle_is_one_sentence_and_runs_nothing(text, said):
     for value in (shown(text), *[value for value in solved(Limits(), text, RULES, "sudoku", 0, threading.Event())]):
         (row,) = records(value)
-        assert row["player"] == "error"
+        assert row["type"] == "error"
         assert said in row["message"]
 
 
 @pytest.mark.parametrize(("rules", "depth"), [((), "sudoku"), (("guess",), "sudoku"), (("random",), "/etc/passwd")])
 def test_rules_and_depths_that_are_not_offered_are_refused(rules, depth):
     (row,) = last(FIRST, rules, depth)
-    assert row["player"] == "error"
+    assert row["type"] == "error"
 
 
 @pytest.mark.parametrize(("level", "seed"), [("cruel", 1), ("easy", None), ("easy", "one")])
 def test_a_new_puzzle_of_no_level_or_seed_is_one_sentence(level, seed):
     (row,) = records(made(level, seed))
-    assert row["player"] == "error"
+    assert row["type"] == "error"
 
 
 def test_the_same_seed_makes_the_same_puzzle():
@@ -74,4 +74,4 @@ def test_the_same_seed_makes_the_same_puzzle():
 def test_a_stopped_run_shows_no_further_board():
     stop = threading.Event()
     stop.set()
-    assert sum("pane" in row for row in last(FIRST, RULES, stop=stop)) <= 1
+    assert sum(row["type"] == "pane" for row in last(FIRST, RULES, stop=stop)) <= 1

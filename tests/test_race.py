@@ -8,6 +8,7 @@ import pytest
 from stand_ins import spoken
 
 from dlm_core.engine import LocalEngine
+from dlm_core.lines import RUN_LINES
 from dlm_core.metrics import RaceResult
 from dlm_core.trace import Trace
 from dlm_core.ui.tabs.race import race, verdict
@@ -23,9 +24,9 @@ def value(bundled):
 def panes_of(value):
     runs, lines = [], [json.loads(line) for line in value.splitlines()[1:]]
     for line, record in zip(value.splitlines()[1:], lines):
-        if "pane" in record:
+        if record["type"] == "pane":
             runs.append((record, []))
-        elif not {"summary", "rewind", "figure", "done", "waiting"} & set(record):
+        elif record["type"] in RUN_LINES:
             runs[-1][1].append(line)
     return [(record, Trace.parse("".join(line + "\n" for line in kept).encode())) for record, kept in runs]
 
@@ -48,10 +49,10 @@ def test_diffusion_is_run_in_the_chosen_forwards_first_and_then_in_the_others_th
 
 def test_every_run_is_judged_both_ways_and_the_figure_holds_what_the_table_says(value):
     records = [json.loads(line) for line in value.splitlines()[1:]]
-    rows = [record["summary"] for record in records if "summary" in record]
+    rows = [record["summary"] for record in records if record["type"] == "summary"]
     assert len(rows) == 3
     assert all(row["autoregressive_nll"] > 0 and row["pseudo_nll"] > 0 for row in rows)
-    drawn = [record["figure"] for record in records if "figure" in record][-1]["light"]["data"]
+    drawn = [record["figure"] for record in records if record["type"] == "figure"][-1]["light"]["data"]
     assert drawn[0]["y"] == [rows[2]["autoregressive_nll"], rows[1]["autoregressive_nll"]]
     assert drawn[1]["y"] == [rows[0]["autoregressive_nll"]]
 
@@ -61,7 +62,7 @@ def test_a_stopped_race_ends_with_what_it_has(bundled):
     for value in race(LocalEngine(bundled), "A", 8, 8, 0.0, 0, stop):
         if '"step":0' in value:
             stop.set()
-    assert value.endswith('{"done": true}\n')
+    assert value.endswith('{"type":"done"}\n')
     assert len(panes_of(value)) == 1
 
 
@@ -71,7 +72,7 @@ def test_a_stopped_race_ends_with_what_it_has(bundled):
 )
 def test_a_wrong_setting_is_one_sentence_before_anything_runs(bundled, length, steps, sentence):
     (value,) = race(LocalEngine(bundled), "A", length, steps, 0.7, 0, threading.Event())
-    assert '"player": "error"' in value
+    assert '"type":"error"' in value
     assert sentence in value
 
 
@@ -85,7 +86,7 @@ def test_a_model_that_fails_ends_the_race_with_the_reason_and_no_verdict(bundled
     monkeypatch.setattr(type(bundled.denoiser), "__call__", failing)
     *_, value = race(LocalEngine(bundled), "A", 8, 8, 0.0, 0, threading.Event())
     assert "the model failed at step 2: out of memory" in value
-    assert value.endswith('{"done": true}\n')
+    assert value.endswith('{"type":"done"}\n')
     assert "race.won" not in value
 
 

@@ -31,9 +31,9 @@ def test_every_form_opens_and_every_fault_is_refused_at_its_line_in_one_short_se
 
 def test_a_form_changes_nothing_in_the_run(trace):
     for name, (data, must) in files(trace).items():
-        if isinstance(must, Opens) and name not in {"a field that nobody knows", "a reason that nobody knows"}:
+        if isinstance(must, Opens) and "nobody knows" not in name:
             opened = Trace.parse(data)
-            if "seed" not in name and "escapes" not in name and "text" not in name and "written" not in name:
+            if not any(word in name for word in ("seed", "escapes", "text", "written", "type", "order")):
                 assert opened.lines == trace.lines[: len(opened.lines)], name
             for ours, theirs in zip(opened.steps, trace.steps):
                 np.testing.assert_array_equal(ours.confidence, theirs.confidence)

@@ -11,6 +11,7 @@ from dlm_core.canvas import Canvas
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.engine.edit import Cell
 from dlm_core.engine.remote import METHODS, WAIT, RemoteEngine, checked, handle, pack, unpack
+from dlm_core.lines import make_line
 from dlm_core.trace import Trace
 
 
@@ -137,12 +138,12 @@ def test_a_run_stopped_while_it_waits_has_no_step(local):
     stop = threading.Event()
 
     def in_line(lines):
-        yield '{"waiting": 2}\n'
+        yield make_line("waiting", waiting=2)
         while True:
             yield WAIT
 
     run = ask(Wire(local, in_line)).run(REQUESTS["a prompt"], stop)
-    assert json.loads(next(run)) == {"waiting": 2}
+    assert json.loads(next(run)) == {"type": "waiting", "waiting": 2}
     stop.set()
     header, end = map(json.loads, run)
     assert header["prompt"] == "A cat"
@@ -231,7 +232,9 @@ WRONG = [
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"about"}))
 def test_whatever_is_asked_gets_one_line_that_says_what_is_wrong(method, body, local):
     (line,) = handle(local, method, body, threading.Event())
-    assert isinstance(json.loads(line)["error"], str)
+    record = json.loads(line)
+    assert record["type"] == "error"
+    assert isinstance(record["message"], str)
 
 
 def test_a_request_comes_out_as_it_went_in():

@@ -16,6 +16,7 @@ from visitor import free_port
 
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.engine.cluster.deploy import parser
+from dlm_core.lines import is_waiting, type_of
 from dlm_core.models import load_model
 from dlm_core.trace import Trace
 
@@ -56,7 +57,7 @@ def begin(cluster):
         run = cluster.engine.run(request, stop)
         runs.append(run)
         first = next(run)
-        return run, first if first.startswith('{"waiting"') else next(run)
+        return run, first if is_waiting(first) else next(run)
 
     yield make
     for run in runs:
@@ -68,7 +69,7 @@ def untimed(lines):
 
 
 def whole(lines):
-    return Trace.parse("".join(line for line in lines if not line.startswith('{"waiting"')).encode())
+    return Trace.parse("".join(line for line in lines if not is_waiting(line)).encode())
 
 
 def waiting(line):
@@ -149,9 +150,9 @@ def test_a_run_whose_replica_is_killed_is_kept_and_says_so_and_the_next_request_
         read()
     doomed, _ = cluster.replicas()
     os.kill(doomed, signal.SIGKILL)
-    while not any(kept[-1].startswith('{"end"') for kept in lines):
+    while not any(type_of(json.loads(kept[-1])) == "end" for kept in lines):
         read()
-    ended = [kept[-1].startswith('{"end"') for kept in lines]
+    ended = [type_of(json.loads(kept[-1])) == "end" for kept in lines]
     assert sorted(ended) == [False, True], "the other replica is still at work"
     trace = whole(lines[ended.index(True)])
     assert trace.totals["end"] == "error"

@@ -13,6 +13,7 @@ from stand_ins import spoken
 
 from dlm_core.conversation import with_system
 from dlm_core.engine import About, LocalEngine, Request, policies_for
+from dlm_core.lines import RUN_LINES
 from dlm_core.models import load_model
 from dlm_core.policies import make_policy, parameters
 from dlm_core.policies.parameter import find
@@ -207,13 +208,13 @@ def test_a_stream_only_ever_grows_and_carries_the_whole_run(bundled):
     values = list(stream(LocalEngine(bundled), Request("A", length=8, params={"steps": 4}), threading.Event()))
     assert all(later.startswith(earlier) for earlier, later in pairwise(values))
     envelope, *lines = values[-1].split("\n")[:-1]
-    assert '"player": "live"' in envelope
+    assert '"type":"live"' in envelope
     assert Trace.parse("".join(line + "\n" for line in lines).encode()).totals["end"] == "finished"
 
 
 def test_a_wrong_request_becomes_a_sentence_for_the_player(bundled):
     (value,) = stream(LocalEngine(bundled), Request(length=0), threading.Event())
-    assert '"player": "error"' in value
+    assert '"type":"error"' in value
     assert "length must be between" in value
 
 
@@ -230,8 +231,8 @@ def test_an_opened_run_is_the_file_and_a_damaged_one_a_sentence(trace, tmp_path)
     trace.save(tmp_path / "a")
     assert opened(tmp_path / "a").split("\n")[1:-1] == trace.lines
     (tmp_path / "b").write_bytes(b"no")
-    assert '"player": "error"' in opened(tmp_path / "b")
-    assert '"player": "error"' in opened(None)
+    assert '"type":"error"' in opened(tmp_path / "b")
+    assert '"type":"error"' in opened(None)
 
 
 def complaint(value):
@@ -243,11 +244,11 @@ def runs_of(value):
     traces, summaries, lines = [], {}, []
     for line in value.split("\n")[1:-1]:
         record = json.loads(line)
-        if "summary" in record:
+        if record["type"] == "summary":
             summaries[record["of"]] = record["summary"]
-        elif "pane" in record:
+        elif record["type"] == "pane":
             traces.append(lines := [])
-        elif "waiting" not in record and "done" not in record:
+        elif record["type"] in RUN_LINES:
             lines.append(line)
     whole = [Trace.parse("".join(kept + "\n" for kept in lines).encode()) for lines in traces]
     return whole, [summaries[number] for number in range(len(whole))]
@@ -255,7 +256,8 @@ def runs_of(value):
 
 def told_of(value):
     """The last pseudo-likelihood of every run in a comparison's value, and why there is none."""
-    rows = [json.loads(line) for line in value.split("\n") if '"summary"' in line]
+    records = [json.loads(line) for line in value.split("\n")[:-1]]
+    rows = [record for record in records if record["type"] == "summary"]
     return {row["of"]: (row["summary"]["pseudo_likelihood"], spoken(row.get("why", ""))) for row in rows}
 
 

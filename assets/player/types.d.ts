@@ -19,6 +19,7 @@ interface Message {
 
 /** The first line of a run file. */
 interface Header {
+  type?: "run";
   unmask: number;
   model: Model;
   prompt: string;
@@ -39,6 +40,7 @@ type PieceRecord = string | { hex: string };
 
 /** A line of a run file between the first and the last; positions count in the canvas before it. */
 interface StepRecord {
+  type?: "step";
   step: number;
   window: Pair;
   forwards: number;
@@ -56,6 +58,7 @@ interface StepRecord {
 }
 
 interface Totals {
+  type?: "end";
   end: "finished" | "stopped" | "error";
   message?: string;
   text?: string;

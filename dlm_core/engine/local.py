@@ -60,9 +60,10 @@ class LocalEngine:
     def run(self, request: Request, stop: threading.Event | None = None) -> Run:
         """Return a run, not begun yet; a wrong request raises ValueError here.
 
-        While other runs are ahead, lines of the form {"waiting": n, "seconds": s} come first; they are not part of the
-        run.  `s` is what n runs took lately, and is missing as long as none was measured.  Setting `stop` or closing
-        the iterator ends the run within one step; a limit, or a failure of the model, ends it with a line that says so.
+        While other runs are ahead, waiting lines come first; they are not part of the run.
+        Their `seconds` is what so many runs took lately, and is missing as long as none was measured.  Setting `stop`
+        or closing the iterator ends the run within one step; a limit, or a failure of the model, ends it with a line
+        that says so.
         """
         planned = plan(self.model, request, self.limits)
         trace = self._open(planned, request)

@@ -1,19 +1,15 @@
 """The queue in front of a model: one run at a time, first come first served, with notices for those who wait."""
 
-import json
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 
+from dlm_core.lines import make_line
+
 _RECENT = 16  # runs whose durations are expected of the next ones
 _PATIENCE = 0.5  # seconds between two looks at a stop request while waiting
-
-
-def is_notice(line: str) -> bool:
-    """Whether a line an engine yields tells of the line and is no part of the run."""
-    return line.startswith('{"waiting"')
 
 
 class RunQueue:
@@ -54,7 +50,7 @@ class RunQueue:
             if ahead != last_ahead:
                 last_ahead = ahead
                 expected = {"seconds": round(ahead * median(self._durations), 1)} if self._durations else {}
-                yield json.dumps({"waiting": ahead} | expected) + "\n"
+                yield make_line("waiting", waiting=ahead, **expected)
 
     @contextmanager
     def hold(self) -> Iterator[None]:

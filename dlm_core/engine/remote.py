@@ -1,12 +1,12 @@
 """An engine on another machine: calls go there over HTTP, and the same lines come back.
 
 A call is a POST to the method's name.  The answer is lines of text: an empty line says that there is none yet, a
-line {"error": "..."} that there will be none, and why.  `handle` is the other machine's side, for any engine.
+line of the type "error" that there will be none, and why.  `handle` is the other machine's side, for any engine.
 """
 
 import json
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
@@ -21,9 +21,9 @@ from dlm_core.engine.describe import About
 from dlm_core.engine.edit import Cell
 from dlm_core.engine.interface import Engine, Run
 from dlm_core.engine.lesson import Kind, Lesson, NoisyState
-from dlm_core.engine.queue import is_notice
 from dlm_core.engine.request import Request
 from dlm_core.engine.unavailable import UnavailableEngine, unmeasured
+from dlm_core.lines import is_waiting, make_line, read_line, type_of
 from dlm_core.proxies import is_loopback
 from dlm_core.trace import Trace, decode_token_texts, encode_token_texts
 
@@ -84,28 +84,25 @@ def _unpack_lesson(record: Mapping[str, Any]) -> Lesson:
 # --- the side that answers --------------------------------------------------------------------------------------------
 
 
-def _line(value: Any) -> Iterator[str]:
-    yield json.dumps(value, allow_nan=False) + "\n"
-
-
-def _measured(values: ndarray) -> list[float | None]:
-    """Return the values as JSON has them; None where nothing was measured."""
-    return [None if np.isnan(value) else float(value) for value in values]
+def _probabilities(values: ndarray) -> list[str]:
+    """Return the line with the values; None where nothing was measured."""
+    known = [None if np.isnan(value) else float(value) for value in values]
+    return [make_line("probabilities", values=known)]
 
 
 def _parse_request(body: bytes) -> Request:
     return unpack(json.loads(body))
 
 
-METHODS: Mapping[str, Callable[[Engine, bytes, threading.Event], Iterator[str]]] = {
-    "about": lambda engine, _body, _stop: _line(asdict(engine.about())),
-    "header_line": lambda engine, body, _stop: iter([engine.header_line(_parse_request(body))]),
+METHODS: Mapping[str, Callable[[Engine, bytes, threading.Event], Iterable[str]]] = {
+    "about": lambda engine, _body, _stop: [make_line("about", **asdict(engine.about()))],
+    "header_line": lambda engine, body, _stop: [engine.header_line(_parse_request(body))],
     "run": lambda engine, body, stop: engine.run(_parse_request(body), stop),
-    "pseudo_likelihood": lambda engine, body, _stop: _line(_measured(engine.pseudo_likelihood(Trace.parse(body)))),
-    "autoregressive_likelihood": lambda engine, body, _stop: _line(
-        _measured(engine.autoregressive_likelihood(Trace.parse(body)))
+    "pseudo_likelihood": lambda engine, body, _stop: _probabilities(engine.pseudo_likelihood(Trace.parse(body))),
+    "autoregressive_likelihood": lambda engine, body, _stop: _probabilities(
+        engine.autoregressive_likelihood(Trace.parse(body))
     ),
-    "lesson": lambda engine, body, _stop: _line(_pack_lesson(engine.lesson(**json.loads(body)))),
+    "lesson": lambda engine, body, _stop: [make_line("lesson", lesson=_pack_lesson(engine.lesson(**json.loads(body))))],
 }
 
 
@@ -114,12 +111,13 @@ def handle(engine: Engine, method: str, body: bytes, stop: threading.Event) -> I
     try:
         yield from METHODS[method](engine, body, stop)
     except (ValueError, TypeError) as error:
-        yield from _line({"error": str(error)})
+        yield make_line("error", message=str(error))
 
 
 def error_of(line: str) -> str | None:
     """Return the message of a line that says that a call failed, else None."""
-    return json.loads(line)["error"] if line.startswith('{"error"') else None
+    record = read_line(line)
+    return str(record["message"]) if type_of(record) == "error" else None
 
 
 # --- the side that calls ----------------------------------------------------------------------------------------------
@@ -195,9 +193,10 @@ class RemoteEngine:
     def about(self, model: str | None = None) -> About:
         """Return what a page must know of the model there, or of none while nothing answers."""
         try:
-            record = json.loads(self._call("about", b""))
+            record = read_line(self._call("about", b""))
         except LostError as error:
             return UnavailableEngine(str(error)).about()
+        del record["type"]
         return About(**record | {name: tuple(record[name]) for name in ("policies", "caches")})
 
     def run(self, request: Request, stop: threading.Event | None = None) -> Run:
@@ -218,14 +217,14 @@ class RemoteEngine:
 
     def lesson(self, text: str, kind: Kind, schedule: str, seed: int, model: str | None = None) -> Lesson:
         arguments = {"text": text, "kind": kind, "schedule": schedule, "seed": seed}
-        return _unpack_lesson(json.loads(self._call("lesson", json.dumps(arguments))))
+        return _unpack_lesson(read_line(self._call("lesson", json.dumps(arguments)))["lesson"])
 
     def _lines(self, received: "_Received", request: Request, stop: threading.Event) -> Generator[str, None, None]:
         try:
             with closing(self._stream("run", json.dumps(pack(request)))) as lines:
                 for line in lines:
                     if line != WAIT:
-                        if not is_notice(line):
+                        if not is_waiting(line):
                             received.add(line)
                         yield line
                     if stop.is_set():  # closing the answer stops the run there
@@ -246,15 +245,15 @@ class RemoteEngine:
 
     def _measure(self, method: str, trace: Trace) -> ndarray:
         try:
-            record = json.loads(self._call(method, "".join(f"{line}\n" for line in trace.lines)))
-            return np.array(record, dtype=np.float64)  # None becomes NaN
+            record = read_line(self._call(method, "".join(f"{line}\n" for line in trace.lines)))
+            return np.array(record["values"], dtype=np.float64)  # None becomes NaN
         except ValueError:
             return unmeasured(trace)
 
     def _call(self, method: str, body: str | bytes) -> str:
         """Return the one line that answers a call."""
         for line in self._stream(method, body):
-            if line != WAIT and not is_notice(line):
+            if line != WAIT and not is_waiting(line):
                 return line
         raise LostError(f"the engine at {self.address} was lost: try again")
 
@@ -268,7 +267,7 @@ class RemoteEngine:
                     *complete, partial = (partial + part).split(b"\n")
                     for line in complete:
                         text = line.decode() + "\n"
-                        if why := error_of(text):
+                        if text != WAIT and (why := error_of(text)):
                             raise ValueError(why)
                         yield text
         except httpx.TransportError as error:

@@ -1,6 +1,5 @@
 """The model menu: what the operator offers, what is being loaded, and everything on the page that follows the model."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ import gradio as gr
 
 from dlm_core.engine import About
 from dlm_core.engine.library import Library, MenuEntry, Progress
+from dlm_core.lines import make_line
 from dlm_core.ui import streams, words
 from dlm_core.ui.controls import ModelDependent
 from dlm_core.ui.player import models
@@ -87,7 +87,7 @@ def loading(name: str, progress: Progress, mine: bool) -> str:
 def _status(
     kind: str, text: Sequence[Any], numbers: Sequence[Any] = (), share: float | None = None, mine: bool = False
 ) -> str:
-    return json.dumps({"kind": kind, "text": [*text], "numbers": [*numbers], "share": share, "mine": mine})
+    return make_line("models", kind=kind, text=[*text], numbers=[*numbers], share=share, mine=mine)
 
 
 def connect(

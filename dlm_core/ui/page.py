@@ -16,9 +16,9 @@ from dlm_core.conversation import validate, with_system
 from dlm_core.engine import Engine, Request
 from dlm_core.engine.library import Library
 from dlm_core.engine.limits import Limits
-from dlm_core.engine.queue import is_notice
 from dlm_core.export import LANGUAGES, css
 from dlm_core.gallery import OPENING, file_of
+from dlm_core.lines import is_waiting
 from dlm_core.policies import parameters
 from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.trace import Trace
@@ -186,7 +186,7 @@ def _growing(
     except ValueError as error:
         raise gr.Error(well_formed(f"{error}.")) from error
     for line in run:
-        if not is_notice(line):
+        if not is_waiting(line):
             yield run.trace
     if run.trace.outcome == "error":
         raise gr.Error(f"{run.trace.message}.")

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import gradio as gr
 
 import dlm_core.export as replay
-from dlm_core.bundle import dumps
+from dlm_core.lines import LineType, dumps, make_line
 
 _serial = count(1)
 
@@ -32,14 +32,9 @@ def address(file: Path) -> str:
 PLOTLY_URL = address(replay.PLOTLY)
 
 
-def envelope(kind: str, **about: Any) -> str:
+def envelope(kind: LineType, **about: Any) -> str:
     """The line that opens a stream, never the same twice."""
-    return replay.envelope(kind, next(_serial), **about)
-
-
-def record(**about: Any) -> str:
-    """A line between run-file lines that tells the page what to do with them; its first key says which kind it is."""
-    return replay.line(about)
+    return make_line(kind, id=next(_serial), **about)
 
 
 def player(value: str, elem_id: str) -> gr.HTML:
@@ -77,7 +72,7 @@ def comparison(value: str, elem_id: str, columns: Mapping[str, int], unit: str) 
 
 
 def lesson(value: str, elem_id: str) -> gr.HTML:
-    """Return a sentence under noise; `value` is `envelope(...)` and a lesson line.  `apply` requests its denoising."""
+    """Return a sentence under noise; `value` is `envelope("lesson", ...)`.  `apply` requests its denoising."""
     return _component("noise", elem_id, value, plotly=PLOTLY_URL)
 
 

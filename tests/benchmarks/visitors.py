@@ -92,11 +92,12 @@ class Visitor:
             if not isinstance(value, str):  # the end of the stream
                 continue
             lines = value.split("\n")[1:-1]
-            notices = [json.loads(line) for line in lines if line.startswith('{"waiting"')] or notices
-            if not first and any(line.startswith('{"unmask"') for line in lines):
+            records = [json.loads(line) for line in lines]
+            notices = [record for record in records if record["type"] == "waiting"] or notices
+            if not first and any(record["type"] == "run" for record in records):
                 first = time.monotonic() - began
         told = notices[0] if notices else {"waiting": 0}
-        steps = sum(line.startswith('{"step"') for line in lines)
+        steps = sum(json.loads(line)["type"] == "step" for line in lines)
         return Served(began, told["waiting"], told.get("seconds"), first, time.monotonic() - began, steps)
 
 

@@ -66,5 +66,5 @@ test("text of a run cannot end the script it stands in", () => {
   const page = replayOf(shell, ['{"prompt": "</script><img>"}']).join("");
   assert.equal(page.match(/<\/script>/g).length, 1);
   const value = page.slice(page.indexOf('id="run">') + 9, page.indexOf("</script>"));
-  assert.equal(JSON.parse(value), '{"player": "recorded", "id": 0}\n{"prompt": "</script><img>"}\n');
+  assert.equal(JSON.parse(value), '{"type":"recorded","id":0}\n{"prompt": "</script><img>"}\n');
 });

@@ -30,7 +30,7 @@ def test_the_page_opens_and_refuses_what_python_does(read, trace):
         if "error" not in told:
             return Opens(told["steps"], told["whole"]), ""
         first = any(words in told["error"] for words in ("first line is not JSON", "its header", "schema"))
-        line = re.search(r"line (\d+) is damaged", told["error"])
+        line = re.search(r"line (\d+) (?:is damaged|has the type)", told["error"])
         return Refused(int(line[1]) if line else 1 if first else None), told["error"]
 
     assert differing(trace, made) == {}

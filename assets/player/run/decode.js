@@ -100,3 +100,16 @@ export function parseLine(line) {
   if (!/\d{16}/.test(line)) return JSON.parse(line);
   return JSON.parse(line.replace(TEXTS_AND_NUMBERS, (token) => (isRounded(token) ? `"${token}"` : token)));
 }
+
+/**
+ * The type of a line, which docs/run-file.md lists.  Lines of run files had none at first: what such a line contains
+ * says which it is.
+ *
+ * @param {any} record
+ * @returns {string}
+ */
+export function typeOf(record) {
+  if (Object.hasOwn(record, "type")) return record.type;
+  if (Object.hasOwn(record, "unmask")) return "run";
+  return Object.hasOwn(record, "end") ? "end" : "step";
+}

@@ -20,7 +20,7 @@ export function fileStem(header) {
 export function replayOf(shell, lines) {
   const opening = '<script type="application/json" id="run">';
   const at = shell.indexOf(opening) + opening.length;
-  const value = ['{"player": "recorded", "id": 0}', ...lines, ""].join("\n");
+  const value = ['{"type":"recorded","id":0}', ...lines, ""].join("\n");
   return [
     shell.slice(0, at),
     JSON.stringify(value).replace(/</g, "\\u003c"),

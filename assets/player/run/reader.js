@@ -2,9 +2,9 @@
 // files: what the page opens, the command line opens, and what one refuses the other refuses at the same line.  LIMITS
 // are trace.py's own.
 
-import { LIMITS } from "../settings.js";
+import { LIMITS, RUN_LINES } from "../settings.js";
 import { phrase } from "../words.js";
-import { bytesOf, isRounded, MISSING_BYTE, parseLine, TEXTS_AND_NUMBERS, textOrBytes } from "./decode.js";
+import { bytesOf, isRounded, MISSING_BYTE, parseLine, TEXTS_AND_NUMBERS, textOrBytes, typeOf } from "./decode.js";
 import { Inflater, tooLarge } from "./gzip.js";
 import { addRecord, emptyRun, stateAfter } from "./state.js";
 
@@ -274,14 +274,24 @@ function checkTotals({ end, message = "", text = "" }) {
  * @param {Run} run
  * @param {any} record
  * @param {string} line
+ * @param {number} number
  */
-function takeRecord(run, record, line) {
+function takeRecord(run, record, line, number) {
   must(!run.totals);
+  const type = typeOf(record);
+  if (!RUN_LINES.includes(type)) {
+    const shown = String(JSON.stringify(type)).slice(0, 40);
+    throw new Error(phrase("runs.type", { line: number, type: shown, known: RUN_LINES.join(", ") }));
+  }
   if (!run.header) {
+    if (type !== "run") throw new Error(phrase("runs.schema"));
     if (record.unmask !== 1 && record.unmask !== LIMITS.schema) throw new Error(phrase("runs.schema"));
     checkHeader(record);
-  } else if (has(record, "end")) checkTotals(record);
-  else checkStep(run, record);
+  } else if (type === "end") checkTotals(record);
+  else {
+    must(type === "step");
+    checkStep(run, record);
+  }
   checkPieces(record);
   addRecord(run, record, line);
   if (run.steps.length && !run.totals) checkBeliefs(run, record);
@@ -310,11 +320,11 @@ export function readRun(bytes) {
       throw new Error(first ? phrase("runs.not_json") : phrase("runs.damaged", { line: n + 1 }));
     }
     try {
-      takeRecord(run, record, line);
+      takeRecord(run, record, line, n + 1);
     } catch (error) {
       // what is not a sentence of ours is the browser stumbling over a record of another shape
-      const reason = error.message && error.constructor === Error ? error.message : phrase("runs.header");
-      throw new Error(first ? reason : phrase("runs.damaged", { line: n + 1 }));
+      const reason = error.constructor === Error ? error.message : "";
+      throw new Error(reason || (first ? phrase("runs.header") : phrase("runs.damaged", { line: n + 1 })));
     }
   });
   if (!run.header) throw new Error(phrase("runs.no_line"));

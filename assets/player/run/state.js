@@ -4,7 +4,7 @@
 // order in which positions first appeared.  `run.order` lists the tracks as they stand in the text, `place` those of
 // one canvas.  Without splices track and position are the same number.
 
-import { parseLine, readPieces, unpack } from "./decode.js";
+import { parseLine, readPieces, typeOf, unpack } from "./decode.js";
 
 /**
  * @returns {Run}
@@ -39,8 +39,9 @@ export function addLine(run, line) {
 export function addRecord(run, record, line) {
   run.lines.push(line);
   readPieces(run.pieces, record.pieces || {});
-  if (!run.header) openRun(run, record);
-  else if ("end" in record) run.totals = record;
+  const type = typeOf(record);
+  if (type === "run") openRun(run, record);
+  else if (type === "end") run.totals = record;
   else addStep(run, record);
 }
 

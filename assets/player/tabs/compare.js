@@ -1,9 +1,10 @@
-// Runs side by side on one clock: a stream of run-file lines with a line {"pane": k, ...} before each run, and a line
-// {"summary": ..., "of": k} somewhere after it.  Panes with the same place are alternatives: one of them is shown, and
-// a slider chooses.  A line {"rewind"} plays from the start, {"figure"} is drawn as it is.
+// Runs side by side on one clock: a stream of run-file lines with a line of the type pane before each run, and one of
+// the type summary somewhere after it.  Panes with the same place are alternatives: one of them is shown, and
+// a slider chooses.  One of the type rewind plays from the start, a figure is drawn as it is.
 
 import { putWords } from "../page/language.js";
-import { addLine, emptyRun } from "../run/state.js";
+import { parseLine, typeOf } from "../run/decode.js";
+import { addRecord, emptyRun } from "../run/state.js";
 import { loadPlotly, text, theme } from "../view/dom.js";
 import { newLines, readEnvelope, waitingWords, watchConnection } from "../view/stream.js";
 import { TokenCanvas } from "../view/tokens.js";
@@ -194,7 +195,7 @@ class Comparison {
       this.envelope = opened.line;
       this.read = opened.end;
       this.showMessage(messageText(opened.record.message || ""));
-      if (opened.record.player === "error") {
+      if (opened.record.type === "error") {
         this.cut ||= !this.done; // what was still coming gave way
         this.dirty = true;
         return;
@@ -224,24 +225,32 @@ class Comparison {
   addLine(line) {
     this.connection.hear();
     this.lines.push(line);
-    if (line.startsWith('{"pane"')) return this.addPane(JSON.parse(line));
-    if (line.startsWith('{"waiting"')) return this.showMessage(waitingWords(JSON.parse(line)));
-    if (line.startsWith('{"summary"')) return this.addRow(JSON.parse(line));
-    if (line.startsWith('{"figure"')) {
-      this.figure = JSON.parse(line).figure;
-      return this.drawFigure();
+    const record = parseLine(line);
+    switch (typeOf(record)) {
+      case "pane":
+        return this.addPane(record);
+      case "waiting":
+        return this.showMessage(waitingWords(record));
+      case "summary":
+        return this.addRow(record);
+      case "figure":
+        this.figure = record.figure;
+        return this.drawFigure();
+      case "rewind":
+        this.clock = 0;
+        this.playing = true;
+        return;
+      case "done":
+        this.done = true;
+        return;
+      default:
+        this.addRunLine(record, line);
     }
-    if (line.startsWith('{"rewind"')) {
-      this.clock = 0;
-      this.playing = true;
-      return;
-    }
-    if (line.startsWith('{"done"')) {
-      this.done = true;
-      return;
-    }
+  }
+
+  addRunLine(record, line) {
     this.showMessage("");
-    addLine(this.pane.run, line);
+    addRecord(this.pane.run, record, line);
     if (!this.pane.laid) this.pane.canvas.layOut(this.pane.run);
     this.pane.laid = true;
     if (this.pane.run.totals && this.pane.run.totals.message) this.showMessage(this.pane.run.totals.message);

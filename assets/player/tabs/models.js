@@ -1,6 +1,6 @@
 // Below the model menu: which model answers, or how far one that is loaded is, or why it could not be.
 //
-// The value is one line of JSON: kind (idle, loading, error), text and numbers as `messageText` takes them, share (0 to
+// The value is one line of the type models: kind (idle, loading, error), text and numbers as `messageText` takes them, share (0 to
 // 1, null: not known), mine.
 // What is spoken is the text, which changes seldom; numbers and bar are for the eye.
 

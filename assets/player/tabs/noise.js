@@ -109,12 +109,13 @@ class NoiseLesson {
     const opened = value ? readEnvelope(value) : null;
     if (!opened || opened.line === this.envelope) return;
     this.envelope = opened.line;
+    this.id = opened.record.id;
     clearTimeout(this.waiting);
-    if (opened.record.player === "asking")
+    if (opened.record.type === "asking")
       return void (this.waiting = setTimeout(() => this.showMessage(phrase("noise.asking")), PATIENCE));
     this.showMessage(messageText(opened.record.message || ""));
-    if (opened.record.player === "error") return;
-    ({ lesson: this.lesson, figure: this.figure } = JSON.parse(value.slice(opened.end)));
+    if (opened.record.type === "error") return;
+    ({ lesson: this.lesson, figure: this.figure } = opened.record);
     this.names = { pieces: new Map(), header: { model: this.lesson.model } };
     readPieces(this.names.pieces, this.lesson.pieces);
     this.level.max = this.lesson.t.length - 1;
@@ -252,8 +253,8 @@ class NoiseLesson {
   // the figure of figures.py, with its upright at the level
   plot() {
     if (!this.plotly || !this.figure || !this.part("figure").clientWidth) return;
-    if (this.plotted === `${this.envelope} ${theme()} ${this.part("figure").clientWidth}`) return;
-    this.plotted = `${this.envelope} ${theme()} ${this.part("figure").clientWidth}`;
+    if (this.plotted === `${this.id} ${theme()} ${this.part("figure").clientWidth}`) return;
+    this.plotted = `${this.id} ${theme()} ${this.part("figure").clientWidth}`;
     const { data, layout } = translateFigure(this.figure[theme()]);
     this.plotly
       .newPlot(this.part("figure"), data, layout, { displayModeBar: false, responsive: true })

@@ -3,7 +3,8 @@
 
 import { keepRun } from "../page/kept.js";
 import { putWords } from "../page/language.js";
-import { addLine, emptyRun, firstStopAt, isPresent, stateAfter, tokenAt } from "../run/state.js";
+import { parseLine, typeOf } from "../run/decode.js";
+import { addRecord, emptyRun, firstStopAt, isPresent, stateAfter, tokenAt } from "../run/state.js";
 import { wordOf } from "../run/text.js";
 import { follow, publish, shared } from "../store.js";
 import { barPaints, drawBars } from "../view/bars.js";
@@ -70,8 +71,8 @@ class Player {
     if (opened.line !== this.envelope) {
       this.envelope = opened.line;
       this.read = opened.end;
-      const { message, player } = opened.record;
-      if (message) return this.showMessage(messageText(message), player === "error" ? "error" : null);
+      const { message, type } = opened.record;
+      if (message) return this.showMessage(messageText(message), type === "error" ? "error" : null);
       this.pending = true; // what is on screen stays, in its mode, until the first line of the new run
     }
     const lines = newLines(value, this.read);
@@ -83,9 +84,10 @@ class Player {
 
   addLine(line, envelope) {
     this.connection.hear();
-    if (line.startsWith('{"waiting"')) return this.showMessage(waitingWords(JSON.parse(line)), null);
+    const record = parseLine(line);
+    if (typeOf(record) === "waiting") return this.showMessage(waitingWords(record), null);
     if (this.pending) this.start(envelope);
-    addLine(this.run, line);
+    addRecord(this.run, record, line);
     if (!this.laid) this.canvas.layOut(this.run);
     this.laid = true;
     if (this.run.lines.length === 1) {
@@ -108,7 +110,7 @@ class Player {
   // Shows a run that is already in the page, such as a pane of a comparison.
   open(lines) {
     const awaited = this.pending; // a run of the visitor's own may still be in line
-    this.start({ player: "recorded" });
+    this.start({ type: "recorded" });
     for (const line of lines) this.addLine(line, {});
     this.pending = awaited;
     this.redraw();
@@ -120,7 +122,7 @@ class Player {
     this.at = this.clock = 0;
     this.plots.reset();
     this.hovered = this.selected = -1;
-    this.mode = envelope.player;
+    this.mode = envelope.type;
     this.own = this.mode === "live";
     this.following = false;
     this.playing = !(matchMedia("(prefers-reduced-motion: reduce)").matches && this.mode === "recorded");
@@ -152,7 +154,7 @@ class Player {
       },
       find: () => this.showMessage("", this.unfinished() ? "live" : null),
       recover: (lines) => {
-        this.start({ player: "stopped" });
+        this.start({ type: "stopped" });
         for (const line of lines) this.addLine(line, {});
         keepRun(this.run).catch(() => {});
         this.showMessage(phrase("player.cut"), null);

@@ -2,7 +2,8 @@
 // passes.
 
 import { putWords } from "../page/language.js";
-import { addLine, emptyRun } from "../run/state.js";
+import { parseLine, typeOf } from "../run/decode.js";
+import { addRecord, emptyRun } from "../run/state.js";
 import { cellAt } from "../run/sudoku.js";
 import { BoardView } from "../view/board.js";
 import { text } from "../view/dom.js";
@@ -194,11 +195,11 @@ class Puzzle {
     if (opened.line !== this.envelope) {
       this.envelope = opened.line;
       this.read = opened.end;
-      const { player, message, notice, cells } = opened.record;
+      const { type, message, notice, cells } = opened.record;
       this.showMessage(messageText(message || notice || ""));
-      if (player === "error") return this.finish();
+      if (type === "error") return this.finish();
       if (cells) this.digits = Array.from(cells, Number);
-      if (player === "live") this.start();
+      if (type === "live") this.start();
       this.dirty = true;
     }
     const fresh = newLines(value, this.read);
@@ -223,16 +224,25 @@ class Puzzle {
   }
 
   addLine(line) {
-    if (line.startsWith('{"pane"')) return this.addPane(JSON.parse(line));
-    if (line.startsWith('{"waiting"')) return this.showMessage(waitingWords(JSON.parse(line)));
-    if (line.startsWith('{"summary"')) {
-      const { summary, of } = JSON.parse(line);
-      this.panes[of].summary = summary;
-      return;
+    const record = parseLine(line);
+    switch (typeOf(record)) {
+      case "pane":
+        return this.addPane(record);
+      case "waiting":
+        return this.showMessage(waitingWords(record));
+      case "summary":
+        this.panes[record.of].summary = record.summary;
+        return;
+      case "done":
+        return this.finish();
+      default:
+        this.addRunLine(record, line);
     }
-    if (line.startsWith('{"done"')) return this.finish();
+  }
+
+  addRunLine(record, line) {
     this.showMessage("");
-    addLine(this.pane.run, line);
+    addRecord(this.pane.run, record, line);
     if (this.pane.run.totals && this.pane.run.totals.message) this.showMessage(this.pane.run.totals.message);
   }
 

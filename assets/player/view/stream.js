@@ -18,7 +18,7 @@ export function waitingWords({ waiting, seconds }) {
 }
 
 /**
- * The stream the page receives: an envelope line, then run-file lines, with notices about waiting in between.
+ * The first line of a stream: it says with its type what follows, and with its id that this is another stream.
  *
  * @param {string} value
  * @returns {{ line: string, record: any, end: number } | null}

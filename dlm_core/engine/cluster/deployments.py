@@ -14,8 +14,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from dlm_core.engine import LocalEngine
 from dlm_core.engine.cluster.queue import ClusterQueue, Ticket
 from dlm_core.engine.limits import Limits
-from dlm_core.engine.queue import is_notice
 from dlm_core.engine.remote import METHODS, WAIT, error_of, handle
+from dlm_core.lines import is_waiting
 from dlm_core.models import load_model
 from dlm_core.trace import Trace
 
@@ -58,7 +58,7 @@ class Replica:
                         ready.append(lines.get_nowait())
                 more = ready[-1] is not None
                 # the engine has a queue of its own, in which a cancelled call may still be finishing a step
-                if chunk := "".join(line for line in ready if line is not None and not is_notice(line)):
+                if chunk := "".join(line for line in ready if line is not None and not is_waiting(line)):
                     yield chunk
             await working
         finally:

@@ -1,11 +1,12 @@
 """The queue for several machines that work at one run each: counted, never estimated, but for the seconds."""
 
-import json
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
+
+from dlm_core.lines import make_line
 
 _RECENT = 16  # runs whose durations are expected of the next ones
 
@@ -40,13 +41,15 @@ class ClusterQueue:
         self._waiting.remove(ticket)
         self._working += 1
 
-    def _notice(self, ticket: "Ticket") -> str:
+    def _ahead(self, ticket: "Ticket") -> int:
         # a machine that is free would have begun: all are at work, and the first to end takes the first who waits
-        ahead = self._waiting.index(ticket) + (self._working > 0)
+        return self._waiting.index(ticket) + (self._working > 0)
+
+    def _notice(self, ahead: int) -> str:
         expected = {}
         if self._durations and self._working:
             expected = {"seconds": round(ahead * median(self._durations) / self._working, 1)}
-        return json.dumps({"waiting": ahead} | expected) + "\n"
+        return make_line("waiting", waiting=ahead, **expected)
 
 
 class Ticket:
@@ -54,7 +57,7 @@ class Ticket:
 
     def __init__(self, queue: ClusterQueue) -> None:
         self._queue = queue
-        self._last_notice = ""
+        self._last_ahead = -1
         self.began: float | None = None
 
     def begin(self) -> None:
@@ -64,8 +67,8 @@ class Ticket:
             self._queue._begin(self)
 
     def notice(self) -> str | None:
-        """{"waiting": n, "seconds": s} as a line, if whoever waits does not know it yet: as a LocalEngine tells it."""
-        if self.began is not None or (now := self._queue._notice(self)).split(",")[0] == self._last_notice:
+        """Return a waiting line as `LocalEngine` yields it, or None where the last one still holds."""
+        if self.began is not None or (ahead := self._queue._ahead(self)) == self._last_ahead:
             return None
-        self._last_notice = now.split(",")[0]
-        return now
+        self._last_ahead = ahead
+        return self._queue._notice(ahead)

@@ -9,13 +9,14 @@ import gradio as gr
 from numpy import ndarray
 
 from dlm_core.engine import About, Engine, Request, Run
+from dlm_core.lines import make_line
 from dlm_core.metrics import summarise
 from dlm_core.policies import parameters
 from dlm_core.policies.parameter import find
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import controls, streams, words
 from dlm_core.ui.controls import ModelDependent
-from dlm_core.ui.player import comparison, envelope, record
+from dlm_core.ui.player import comparison, envelope
 
 PANES = 4
 NONE = "none"  # in place of a policy
@@ -46,12 +47,12 @@ def _pieces(engine: Engine, requests: Sequence[Request], stop: threading.Event) 
         yield _row(number, trace, engine.pseudo_likelihood(trace), words.message("compare.unreadable"))
         if stop.is_set():
             break
-    yield record(done=True)
+    yield make_line("done")
 
 
 def pane(number: int, title: dict[str, Any], run: Run, place: int | None = None) -> Generator[str, None, Trace]:
     """Yield the line that titles a pane, then the lines of its run; return the run's trace."""
-    yield record(pane=number, title=title, place=number if place is None else place)
+    yield make_line("pane", pane=number, title=title, place=number if place is None else place)
     yield from run
     return run.trace
 
@@ -80,7 +81,7 @@ def _read(
             yield envelope("error", message=words.message("compare.damaged", number=number + 1, reason=f"{error}."))
             return
         title = words.message("compare.file", policy=trace.header["policy"]["name"], seed=str(trace.header["seed"]))
-        value += record(pane=number, title=title, place=number)
+        value += make_line("pane", pane=number, title=title, place=number)
         value += "".join(line + "\n" for line in trace.lines)
     measurable = [_in_memory(engine, trace) for trace in traces]
     for number, trace in enumerate(traces):
@@ -88,7 +89,7 @@ def _read(
         if not measurable[number]:
             why = words.message("compare.other_model", model=_model(trace))
         value += _row(number, trace, None, why, measuring=measurable[number])
-    yield value + record(done=True)
+    yield value + make_line("done")
     for number in filter(measurable.__getitem__, range(len(traces))):
         if stop.is_set():
             yield _row(number, traces[number], None, words.message("compare.stopped"))
@@ -117,10 +118,10 @@ def _row(number: int, trace: Trace, measured: ndarray | None, why: dict[str, Any
     """Return the line of a run's numbers; `why` says why its pseudo-likelihood is missing, yet or for good."""
     row = summarise(trace, measured)._asdict()
     if row["pseudo_likelihood"] is not None:
-        return record(summary=row, of=number)
+        return make_line("summary", summary=row, of=number)
     if measuring:
         row["pseudo_likelihood"] = words.message("compare.measuring")
-    return record(summary=row, of=number, why=why)
+    return make_line("summary", summary=row, of=number, why=why)
 
 
 class Tab(NamedTuple):

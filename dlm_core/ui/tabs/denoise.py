@@ -1,6 +1,5 @@
 """The Denoise tab: a prompt and settings above, the player below.  Handlers are plain functions on plain values."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ import gradio as gr
 
 from dlm_core.conversation import SYSTEM, dump, validate, with_answer
 from dlm_core.engine import About, Engine, Request
+from dlm_core.lines import read_line, type_of
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
 from dlm_core.ui.controls import (
@@ -147,8 +147,8 @@ def update_for_model(about: About, prompt: str) -> list[Any]:
 
 def next_conversation(request: Request, value: str) -> str | None:
     """Return the conversation after a run, given the player's last `value`; None unless the run finished."""
-    last = json.loads(value.rstrip("\n").rpartition("\n")[2])
-    if last.get("end") != "finished":
+    last = read_line(value.rstrip("\n").rpartition("\n")[2])
+    if type_of(last) != "end" or last["end"] != "finished":
         return None
     messages = [message for message in request.conversation if message["role"] != SYSTEM]
     return dump(with_answer(messages, request.prompt, last["text"]))

@@ -13,7 +13,7 @@ from dlm_core.figures import Theme, plot_schedule, schedule_data
 from dlm_core.trace import encode_token_texts
 from dlm_core.ui import controls, streams, words
 from dlm_core.ui.controls import ModelDependent
-from dlm_core.ui.player import envelope, lesson, record
+from dlm_core.ui.player import envelope, lesson
 
 # how each kind of noise is undone: masks one a forward, the surest first; random tokens by editing what is doubted
 UNDO: dict[Kind, dict[str, Any]] = {
@@ -44,7 +44,7 @@ def shown(engine: Engine, text: str, kind: Kind, schedule: str, seed: Any, model
         "pieces": encode_token_texts(example.pieces),
         "states": [state._asdict() for state in states],
     }
-    return envelope("lesson") + record(lesson=payload, figure=figure)
+    return envelope("lesson", lesson=payload, figure=figure)
 
 
 def _short(values: list[float]) -> list[float]:

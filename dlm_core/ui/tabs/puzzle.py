@@ -13,9 +13,10 @@ import gradio as gr
 
 from dlm_core.engine.limits import Limits
 from dlm_core.engine.puzzle import solver
+from dlm_core.lines import make_line
 from dlm_core.sudoku import CELLS, LEVELS, parse, puzzle, solve
 from dlm_core.ui import streams, words
-from dlm_core.ui.player import board, envelope, record
+from dlm_core.ui.player import board, envelope
 from dlm_core.ui.tabs import compare
 
 DEPTHS = {  # the same weights
@@ -81,10 +82,11 @@ def _pieces(
     for number, (name, by, lines) in enumerate(runs):
         trace = yield from compare.pane(number, words.message(f"puzzle.rules.{name}"), lines)
         right = by.board(trace) == solution
-        yield record(summary={"right": right, "forwards": trace.steps[-1].forwards if trace.steps else 0}, of=number)
+        forwards = trace.steps[-1].forwards if trace.steps else 0
+        yield make_line("summary", summary={"right": right, "forwards": forwards}, of=number)
         if stop.is_set():
             break
-    yield record(done=True)
+    yield make_line("done")
 
 
 def shown(text: str) -> str:

@@ -9,12 +9,12 @@ from typing import Any, get_args
 import gradio as gr
 
 from dlm_core.engine import AUTOREGRESSIVE, About, Engine, Request, Run, require_int
-from dlm_core.engine.queue import is_notice
 from dlm_core.figures import Theme, plot_tradeoff, tradeoff_data
+from dlm_core.lines import is_waiting, make_line
 from dlm_core.metrics import RaceResult, race_result
 from dlm_core.ui import controls, streams, words
 from dlm_core.ui.controls import ModelDependent
-from dlm_core.ui.player import comparison, envelope, record
+from dlm_core.ui.player import comparison, envelope
 from dlm_core.ui.tabs.compare import pane
 
 FORWARDS = (4, 8, 16, 32, 64)
@@ -50,22 +50,22 @@ def _pieces(
         return
     yield envelope("live")
     for lines in warm:
-        yield from filter(is_notice, lines)
+        yield from filter(is_waiting, lines)
     sides: list[RaceResult] = []
     for number, (title, lines) in enumerate(runs):
         trace = yield from pane(number, title, lines, place=min(number, 1))
         if trace.outcome != "finished":  # stopped, or the model failed and its pane says why
             break
         if number == 1:
-            yield record(rewind=True)
+            yield make_line("rewind")
         sides.append(race_result(trace, engine.autoregressive_likelihood(trace), engine.pseudo_likelihood(trace)))
         outcome = verdict(sides[0], sides[number]) if number else []
-        yield record(summary=sides[number]._asdict(), of=number, verdict=outcome)
+        yield make_line("summary", summary=sides[number]._asdict(), of=number, verdict=outcome)
         if number:
-            yield record(figure=figure(sides[0], sides[1:]))
+            yield make_line("figure", figure=figure(sides[0], sides[1:]))
         if stop.is_set():
             break
-    yield record(done=True)
+    yield make_line("done")
 
 
 def figure(left: RaceResult, right: list[RaceResult]) -> dict[str, Any]:
