@@ -26,6 +26,6 @@ import spaces.zero.torch  # noqa: E402
 spaces.zero.torch.init = spaces.zero.torch.move = answers.no
 torch.cuda.is_available = answers.no  # the model stays where it can run
 
-from app import serve  # noqa: E402
+import app  # noqa: E402
 
-serve()
+app.main()
