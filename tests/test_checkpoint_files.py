@@ -41,7 +41,7 @@ def test_what_stands_in_a_file_s_place_is_named_with_what_to_do(folder, file, in
 
 def test_one_broken_folder_leaves_the_menu_whole(folder):
     (folder / "model.safetensors").write_text(POINTER, encoding="utf-8")
-    menu = Library(sources_from_environment({"UNMASK_MODELS": f"bundled,{folder}"})).menu()
+    menu = Library(sources_from_environment({"UNMASK_MODELS": f"bundled,{folder}"})).offers()
     assert [entry.name for entry in menu] == ["bundled", "SDAR-1.7B-Chat"]
     assert menu[1].requirements.memory is None
 

@@ -68,7 +68,7 @@ def shelf():
 def test_the_first_model_is_there_at_the_start_and_the_others_are_only_offered(shelf):
     books = library(shelf, "a", "b")
     books.start()
-    assert [(entry.name, entry.loaded) for entry in books.menu()] == [("a", True), ("b", False)]
+    assert [(entry.name, entry.loaded) for entry in books.offers()] == [("a", True), ("b", False)]
     assert shelf.asked == [("a", None)]
     assert books.about().name == "a"
 
@@ -90,7 +90,7 @@ def test_as_many_models_stay_as_the_operator_allows_and_the_one_used_longest_ago
     list(books.bring("b"))
     books.run(ask("a"))
     list(books.bring("c"))
-    assert [entry.name for entry in books.menu() if entry.loaded] == ["a", "c"]
+    assert [entry.name for entry in books.offers() if entry.loaded] == ["a", "c"]
     assert list(books.bring("a")) == []  # it is there
     assert len(shelf.asked) == 3
 

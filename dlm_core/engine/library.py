@@ -157,7 +157,7 @@ class Library:
         """Return the names that are offered."""
         return list(self._sources)
 
-    def menu(self) -> list[MenuEntry]:
+    def offers(self) -> list[MenuEntry]:
         """Return the entries of the menu, in order."""
         for name, source in self._sources.items():
             if name not in self._requirements:

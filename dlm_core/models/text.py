@@ -56,6 +56,8 @@ class Text:
         apart = word[:1].isalnum() and not unicodedata.name(word[0], "").startswith(_UNSPACED)
         return self._after_anchor(f" {word}" if apart else word)
 
+    behind = encode_word  # its older name, for programs that were written for it
+
     def going_on(self, text: str) -> list[int]:
         """Token ids of text that follows other text, as it stands; some tokenizers put a space before every word."""
         return self.plain(text) if text[:1].isalnum() else self._after_anchor(text)

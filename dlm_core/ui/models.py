@@ -38,7 +38,7 @@ def build(library: Library) -> Menu:
 
 def titles(library: Library) -> list[tuple[str, str]]:
     """Return the lines of the menu, each with the name it stands for."""
-    return [(line(entry), entry.name) for entry in library.menu()]
+    return [(line(entry), entry.name) for entry in library.offers()]
 
 
 def line(entry: MenuEntry) -> str:
@@ -58,7 +58,7 @@ def size(number: float) -> str:
 def menu_state(library: Library) -> list[Any]:
     """Return the name of the model that is being loaded, or None, and the names of those in memory."""
     loading = library.loading()
-    return [loading and loading[0], [entry.name for entry in library.menu() if entry.loaded]]
+    return [loading and loading[0], [entry.name for entry in library.offers() if entry.loaded]]
 
 
 def idle(about: About, library: Library, notice: Sequence[Any] = ()) -> str:
