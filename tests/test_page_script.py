@@ -1,5 +1,6 @@
 """The page's script is one file that browsers keep, named in the head of the front page."""
 
+import asyncio
 import gzip
 import re
 
@@ -57,3 +58,21 @@ def test_a_browser_may_keep_the_script_for_ever_since_another_one_has_another_ad
     assert "immutable" in answer.headers["cache-control"]
     assert PageScriptMiddleware(None, SCRIPT).path != PageScriptMiddleware(None, f"{SCRIPT} ").path
     assert client.get("/unmask-0000000000000000.js").status_code == 404
+
+
+@pytest.mark.parametrize("root", ["/unmask", "/a/b", "/unmask-0"])
+@pytest.mark.parametrize("stripped", [True, False])
+def test_page_and_script_are_found_below_a_root_whether_a_proxy_takes_it_off_or_not(root, stripped):
+    sent = []
+
+    async def app(scope, receive, send):
+        sent.append(scope["path"])
+
+    async def send(message):
+        sent.append(message.get("status"))
+
+    page = PageScriptMiddleware(app, SCRIPT)
+    path = page.path if stripped else root + page.path
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": []}
+    asyncio.run(page(scope, None, send))
+    assert sent == [200, None]

@@ -30,7 +30,7 @@ class PageScriptMiddleware:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
-        path = scope["path"].removeprefix(scope.get("root_path", "")) if scope["type"] == "http" else None
+        path = _below_root(scope) if scope["type"] == "http" else None
         if path == self.path:
             return await self._serve(scope, send)
         if path not in ("", "/"):
@@ -68,6 +68,14 @@ class PageScriptMiddleware:
             headers.append((b"content-encoding", b"gzip"))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _below_root(scope: dict[str, Any]) -> str:
+    """Return the path below the page's root, whether a proxy took the root off or not."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return (
+        path[len(root) :] if f"{path}/".startswith(f"{root}/") else path
+    )  # a root "/unmask" is no part of "/unmask-1"
 
 
 def _takes_gzip(scope: dict[str, Any]) -> bool:
