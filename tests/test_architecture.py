@@ -73,7 +73,7 @@ TABLE = {
     "launch": ({"engine", "proxies", "ui", "unicode"}, set()),
     # older names of modules
     "library": ({"engine"}, set()),
-    "replay": ({"export"}, set()),
+    "replay": ({"bundle", "export"}, set()),
 }  # fmt: skip
 
 
