@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +86,10 @@ def numbers(trace: Trace, pseudo_likelihood: ndarray | None = None) -> dict[str,
 def record(names: Sequence[str] = tuple(RECIPES), folder: Path = FOLDER, log: Callable[[str], None] = print) -> None:
     """Record recipes into `folder`, and their numbers into its index; a failed or too large run is a ValueError."""
     index = json.loads(path.read_text(encoding="utf-8")) if (path := folder / "index.json").exists() else {}
+    engine_of = cache(lambda model: LocalEngine(load_model(model)))
     for name in names:
-        recipe = RECIPES[name]
-        model = load_model(recipe.model)
-        engine = LocalEngine(model)
-        trace = engine.run(recipe.request(model)).complete()
+        engine = engine_of(RECIPES[name].model)
+        trace = engine.run(RECIPES[name].request(engine.model)).complete()
         if trace.outcome != "finished":
             raise ValueError(f"the run {name!r} did not finish: {trace.totals}")
         trace.save(file := file_of(name, folder))

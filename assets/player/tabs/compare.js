@@ -5,8 +5,8 @@
 import { putWords } from "../page/language.js";
 import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun } from "../run/state.js";
-import { loadPlotly, text, theme } from "../view/dom.js";
-import { newLines, readEnvelope, waitingWords, watchConnection } from "../view/stream.js";
+import { everyFrame, loadPlotly, text, theme } from "../view/dom.js";
+import { StreamReader, waitingWords, watchConnection } from "../view/stream.js";
 import { TokenCanvas } from "../view/tokens.js";
 import { messageText, phrase, translateFigure } from "../words.js";
 
@@ -27,8 +27,7 @@ class Comparison {
     this.section = this.options.section;
     this.panes = [];
     this.pane = null;
-    this.envelope = null;
-    this.read = 0;
+    this.stream = new StreamReader(options.value);
     this.unit = this.options.unit;
     this.clock = 0;
     this.playing = false;
@@ -39,8 +38,6 @@ class Comparison {
     this.lines = []; // what came of the comparison
     this.done = true; // whether that is all
     this.cut = false; // whether the rest will not come
-
-    this.last = performance.now();
 
     this.connection = this.watchConnection();
   }
@@ -62,7 +59,7 @@ class Comparison {
     this.options.watch(() => this.ingest());
     this.ingest();
     this.connection.begin();
-    requestAnimationFrame((now) => this.tick(now));
+    everyFrame(this.root, (passed) => this.tick(passed));
   }
 
   watchConnection() {
@@ -188,24 +185,19 @@ class Comparison {
   }
 
   ingest() {
-    const value = typeof this.options.value() === "string" ? this.options.value() : "";
-    const opened = value ? readEnvelope(value) : null;
-    if (!opened) return;
-    if (opened.line !== this.envelope) {
-      this.envelope = opened.line;
-      this.read = opened.end;
-      this.showMessage(messageText(opened.record.message || ""));
-      if (opened.record.type === "error") {
+    const opened = this.stream.opened();
+    if (opened) {
+      this.showMessage(messageText(opened.message || ""));
+      if (opened.type === "error") {
         this.cut ||= !this.done; // what was still coming gave way
         this.dirty = true;
         return;
       }
       this.start();
     }
-    const fresh = newLines(value, this.read);
+    const fresh = this.stream.lines();
     if (!fresh) return;
     for (const line of fresh) this.addLine(line);
-    this.read = value.lastIndexOf("\n") + 1;
     this.dirty = true;
   }
 
@@ -396,11 +388,8 @@ class Comparison {
       button.setAttribute("aria-pressed", String(button.dataset.unit === this.unit));
   }
 
-  tick(now) {
-    if (!this.root.isConnected) return;
-    const passed = Math.max(0, Math.min(0.25, (now - this.last) / 1000));
+  tick(passed) {
     const most = this.longest();
-    this.last = now;
     if (this.playing && this.panes.length) {
       const before = this.clock;
       this.clock = Math.min(
@@ -414,7 +403,6 @@ class Comparison {
       this.dirty = false;
       this.draw();
     }
-    requestAnimationFrame((now) => this.tick(now));
   }
 }
 

@@ -6,7 +6,7 @@ import { addLine, emptyRun } from "../run/state.js";
 import { joinTokenTexts, tokenText } from "../run/text.js";
 import { follow, publish, shared } from "../store.js";
 import { text } from "../view/dom.js";
-import { readEnvelope } from "../view/stream.js";
+import { StreamReader } from "../view/stream.js";
 import { messageText, phrase } from "../words.js";
 
 /** @type {Names} */
@@ -20,7 +20,7 @@ class Editor {
     this.cells = [];
     this.names = NO_RUN; // the run whose tokens the cells are
     this.origin = null;
-    this.envelope = null;
+    this.stream = new StreamReader(options.value);
     this.past = [];
     this.focused = 0;
     this.anchor = 0;
@@ -174,13 +174,11 @@ class Editor {
   }
 
   ingest() {
-    const value = typeof this.options.value() === "string" ? this.options.value() : "";
-    const opened = value ? readEnvelope(value) : null;
-    if (!opened || opened.line === this.envelope) return;
-    this.envelope = opened.line;
-    if (opened.record.message) return this.showMessage(messageText(opened.record.message));
+    const opened = this.stream.opened();
+    if (!opened) return;
+    if (opened.message) return this.showMessage(messageText(opened.message));
     const run = emptyRun();
-    addLine(run, value.slice(opened.end).trim());
+    addLine(run, this.stream.lines()[0]);
     this.open(cellsOf(run, 0, true), run, null);
   }
 

@@ -4,8 +4,8 @@
 import { putWords } from "../page/language.js";
 import { readPieces } from "../run/decode.js";
 import { joinTokenTexts, tokenText, wordOf } from "../run/text.js";
-import { alternative, grade, loadPlotly, text, theme } from "../view/dom.js";
-import { readEnvelope } from "../view/stream.js";
+import { alternative, everyFrame, grade, loadPlotly, text, theme } from "../view/dom.js";
+import { StreamReader } from "../view/stream.js";
 import { messageText, phrase, translateFigure } from "../words.js";
 
 const SWEEP = 6; // seconds in which noise falls from none to all
@@ -22,7 +22,7 @@ class NoiseLesson {
     this.figure = null;
     this.names = null;
     this.plotly = null;
-    this.envelope = null;
+    this.stream = new StreamReader(options.value);
     this.pairs = [];
     this.hovered = -1;
     this.playing = false;
@@ -30,7 +30,6 @@ class NoiseLesson {
     this.dirty = false;
     this.plotted = null;
     this.waiting = 0;
-    this.last = performance.now();
     this.actions = this.buttonActions();
   }
 
@@ -43,7 +42,7 @@ class NoiseLesson {
     });
     this.options.watch(() => this.ingest());
     this.ingest();
-    requestAnimationFrame((now) => this.tick(now));
+    everyFrame(this.root, (passed) => this.tick(passed));
   }
 
   buttonActions() {
@@ -105,17 +104,15 @@ class NoiseLesson {
   }
 
   ingest() {
-    const value = typeof this.options.value() === "string" ? this.options.value() : "";
-    const opened = value ? readEnvelope(value) : null;
-    if (!opened || opened.line === this.envelope) return;
-    this.envelope = opened.line;
-    this.id = opened.record.id;
+    const opened = this.stream.opened();
+    if (!opened) return;
+    this.id = opened.id;
     clearTimeout(this.waiting);
-    if (opened.record.type === "asking")
+    if (opened.type === "asking")
       return void (this.waiting = setTimeout(() => this.showMessage(phrase("noise.asking")), PATIENCE));
-    this.showMessage(messageText(opened.record.message || ""));
-    if (opened.record.type === "error") return;
-    ({ lesson: this.lesson, figure: this.figure } = opened.record);
+    this.showMessage(messageText(opened.message || ""));
+    if (opened.type === "error") return;
+    ({ lesson: this.lesson, figure: this.figure } = opened);
     this.names = { pieces: new Map(), header: { model: this.lesson.model } };
     readPieces(this.names.pieces, this.lesson.pieces);
     this.level.max = this.lesson.t.length - 1;
@@ -294,10 +291,7 @@ class NoiseLesson {
     this.dirty = true;
   }
 
-  tick(now) {
-    if (!this.root.isConnected) return;
-    const passed = Math.max(0, Math.min(0.25, (now - this.last) / 1000));
-    this.last = now;
+  tick(passed) {
     if (this.playing && this.lesson) {
       this.clock = Math.min(Number(this.level.max), this.clock + (passed * Number(this.level.max)) / SWEEP);
       if (Math.floor(this.clock) !== this.at()) {
@@ -314,7 +308,6 @@ class NoiseLesson {
       this.draw();
       this.plot();
     }
-    requestAnimationFrame((now) => this.tick(now));
   }
 }
 

@@ -8,9 +8,10 @@ import { addRecord, emptyRun, firstStopAt, isPresent, stateAfter, tokenAt } from
 import { wordOf } from "../run/text.js";
 import { follow, publish, shared } from "../store.js";
 import { barPaints, drawBars } from "../view/bars.js";
+import { everyFrame } from "../view/dom.js";
 import { Inspector } from "../view/inspector.js";
 import { Plots } from "../view/plots.js";
-import { newLines, readEnvelope, waitingWords, watchConnection } from "../view/stream.js";
+import { StreamReader, waitingWords, watchConnection } from "../view/stream.js";
 import { TokenCanvas } from "../view/tokens.js";
 import { messageText, phrase } from "../words.js";
 import { KeepMenu } from "./keep.js";
@@ -24,15 +25,13 @@ class Player {
     this.root = host.querySelector(".player");
     this.part = (name) => this.root.querySelector(`[data-slot="${name}"]`);
     this.run = emptyRun();
-    this.envelope = null;
-    this.read = 0; // how much of the value has been read
+    this.stream = new StreamReader(options.value);
     this.mode = "recorded";
     this.own = false; // whether the run is made for this page
     this.pending = false; // a new run is announced, and none of its lines is here
     this.laid = false; // its canvas is laid out
     this.at = 0;
     this.clock = 0;
-    this.last = performance.now();
     this.playing = false;
     this.following = false;
     this.speed = 1;
@@ -59,26 +58,21 @@ class Player {
     follow("opened", this.root, (lines) => this.open(lines));
     this.ingest();
     this.connection.begin();
-    requestAnimationFrame((now) => this.tick(now));
+    everyFrame(this.root, (passed, now) => this.tick(passed, now));
   }
 
   // -- the run arrives --
 
   ingest() {
-    const value = typeof this.options.value() === "string" ? this.options.value() : "";
-    const opened = value ? readEnvelope(value) : null;
-    if (!opened) return;
-    if (opened.line !== this.envelope) {
-      this.envelope = opened.line;
-      this.read = opened.end;
-      const { message, type } = opened.record;
+    const opened = this.stream.opened();
+    if (opened) {
+      const { message, type } = opened;
       if (message) return this.showMessage(messageText(message), type === "error" ? "error" : null);
       this.pending = true; // what is on screen stays, in its mode, until the first line of the new run
     }
-    const lines = newLines(value, this.read);
+    const lines = this.stream.lines();
     if (!lines) return;
-    this.read = value.lastIndexOf("\n") + 1;
-    for (const line of lines) this.addLine(line, opened.record);
+    for (const line of lines) this.addLine(line, this.stream.envelope);
     this.redraw();
   }
 
@@ -406,17 +400,12 @@ class Player {
 
   // -- the clock --
 
-  tick(now) {
-    if (!this.root.isConnected) return;
-    // the first frame may be stamped before its request
-    const passed = Math.max(0, Math.min(0.25, (now - this.last) / 1000));
-    this.last = now;
+  tick(passed, now) {
     if (this.run.header) {
       this.advance(passed);
       if (this.dirty) this.draw();
       this.plots.draw(now);
     }
-    requestAnimationFrame((next) => this.tick(next));
   }
 
   advance(passed) {

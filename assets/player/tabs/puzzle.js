@@ -6,8 +6,8 @@ import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun } from "../run/state.js";
 import { cellAt } from "../run/sudoku.js";
 import { BoardView } from "../view/board.js";
-import { text } from "../view/dom.js";
-import { newLines, readEnvelope, waitingWords } from "../view/stream.js";
+import { everyFrame, text } from "../view/dom.js";
+import { StreamReader, waitingWords } from "../view/stream.js";
 import { messageText, phrase } from "../words.js";
 
 const BOARD_CLOCK = 9; // seconds that playing from start to end takes
@@ -20,8 +20,7 @@ class Puzzle {
     this.digits = Array.from({ length: 81 }, () => 0);
     this.panes = [];
     this.pane = null;
-    this.envelope = null;
-    this.read = 0;
+    this.stream = new StreamReader(options.value);
     this.clock = 0;
     this.playing = false;
     this.done = true;
@@ -32,8 +31,6 @@ class Puzzle {
     for (const { element } of this.given.cells) element.tabIndex = -1;
     this.given.cells[0].element.tabIndex = 0;
 
-    this.last = performance.now();
-
     this.actions = this.buttonActions();
   }
 
@@ -43,7 +40,7 @@ class Puzzle {
     this.listenToControls();
     this.options.watch(() => this.ingest());
     this.ingest();
-    requestAnimationFrame((now) => this.tick(now));
+    everyFrame(this.root, (passed) => this.tick(passed));
   }
 
   fillMenus() {
@@ -189,23 +186,18 @@ class Puzzle {
   }
 
   ingest() {
-    const value = typeof this.options.value() === "string" ? this.options.value() : "";
-    const opened = value ? readEnvelope(value) : null;
-    if (!opened) return;
-    if (opened.line !== this.envelope) {
-      this.envelope = opened.line;
-      this.read = opened.end;
-      const { type, message, notice, cells } = opened.record;
+    const opened = this.stream.opened();
+    if (opened) {
+      const { type, message, notice, cells } = opened;
       this.showMessage(messageText(message || notice || ""));
       if (type === "error") return this.finish();
       if (cells) this.digits = Array.from(cells, Number);
       if (type === "live") this.start();
       this.dirty = true;
     }
-    const fresh = newLines(value, this.read);
+    const fresh = this.stream.lines();
     if (!fresh) return;
     for (const line of fresh) this.addLine(line);
-    this.read = value.lastIndexOf("\n") + 1;
     this.dirty = true;
   }
 
@@ -370,11 +362,8 @@ class Puzzle {
     return this.options.ask({ action: "check", text: pasted });
   }
 
-  tick(now) {
-    if (!this.root.isConnected) return;
-    const passed = Math.max(0, Math.min(0.25, (now - this.last) / 1000));
+  tick(passed) {
     const most = this.longest();
-    this.last = now;
     if (this.playing && most) {
       const before = Math.floor(this.clock);
       this.clock = Math.min(most, this.clock + (passed * most) / BOARD_CLOCK);
@@ -385,7 +374,6 @@ class Puzzle {
       this.dirty = false;
       this.draw();
     }
-    requestAnimationFrame((now) => this.tick(now));
   }
 }
 

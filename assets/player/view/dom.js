@@ -18,6 +18,25 @@ export function loadPlotly(url) {
   return window.unmaskPlotly;
 }
 
+/**
+ * Calls `act` at every frame for as long as `root` is on the page, with the seconds since the last one, at most a quarter
+ * of one, and the time of the frame.
+ *
+ * @param {HTMLElement} root
+ * @param {(passed: number, now: number) => void} act
+ */
+export function everyFrame(root, act) {
+  let last = performance.now();
+  const tick = (now) => {
+    if (!root.isConnected) return;
+    const passed = Math.max(0, Math.min(0.25, (now - last) / 1000)); // the first frame may be stamped before its request
+    last = now;
+    act(passed, now);
+    requestAnimationFrame(tick);
+  };
+  requestAnimationFrame(tick);
+}
+
 export const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
 
 /**

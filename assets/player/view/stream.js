@@ -17,32 +17,48 @@ export function waitingWords({ waiting, seconds }) {
     : phrase("player.waiting_seconds", { waiting, seconds: whole });
 }
 
-/**
- * The first line of a stream: it says with its type what follows, and with its id that this is another stream.
- *
- * @param {string} value
- * @returns {{ line: string, record: any, end: number } | null}
- */
-export function readEnvelope(value) {
-  const end = value.indexOf("\n");
-  return end < 0 ? null : { line: value.slice(0, end), record: JSON.parse(value.slice(0, end)), end: end + 1 };
-}
+/** A growing value, read as it grows: an envelope line, and whole lines after it. */
+export class StreamReader {
+  /** @param {() => any} value what has come so far; anything but a text is nothing */
+  constructor(value) {
+    this.value = () => {
+      const text = value();
+      return typeof text === "string" ? text : "";
+    };
+    /** @type {any} */
+    this.envelope = null;
+    this.first = ""; // the line of the envelope
+    this.read = 0; // how much of the value has been read
+  }
 
-/**
- * The whole lines of a growing value from `read` on, null if there are none.  They are copies: a slice would keep the
- * value alive as it was then, and so every length it ever had.
- *
- * @param {string} value
- * @param {number} read
- * @returns {string[] | null}
- */
-export function newLines(value, read) {
-  const end = value.lastIndexOf("\n");
-  return end < read
-    ? null
-    : UTF8.decode(new TextEncoder().encode(value.slice(read, end)))
-        .split("\n")
-        .filter(Boolean);
+  /**
+   * The envelope of a stream that begins here, null where the one before goes on.  It says with its type what follows,
+   * and with its id that this is another stream.
+   */
+  opened() {
+    const value = this.value();
+    const end = value.indexOf("\n");
+    if (end < 0 || value.slice(0, end) === this.first) return null;
+    this.first = value.slice(0, end);
+    this.read = end + 1;
+    this.envelope = JSON.parse(this.first);
+    return this.envelope;
+  }
+
+  /**
+   * The whole lines that came since, null if there are none.  They are copies: a slice would keep the value alive as it
+   * was then, and so every length it ever had.
+   *
+   * @returns {string[] | null}
+   */
+  lines() {
+    const value = this.value();
+    const end = value.lastIndexOf("\n");
+    if (end < this.read) return null;
+    const fresh = UTF8.decode(new TextEncoder().encode(value.slice(this.read, end)));
+    this.read = end + 1;
+    return fresh.split("\n").filter(Boolean);
+  }
 }
 
 const SILENCE = 3000; // milliseconds without a line
