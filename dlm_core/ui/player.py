@@ -21,12 +21,16 @@ from dlm_core.lines import LineType, dumps, make_line
 _serial = count(1)
 
 
-def address(file: Path) -> str:
-    """Return where Gradio serves a file, below the page's root: `served` of page/server.js makes a whole address of it.
+class Address(str):
+    """Where something is served, percent-encoded byte by byte.
 
-    Percent-encoded byte by byte, so that no folder's name can end the address, or a string of a script it stands in.
+    No folder's name can end the address, or a literal of a script it stands in.
     """
-    return f"/gradio_api/file={quote(os.fsencode(file.as_posix()))}"
+
+
+def address(file: Path) -> Address:
+    """Return where Gradio serves a file, below the page's root: `served` of page/server.js makes a whole address."""
+    return Address(f"/gradio_api/file={quote(os.fsencode(file.as_posix()))}")
 
 
 PLOTLY_URL = address(replay.PLOTLY)
@@ -44,7 +48,7 @@ def player(value: str, elem_id: str) -> gr.HTML:
 
 
 @cache
-def _template_url() -> str:
+def _template_url() -> Address:
     """Return where the page that replays a run, still without a run, is served."""
     folder = Path(tempfile.mkdtemp(prefix="unmask-"))
     (folder / "replay.html").write_text(replay.template(), encoding="utf-8")
@@ -128,5 +132,11 @@ def _component(part: str, elem_id: str, value: str = "", **options: Any) -> gr.H
 
 def _on_load(part: str, **options: Any) -> str:
     """Return what Gradio runs once a component is on the page: `mount` of `assets/player/page.js`."""
-    wiring = f"{{ ...{dumps(options)}, props, watch, trigger }}"
+    written = [f"{name}: {_literal(value)}" for name, value in options.items()]
+    wiring = f"{{ {', '.join([*written, 'props', 'watch', 'trigger'])} }}"
     return f'import("unmask").then(({{ mount }}) => mount("{part}", element, {wiring}));'
+
+
+def _literal(value: Any) -> str:
+    """Return a value as JavaScript."""
+    return f"`{value}`" if isinstance(value, Address) else dumps(value)
