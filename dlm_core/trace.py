@@ -365,6 +365,19 @@ class Trace:
     notice: str | None = None  # what a reader should know, such as that the file was cut off
     _beliefs: int = 0
     _piece: Callable[[int], Piece] = field(default=_text_of_no_token, repr=False)
+    _free: ndarray = field(init=False, repr=False)  # (length,) bool: positions of the newest canvas not fixed
+    _masks: list[int] = field(init=False, repr=False)  # masks that may still be written, in every canvas so far
+
+    def __post_init__(self) -> None:
+        self._free, self._masks = ~self.fixed, []
+        self._count_masks(self.canvas(0), 1)
+        for step in self.steps:
+            self._count_masks(step.after, step.copies)
+
+    def _count_masks(self, canvas: ndarray, copies: ndarray | int) -> None:
+        """Follow what may be written into the next canvas, which has `copies` of each position of the one before."""
+        self._free = self._free.repeat(copies)
+        self._masks.append(int(((canvas == self.header["model"]["mask"]) & self._free).sum()))
 
     # -- writing --
 
@@ -606,6 +619,7 @@ class Trace:
                 **beliefs,
             )
         )  # fmt: skip
+        self._count_masks(after, copies)
 
     # -- derived: what the views show --
 
@@ -654,10 +668,7 @@ class Trace:
 
     def fixed_now(self) -> ndarray:
         """`fixed` for the newest canvas."""
-        fixed = self.fixed
-        for step in self.steps:
-            fixed = fixed.repeat(step.copies)
-        return fixed
+        return ~self._free
 
     def canvas(self, steps: int) -> ndarray:
         """Token ids `(length,)` after so many steps; 0 is the canvas the run began with."""
@@ -710,11 +721,7 @@ class Trace:
 
     def masks_left(self) -> list[int]:
         """Masks that may still be written, before the first step and after each one."""
-        mask, free, left = self.header["model"]["mask"], ~self.fixed, []
-        for n in range(len(self.steps) + 1):
-            free = free if n == 0 else free.repeat(self.steps[n - 1].copies)
-            left.append(int(((self.canvas(n) == mask) & free).sum()))
-        return left
+        return list(self._masks)
 
     def summary(self) -> str:
         """One line for a person: steps, forwards, seconds, tokens per forward, and whether the model approximated."""

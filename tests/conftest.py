@@ -6,6 +6,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
+from hypothesis import settings
 from layouts import write
 from oracle import oracle
 from stand_ins import MASK, VOCAB, elastic, record
@@ -16,6 +17,8 @@ from dlm_core.models import LoadedModel, load_model
 from dlm_core.trace import Trace
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
+settings.register_profile("laws", deadline=None)  # a law holds on a machine that is slow, too
+settings.load_profile("laws")
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ TABLE = {
     "autoregressive": ({"step", "canvas", "beliefs", "policies", "reasons"}, {"numpy", "torch", "transformers"}),
     "lines": ({"unicode"}, set()),
     "trace": ({"conversation", "lines", "reasons", "step", "unicode"}, {"numpy", "pandas", "plotly"}),
+    "schema": ({"conversation", "sudoku", "trace"}, {"pydantic", "typing_extensions"}),
     "metrics": ({"trace"}, {"numpy"}),
     "figures": ({"files", "metrics", "step", "trace", "words"}, {"numpy", "plotly"}),
     "bundle": ({"conversation", "figures", "files", "lines", "trace", "words"}, set()),

@@ -127,3 +127,9 @@ def test_the_tables_of_policies_say_what_policies_and_words_say():
     text = read(ROOT / "docs/policies.md")
     assert reference.tables() in text, "print them again: make reference"
     assert f"`{AUTOREGRESSIVE}` is no policy" in text
+
+
+def test_the_table_of_lines_their_schema_and_the_types_of_the_page_say_what_the_models_say():
+    assert reference.line_table() in read(reference.RUN_FILE), "print it again: make reference"
+    assert read(reference.SCHEMA) == reference.schema_text(), "print it again: make reference"
+    assert read(reference.TYPES) == reference.types(), "print them again: make reference"

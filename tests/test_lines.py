@@ -7,19 +7,25 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from run_files import backwards, text_of, untyped
-from stand_ins import as_schema_1
+from pydantic import ValidationError
+from run_files import NUMBERS, Opens, Refused, backwards, files, text_of, untyped
+from stand_ins import EVERY, as_schema_1, record
 
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.engine.limits import Limits
+from dlm_core.engine.queue import RunQueue
 from dlm_core.engine.remote import METHODS, handle, pack
 from dlm_core.gallery import FOLDER
 from dlm_core.lines import RUN_LINES, LineType, make_line, type_of
+from dlm_core.models.progress import Progress
+from dlm_core.schema import validated
 from dlm_core.trace import RunFileError, Trace
-from dlm_core.ui import models
+from dlm_core.ui import models, words
+from dlm_core.ui.player import envelope
 from dlm_core.ui.streams import stream
 from dlm_core.ui.tabs import compare, edit, noise, puzzle, race
 from dlm_core.ui.tabs.denoise import opened
+from tests import reference
 
 TYPES = set(get_args(LineType))
 SHORT = {"prompt": "The cat", "length": 6, "params": {"steps": 3}}
@@ -31,15 +37,14 @@ def engine(bundled):
     return LocalEngine(bundled)
 
 
-def documented():
-    """The fields of every type of line in docs/run-file.md."""
-    text = (Path(__file__).parents[1] / "docs" / "run-file.md").read_text(encoding="utf-8")
-    found = {}
-    for kind, start in zip(RUN_LINES, ("**Line 1", "**Then one line", "**Last line")):
-        found[kind] = set(re.findall(r"`(\w+)`", text[text.index(start) :].split("\n\n")[0]))
-    for kinds, fields in re.findall(r"^\| (`.*?) \| (.*?) ?\|", text.split("## The other lines")[1], re.M):
-        found |= {kind: {"type", *re.findall(r"`(\w+)`", fields)} for kind in re.findall(r"`(\w+)`", kinds)}
-    return found
+def described(text):
+    """The lines of a text as objects, each of which is nothing but what `dlm_core/schema.py` describes."""
+    lines = [line for line in text.split("\n") if line]
+    objects = [json.loads(line) for line in lines]
+    for line, found in zip(lines, objects):
+        assert json.loads(json.dumps(validated(line))) == found, line[:80]
+        assert next(iter(found)) == "type", line[:80]
+    return objects
 
 
 def last(values):
@@ -66,18 +71,86 @@ def tabs(engine, trace, folder):
     yield "noise", noise.shown(engine, "A cat sat", "mask", "linear", 1)
     yield "edit", edit.canvas_value(engine, "A cat", "", 4)
     yield "models", models._status("idle", [])
+    yield "models", models.loading("m", Progress("fetch", 1, 2, 3, 4), mine=False)
+    yield "asking", envelope("asking")
+    yield "link", envelope("notice", message=[words.message("page.no_file"), "and more"])
 
 
-def test_every_line_of_every_tab_has_a_type_and_it_comes_first(engine, trace, tmp_path):
-    fields, met = documented(), set()
-    assert set(fields) == TYPES
-    for tab, value in tabs(engine, trace, tmp_path):
-        for line in value.split("\n")[:-1]:
-            record = json.loads(line)
-            assert next(iter(record)) == "type", (tab, line[:80])
-            assert set(record) <= fields[record["type"]], (tab, line[:80])
-            met.add(record["type"])
-    assert met == TYPES - {"notice", "asking", "waiting", "about", "probabilities"}
+def test_there_is_a_description_of_every_type_and_of_no_other():
+    assert {kind for kinds in reference.lines() for kind in kinds} == TYPES
+
+
+def test_the_document_names_every_field_of_the_lines_of_a_run_file():
+    text = reference.RUN_FILE.read_text(encoding="utf-8")
+    described = {kind: record for kinds, record in reference.lines().items() for kind in kinds}
+    for kind, start in zip(RUN_LINES, ("**Line 1", "**Then one line", "**Last line")):
+        named = re.findall(r"`(\w+)`", text[text.index(start) :].split("\n\n")[0])
+        assert set(described[kind]["properties"]) <= set(named)
+
+
+def test_every_line_of_every_tab_is_as_described_and_its_type_comes_first(engine, trace, tmp_path):
+    met = {line["type"] for _, value in tabs(engine, trace, tmp_path) for line in described(value)}
+    assert met == TYPES - {"waiting", "about", "probabilities"}
+
+
+def test_every_line_of_a_run_is_as_described_whatever_the_policy_and_however_it_ends(network, grown, engine):
+    for canvas, policy, params in EVERY:
+        run = record(network(), canvas, policy, **params)
+        run.finish("error", "no <b>more</b>")
+        described(text_of(run).decode())
+    described(text_of(grown).decode())
+    stop = threading.Event()
+    lines = engine.run(Request(**SHORT, cache="dual", seed=2**62), stop)
+    first = next(lines)
+    stop.set()
+    assert described(first + "".join(lines))[-1]["end"] == "stopped"
+
+
+def test_a_branch_an_answer_and_whoever_waits_are_as_described(engine, trace):
+    parent = Trace.parse("".join(engine.run(Request(**SHORT))).encode())
+    branch = {"step": 1, "policy": "llada", "seed": 2**62, "forced": 3}
+    described("".join(engine.run(Request(**SHORT, branch=branch))))
+    said = [{"role": "system", "content": "be kind"}, {"role": "user", "content": "why?"}]
+    described(make_line("run", **parent.header, conversation=said))
+    queue = RunQueue()
+    for durations in ([], [1.5]):
+        for seconds in durations:
+            queue.add_duration(seconds)
+        with queue.join(), queue.join() as second:
+            described(next(queue.wait(second, threading.Event())))
+
+
+# faults of a line that only the run tells: its vocabulary, length, order, number of steps, what is packed in it
+OF_THE_RUN = {
+    "a line twice", "two runs in one file", "step 7 in line 3", "canvas [48] in line 1", "reasons null in line 1",
+    "fixed [[0, 99]] in line 1", "fixed [[2, 1]] in line 1", "window [0, 99] in line 3", "window [2, 1] in line 3",
+    'conversation [{"role": "user", "content": "x"}] in line 1', "write [[1, 48]] in line 3",
+    "write [[99, 1]] in line 3", "blank [[99, 1]] in line 3", "splice [[99, 2]] in line 3",
+    "splice [[5, 8192]] in line 3", "splice [[5, 8193]] in line 3", 'measured "" in line 3',
+    'measured "AAAA" in line 3', 'beliefs "AAAA" in line 3',
+    f"beliefs {json.dumps('/' * 72)[:40]} in line 3", 'ranked "AA==" in line 3',
+    "ranked null in line 3", 'score ["confidence", 0, 1] in line 3', 'score ["margin", 1, 0] in line 3',
+}  # fmt: skip
+
+
+def test_of_the_faults_that_the_readers_refuse_the_schema_takes_only_those_that_need_more_than_the_line(trace):
+    missed, no_number = set(), tuple(f"{number[:9]} in line" for number in NUMBERS)
+    for name, (data, must) in files(trace).items():
+        if isinstance(must, Refused) and must.line and not name.startswith(no_number):
+            line = data.split(b"\n")[must.line - 1]
+            try:
+                validated(line)
+            except ValidationError:
+                continue
+            missed.add(name)
+    assert missed == OF_THE_RUN
+
+
+def test_the_schema_takes_every_line_that_has_a_type_of_the_files_that_the_readers_open(trace):
+    for name, (data, must) in files(trace).items():
+        if isinstance(must, Opens) and must.whole and not data.startswith((b"\x1f", b"\xff", b"\xfe")):
+            lines = [line for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n") if b'"type"' in line]
+            assert {validated(line)["type"] for line in lines} <= set(RUN_LINES), name
 
 
 def test_every_line_that_an_engine_answers_another_machine_with_has_a_type(engine):
@@ -88,9 +161,8 @@ def test_every_line_that_an_engine_answers_another_machine_with_has_a_type(engin
     for method in METHODS:
         body = bodies.get(method, text_of(trace))
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        lines = [json.loads(line) for line in handle(engine, method, body, threading.Event())]
+        lines = described("".join(handle(engine, method, body, threading.Event())))
         types[method] = {next(iter(record.items())) for record in lines}
-        assert all(set(record) <= documented()[record["type"]] for record in lines), method
     readings = {method: {("type", "probabilities")} for method in set(METHODS) - set(bodies)}
     assert types == readings | {
         "about": {("type", "about")}, "header_line": {("type", "run")}, "lesson": {("type", "lesson")},

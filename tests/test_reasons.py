@@ -182,7 +182,7 @@ def noisy(mask: int | None, gain: int = 4) -> TableDenoiser:
     return TableDenoiser(lambda ids: torch.from_numpy(oracle(ids.numpy(), seed=5, vocab=VOCAB, gain=gain)), VOCAB, mask)
 
 
-many = settings(max_examples=200, deadline=None)
+many = settings(max_examples=200)
 ABSORBING = {**PLANNED, **REVISING, **SPLICING}
 
 

@@ -155,7 +155,7 @@ def canvases(draw):
     return Canvas(np.array(ids), np.array(["pinned" in kind for kind in kinds]))
 
 
-many = settings(max_examples=150, deadline=None)
+many = settings(max_examples=150)
 WINDOWS = st.sampled_from([None, blocks(0, LENGTH, 4), blocks(0, LENGTH, 6), [(3, 9)]])
 
 

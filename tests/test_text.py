@@ -137,7 +137,7 @@ def test_what_was_thought_before_is_left_out_although_its_marks_are_tokens(token
     assert ids.count(tokenizer.convert_tokens_to_ids("</think>")) == 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from([*SPECIAL, *THINK, " ", "\n", "a", "|", "<", "no", "/"]), max_size=8).map("".join))
 def test_no_mixture_of_control_tokens_becomes_one(saved_tokenizer, prompt):
     for name in ("chatml", "headers", "questions"):

@@ -191,6 +191,17 @@ def test_commit_steps_and_masks_left_follow_the_steps(trace):
     assert trace.masks_left() == [12, 10, 8, 6, 4, 2, 0]
 
 
+def test_masks_are_counted_as_a_run_grows_and_a_part_of_it_counts_the_same(grown):
+    read = Trace.parse(grown.lines[0].encode())
+    mask, free, counts = read.header["model"]["mask"], ~read.fixed, [6]
+    for line in grown.lines[1:-1]:
+        read.feed(line.encode())
+        free = free.repeat(read.steps[-1].copies)
+        counts.append(int(((read.steps[-1].after == mask) & free).sum()))
+        assert read.masks_left() == counts == Trace(read.header, read.steps).masks_left()
+        assert (read.fixed_now() == ~free).all()
+
+
 def test_positions_keep_their_tracks_while_others_come_and_go(grown):
     tracks, fixed = grown.tracks(), set()
     for step, before, after in zip(grown.steps, tracks, tracks[1:]):
