@@ -112,13 +112,17 @@ def plot_heatmap(data: HeatmapData, measure: Measure, theme: Theme = "light") ->
             ),
         ]
     )  # fmt: skip
-    return _styled(figure, theme).update_layout(
-        xaxis={"title": _merging("figures.step", across), "range": [0.5, max(1, steps) + 0.5], "dtick": _whole(steps)},
+    figure = _styled(figure, theme).update_layout(
+        xaxis={
+            "title_text": _merging("figures.step", across), "range": [0.5, max(1, steps) + 0.5],
+            "dtick": _whole(steps), "ticks": "outside", "tickcolor": colours["mute"],
+        },
         yaxis={
-            "title": _merging("figures.position", down),
+            "title_text": _merging("figures.position", down), "ticks": "outside", "tickcolor": colours["mute"],
             "range": [max(1, positions) - 0.5, data.opening - 0.5], "dtick": _whole(positions - data.opening),
         },
     )  # fmt: skip
+    return _framed(figure, right=8)
 
 
 def _merging(key: str, count: int) -> str:
@@ -178,22 +182,23 @@ def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:
         ]
     )
     figure.update_traces(hoverinfo="none")
-    return _styled(figure, theme).update_layout(
+    figure = _styled(figure, theme).update_layout(
         xaxis={
-            "title": english("figures.step"), "range": [0.5, max(1, len(data.masks_left)) + 0.5],
+            "title_text": english("figures.step"), "range": [0.5, max(1, len(data.masks_left)) + 0.5],
             "dtick": _whole(len(data.masks_left)),
         },
         yaxis={
-            "title": english("figures.per_forward"), "side": "right", "rangemode": "tozero", "nticks": 4,
+            "title_text": english("figures.per_forward"), "side": "right", "rangemode": "tozero", "nticks": 4,
             "tickformat": ".2~f",
         },
         yaxis2={
-            "title": english("figures.masks"), "side": "left", "rangemode": "tozero", "nticks": 4, "overlaying": "y",
-            "tickmode": "auto", "title_standoff": 4, "showgrid": False, "zeroline": False, "tickfont": {"size": 11},
-            "automargin": True, "fixedrange": True, "autorangeoptions": {"include": 4},  # no tick is half a mask
+            "title_text": english("figures.masks"), "side": "left", "rangemode": "tozero", "nticks": 4,
+            "overlaying": "y", "tickmode": "auto", "showgrid": False, "zeroline": False, "tickfont": {"size": 11},
+            "fixedrange": True, "autorangeoptions": {"include": 4},  # no tick is half a mask
         },
         bargap=0.15,
     )  # fmt: skip
+    return _framed(figure, right=56)
 
 
 class Curve(NamedTuple):
@@ -307,3 +312,9 @@ def _styled(figure: go.Figure, theme: Theme) -> go.Figure:
         font={"family": "Inter, system-ui, sans-serif", "size": 12, "color": colours["mute"]},
         xaxis=axis, yaxis=axis,
     )  # fmt: skip
+
+
+def _framed(figure: go.Figure, right: int) -> go.Figure:
+    """Give a styled figure margins that stand still: its plot lies where the page's sketch has it, and never jumps."""
+    axis = {"automargin": False, "title_standoff": 4, "title_font_size": 12}
+    return figure.update_layout(margin={"l": 56, "r": right, "t": 10, "b": 44}).update_xaxes(axis).update_yaxes(axis)

@@ -8,6 +8,7 @@ import { mountShortcuts } from "./page/shortcuts.js";
 import { mountTour } from "./page/tour.js";
 import { publish, shared } from "./store.js";
 import { mountBranches } from "./tabs/branches.js";
+import { mountCode } from "./tabs/code.js";
 import { mountCompare } from "./tabs/compare.js";
 import { mountConversation } from "./tabs/conversation.js";
 import { mountEdit } from "./tabs/edit.js";
@@ -29,7 +30,8 @@ function promote(lines) {
 
 // For each part its function, and what it needs beside the options from Python; `apply` asks the server for something.
 const PARTS = {
-  masthead: (host) => putWords(host),
+  sentences: (host) => putWords(host),
+  code: mountCode,
   player: (host, { shellPath, ...options }) =>
     mountPlayer(host, {
       ...options,

@@ -8,8 +8,10 @@ from typing import Any
 import gradio as gr
 
 from dlm_core.engine import Engine, Request
+from dlm_core.lines import dumps
 from dlm_core.policies.parameter import EXACT
 from dlm_core.ui import controls, words
+from dlm_core.ui.player import programs
 
 _PYTHON = """\
 from gradio_client import Client
@@ -74,18 +76,13 @@ def build(engine: Engine, inputs: Sequence[gr.components.Component], using: gr.S
     `using` is the model that the page uses, which is named where there are `many`.
     """
     with gr.Accordion(words.label("code.title"), open=False, elem_id="code") as panel:
-        gr.Markdown(words.label("code.about"))
-        with gr.Tabs():
-            shown = []
-            for title, language in words.LANGUAGES.items():
-                with gr.Tab(title):
-                    shown.append(gr.Code(language=language, show_label=False, elem_id=f"code-{language}", lines=4))
+        shown = programs(words.LANGUAGES, elem_id="programs")
     names = (*controls.PLAIN, *words.NAMES)
     root = gr.Textbox(visible=False)  # never shown: only the browser knows the address that the page has there
 
-    def on_look(url: str, model: str, prompt: str, policy: str, *values: Any) -> list[str]:
+    def on_look(url: str, model: str, prompt: str, policy: str, *values: Any) -> str:
         settings, about = dict(zip(names, values)), engine.about(model)
-        return snippets(url, controls.request_of(prompt, policy, settings, about, model if many else None))
+        return dumps(snippets(url, controls.request_of(prompt, policy, settings, about, model if many else None)))
 
     changes = [control.change for control in inputs[1:]]
     gr.on(

@@ -25,7 +25,7 @@ from dlm_core.trace import Trace
 from dlm_core.ui import code, link, models, streams, words
 from dlm_core.ui.compat import session
 from dlm_core.ui.compat.early import PageScriptMiddleware
-from dlm_core.ui.player import branches, masthead
+from dlm_core.ui.player import branches, plotly, sentences
 from dlm_core.ui.tabs import compare, denoise, edit, noise, puzzle, race, runs
 from dlm_core.unicode import well_formed
 from dlm_core.words import english
@@ -50,7 +50,7 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
     stops = streams.StopSignals()  # of what plays in the player, whichever tab began it
     with gr.Blocks(title=english("page.title"), analytics_enabled=False, delete_cache=DELETE_FILES) as page:
         with gr.Row(elem_id="top"):
-            masthead(MASTHEAD)
+            sentences(MASTHEAD)
             menu = models.build(library)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(words.TABS["tab-denoise"], elem_id="tab-denoise"):
@@ -221,7 +221,7 @@ def launch_options(limits: Limits) -> dict[str, Any]:
     return {
         "css": css(),
         "i18n": words.translations(),
-        "app_kwargs": {"middleware": [Middleware(PageScriptMiddleware, script=page_script())]},
+        "app_kwargs": {"middleware": [Middleware(PageScriptMiddleware, script=page_script(), others=[plotly()])]},
         "theme": gr.themes.Base(font=system, font_mono=["ui-monospace", "monospace"]),
         "footer_links": ["api"],
         "enable_monitoring": False,

@@ -17,6 +17,7 @@ import gradio as gr
 
 import dlm_core.export as replay
 from dlm_core.lines import LineType, dumps, make_line
+from dlm_core.ui.compat.early import Script
 
 _serial = count(1)
 
@@ -33,7 +34,10 @@ def address(file: Path) -> Address:
     return Address(f"/gradio_api/file={quote(os.fsencode(file.as_posix()))}")
 
 
-PLOTLY_URL = address(replay.PLOTLY)
+@cache
+def plotly() -> Script:
+    """Return Plotly as the page is served it."""
+    return Script("plotly", replay.PLOTLY.read_bytes())
 
 
 def envelope(kind: LineType, **about: Any) -> str:
@@ -43,8 +47,7 @@ def envelope(kind: LineType, **about: Any) -> str:
 
 def player(value: str, elem_id: str) -> gr.HTML:
     """Return the player; `value` is `envelope(...)` plus run-file lines."""
-    gr.set_static_paths([replay.PLOTLY.parent])
-    return _component("player", elem_id, value, plotly=PLOTLY_URL, shellPath=_template_url())
+    return _component("player", elem_id, value, plotly=plotly().path, shellPath=_template_url())
 
 
 @cache
@@ -72,12 +75,12 @@ def comparison(value: str, elem_id: str, columns: Mapping[str, int], unit: str) 
     Their words stand in the section `elem_id`.
     """
     fields = [{"field": field, "places": places} for field, places in columns.items()]
-    return _component("compare", elem_id, value, columns=fields, section=elem_id, unit=unit, plotly=PLOTLY_URL)
+    return _component("compare", elem_id, value, columns=fields, section=elem_id, unit=unit, plotly=plotly().path)
 
 
 def lesson(value: str, elem_id: str) -> gr.HTML:
     """Return a sentence under noise; `value` is `envelope("lesson", ...)`.  `apply` requests its denoising."""
-    return _component("noise", elem_id, value, plotly=PLOTLY_URL)
+    return _component("noise", elem_id, value, plotly=plotly().path)
 
 
 def editor(value: str, elem_id: str) -> gr.HTML:
@@ -114,9 +117,21 @@ def conversation(value: str, elem_id: str) -> gr.HTML:
     return _component("conversation", elem_id, value)
 
 
-def masthead(markup: str) -> gr.HTML:
-    """Return the head of the page."""
-    return gr.HTML(html_template=markup, js_on_load=_on_load("masthead"), apply_default_css=False)
+def programs(languages: Mapping[str, str], elem_id: str) -> gr.HTML:
+    """Return programs, one a language, of which one is shown; `value` is a JSON list of their texts.
+
+    `languages` are their titles, each with the end of its element's id.  Not `gr.Code`, whose editor takes more bytes
+    than all else that a visitor needs of Gradio.
+    """
+    return _component("code", elem_id, languages=dict(languages))
+
+
+def sentences(markup: str, elem_id: str | None = None, visible: bool = True) -> gr.HTML:
+    """Return markup whose words are filled in by the page, such as its head."""
+    return gr.HTML(
+        html_template=markup, js_on_load=_on_load("sentences"), apply_default_css=False, elem_id=elem_id,
+        visible=visible,
+    )  # fmt: skip
 
 
 def _component(part: str, elem_id: str, value: str = "", **options: Any) -> gr.HTML:

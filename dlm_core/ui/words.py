@@ -25,9 +25,15 @@ EXAMPLES = (
 LANGUAGES = {"Python": "python", "curl": "shell", "JavaScript": "javascript"}
 
 
+# the sections whose sentences are labels: Gradio writes every translation it has into the front page
+LABELLED = ("page", "tabs", "policies", "settings", "parameters", "edit", "race", "noise", "code")
+
+
 def label(key: str) -> I18nData:
     """Return a sentence as a label of a Gradio component."""
     english(key)  # a wrong key is an error here and not in the browser
+    if key.partition(".")[0] not in LABELLED:
+        raise ValueError(f"{key} is not translated by Gradio: add its section to LABELLED")
     return I18nData(key)
 
 
@@ -38,8 +44,12 @@ def message(key: str, **values: Any) -> dict[str, Any]:
 
 
 def translations() -> gr.I18n:
-    """Return all labels in all languages, for `launch()`."""
-    return gr.I18n(**languages())
+    """Return what may be a label, in all languages, for `launch()`."""
+    labels = {
+        code: {key: sentence for key, sentence in sentences.items() if key.partition(".")[0] in LABELLED}
+        for code, sentences in languages().items()
+    }
+    return gr.I18n(**labels)
 
 
 class Control(NamedTuple):

@@ -38,8 +38,10 @@ def test_everything_a_page_asks_for_lies_below_its_own_path(proxy, browser, trac
     visitor.wait("mode === 'finished' && steps === 4")
     page.locator("#code > button").click()
     for language in ("python", "shell", "javascript"):
-        page.get_by_role("tab", name=re.compile({"shell": "curl"}.get(language, language), re.I)).click()
-        expect(page.locator(f"#code-{language} .cm-content")).to_contain_text(proxy.url)
+        page.locator("#programs").get_by_role(
+            "button", name=re.compile({"shell": "curl"}.get(language, language), re.I)
+        ).click()
+        expect(page.locator(f"#code-{language}")).to_contain_text(proxy.url)
     page.locator("#player summary").first.click()
     with page.expect_download() as kept:
         page.locator("#player [data-action=save-page]").click()

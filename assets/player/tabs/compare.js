@@ -52,10 +52,6 @@ class Comparison {
     });
     new ResizeObserver(() => this.drawFigure()).observe(this.root);
     this.pressed();
-    loadPlotly(this.options.plotly).then((found) => {
-      this.plotly = found;
-      this.drawFigure();
-    });
     this.options.watch(() => this.ingest());
     this.ingest();
     this.connection.begin();
@@ -363,10 +359,16 @@ class Comparison {
     }
   }
 
+  async fetchPlotly() {
+    this.plotly = await loadPlotly(this.options.plotly);
+    this.drawFigure();
+  }
+
   drawFigure() {
-    if (!this.plotly || !this.figure) return;
+    if (!this.figure) return;
     this.part("figure-card").hidden = false;
     if (!this.part("figure").clientWidth) return;
+    if (!this.plotly) return this.fetchPlotly();
     const { data, layout } = translateFigure(this.figure[theme()]);
     this.plotly.react(this.part("figure"), data, layout, { displayModeBar: false, responsive: true }).then((plot) => {
       plot.removeAllListeners("plotly_click");

@@ -2,7 +2,6 @@
 // is made in the page.
 
 import { gzip } from "../page/kept.js";
-import { bytesOf } from "../run/decode.js";
 import { fileStem, linkQuery, replayOf } from "../run/export.js";
 import { filmKind, recordFilm } from "../view/film.js";
 import { phrase } from "../words.js";
@@ -23,7 +22,7 @@ export function shellOf(page) {
   return `<!doctype html>\n${copy.outerHTML}`;
 }
 
-// The menu in the player.  `now()` is { run, plotly, rate }.
+// The menu in the player.  `now()` is { run, plots, rate }.
 export class KeepMenu {
   constructor(root, options, now) {
     this.root = root;
@@ -36,6 +35,7 @@ export class KeepMenu {
       ["save-page", this.options.shell],
       ["copy-link", this.options.link],
       ["save-film", filmKind()],
+      ["save-svg", this.options.plotly || window.Plotly],
     ])
       this.menu.querySelector(`[data-action=${action}]`).hidden = !offered;
 
@@ -74,20 +74,11 @@ export class KeepMenu {
   }
 
   image(format) {
-    return this.job("keep.picture_failed", async ({ run, plotly }) => {
-      const plot = this.root.querySelector("#heatmap");
-      const { width, height } = plot.getBoundingClientRect();
-      const url = await plotly.toImage(plot, { format, width, height, scale: format === "png" ? 2 : 1 });
-      const data =
-        format === "svg"
-          ? decodeURIComponent(url.slice(url.indexOf(",") + 1))
-          : bytesOf(url.slice(url.indexOf(",") + 1));
-      download(
-        new Blob([data], { type: url.slice(5, url.indexOf(format === "svg" ? "," : ";")) }),
-        `${fileStem(run.header)}-heatmap.${format}`,
-      );
+    return this.job("keep.picture_failed", async ({ run, plots }) => {
+      download(await plots.picture(format), `${fileStem(run.header)}-heatmap.${format}`);
     });
   }
+
   film() {
     return this.job("keep.film_failed", async ({ run, rate }) => {
       if (this.filming) return phrase("keep.filming");

@@ -36,10 +36,6 @@ class NoiseLesson {
   begin() {
     this.listen();
     this.inspect({ hit: [] }, new Map());
-    loadPlotly(this.options.plotly).then((found) => {
-      this.plotly = found;
-      this.plot();
-    });
     this.options.watch(() => this.ingest());
     this.ingest();
     everyFrame(this.root, (passed) => this.tick(passed));
@@ -247,9 +243,15 @@ class NoiseLesson {
     );
   }
 
+  async fetchPlotly() {
+    this.plotly = await loadPlotly(this.options.plotly);
+    this.plot();
+  }
+
   // the figure of figures.py, with its upright at the level
   plot() {
-    if (!this.plotly || !this.figure || !this.part("figure").clientWidth) return;
+    if (!this.figure || !this.part("figure").clientWidth) return;
+    if (!this.plotly) return this.fetchPlotly();
     if (this.plotted === `${this.id} ${theme()} ${this.part("figure").clientWidth}`) return;
     this.plotted = `${this.id} ${theme()} ${this.part("figure").clientWidth}`;
     const { data, layout } = translateFigure(this.figure[theme()]);

@@ -261,7 +261,7 @@ class Player {
   buttonActions() {
     const keep = new KeepMenu(this.root, this.options, () => ({
       run: this.run,
-      plotly: this.plots.plotly,
+      plots: this.plots,
       rate: STEPS_A_SECOND * this.speed,
     }));
     return {
@@ -303,6 +303,7 @@ class Player {
       if (!button || !this.run.header) return;
       if (button.dataset.action) this.actions[button.dataset.action]();
       if (!button.dataset.measure) return;
+      this.plots.load(true);
       this.plots.show(button.dataset.measure);
       for (const other of this.root.querySelectorAll("[data-measure]")) {
         other.setAttribute("aria-pressed", String(other === button));
@@ -329,6 +330,7 @@ class Player {
     });
     this.part("tokens").addEventListener("pointerleave", () => this.focus(-1));
     const heatmap = this.part("heatmap");
+    heatmap.addEventListener("pointerenter", () => this.plots.load(true));
     heatmap.addEventListener("pointermove", (event) => {
       const cell = this.plots.cellUnder(event);
       this.focus(cell ? cell.i : -1);

@@ -1,30 +1,49 @@
 // The figures of figures.py, filled with a run: the heatmap with its playhead and its tip, and the progress below it.
 
+import { bytesOf } from "../run/decode.js";
 import { heatmapData } from "../run/heatmap.js";
 import { wordOf } from "../run/text.js";
-import { FIGURES, MAX_ENTROPY } from "../settings.js";
-import { phrase, translateFigure } from "../words.js";
+import { MAX_ENTROPY } from "../settings.js";
+import { phrase } from "../words.js";
 import { loadPlotly, text, theme } from "./dom.js";
+import { heatmapFigure, plotBox, progressFigure } from "./figures.js";
 import { alternatives } from "./inspector.js";
+import { drawFigure } from "./sketch.js";
 
 const DRAW_EVERY = 350; // milliseconds, while a run lasts
 const PLOT_SETTINGS = { displayModeBar: false, responsive: false };
+const NAMES = ["heatmap", "progress"];
 
 export class Plots {
   constructor(player, part) {
+    this.hurry = null;
     this.player = player;
     this.part = part;
-    this.figures = translateFigure(FIGURES);
     /** @type {"confidence" | "entropy" | "commit"} */
     this.measure = "confidence";
     this.plotly = null;
+    this.figure = null; // the heatmap, once it is drawn
     this.stale = true;
     this.drawing = false;
+    this.loaded = null; // what `load` promises, once it is asked for
+    this.sketches = Object.fromEntries(NAMES.map((name) => [name, sketchOver(part(name))]));
     this.reset();
-    loadPlotly(player.options.plotly).then((found) => {
-      this.plotly = found;
-      this.stale = true;
-    });
+  }
+
+  // Plotly in place of the sketches: while the browser has nothing else to do, or at once for a visitor who reaches for it.
+  load(now = false) {
+    this.loaded ??= new Promise((start) => {
+      this.hurry = () => start(null);
+      idle(this.hurry);
+    })
+      .then(() => loadPlotly(this.player.options.plotly))
+      .then((found) => {
+        this.plotly = found;
+        this.stale = true;
+        return found;
+      });
+    if (now) this.hurry();
+    return this.loaded;
   }
 
   // The figures of another run must not stay on screen.
@@ -39,57 +58,36 @@ export class Plots {
   }
 
   draw(now) {
-    const { run, mode } = this.player;
-    if (!this.plotly || !this.stale || this.drawing || !run.header || !this.part("heatmap").clientWidth) return;
+    const { run, mode, at } = this.player;
+    if (at > 0) this.load();
+    if (!this.stale || this.drawing || !run.header || !this.part("heatmap").clientWidth) return;
     if (now - this.drawnAt < Math.max(mode === "live" ? DRAW_EVERY : 60, this.cost * 10)) return;
     this.stale = false;
     this.drawing = true;
     const began = performance.now();
     const steps = Math.max(this.player.total(), 1);
     const heat = heatmapData(run, this.measure);
-    const figure = this.heatmap(heat, steps);
-    const progress = this.progress(figure.layout.xaxis);
+    const size = (name) => ({ width: this.part(name).clientWidth, height: this.part(name).clientHeight });
+    const figures = {
+      heatmap: heatmapFigure(heat, this.measure, steps, theme(), size("heatmap")),
+      progress: progressFigure(run, steps, theme(), size("progress")),
+    };
     const revision = `${this.player.envelope} ${run.steps.length} ${this.measure}`;
-    figure.layout.datarevision = progress.layout.datarevision = revision;
-    Promise.all([
-      this.plotly.react(this.part("heatmap"), figure.data, figure.layout, PLOT_SETTINGS),
-      this.plotly.react(this.part("progress"), progress.data, progress.layout, PLOT_SETTINGS),
-    ]).then(() => {
+    const drawn = NAMES.map(async (name) => {
+      Object.assign(figures[name].layout, size(name), { datarevision: revision });
+      if (this.plotly)
+        await this.plotly.react(this.part(name), figures[name].data, figures[name].layout, PLOT_SETTINGS);
+      else drawFigure(this.sketches[name], figures[name], size(name));
+      this.sketches[name].hidden = Boolean(this.plotly);
+    });
+    Promise.all(drawn).then(() => {
       this.drawing = false;
       this.drawnAt = performance.now();
       this.cost = this.drawnAt - began;
+      this.figure = figures.heatmap;
       this.caption(heat);
       this.drawPlayhead();
     });
-  }
-
-  heatmap({ merged: [down, across], opening, ...cells }, steps) {
-    const figure = structuredClone(this.figures[theme()][this.measure]);
-    const { length } = this.player.run.order;
-    const place = { x0: (across + 1) / 2, dx: across, y0: (down - 1) / 2, dy: down };
-    for (const trace of figure.data) {
-      const commits = this.measure === "commit";
-      Object.assign(trace, place, { z: trace.name === "written" && commits ? [] : cells[trace.name] });
-      if (trace.name !== "written" && commits) trace.zmax = Math.max(1, steps - 1);
-    }
-    const { xaxis, yaxis } = figure.layout;
-    if (across > 1) xaxis.title.text = phrase("figures.merged", { title: xaxis.title.text, count: across });
-    if (down > 1) yaxis.title.text = phrase("figures.merged", { title: yaxis.title.text, count: down });
-    xaxis.range = [0.5, steps + 0.5];
-    yaxis.range = [length - 0.5, opening - 0.5];
-    xaxis.dtick = steps <= 10 ? 1 : null; // as figures.py does
-    yaxis.dtick = length - opening <= 10 ? 1 : null;
-    return figure;
-  }
-
-  progress({ range, dtick }) {
-    const { steps } = this.player.run;
-    const progress = structuredClone(this.figures[theme()].progress);
-    const before = (s) => (s ? steps[s - 1].forwards : 0);
-    progress.data[0].y = steps.map((step, s) => step.write.length / Math.max(1, step.forwards - before(s)));
-    progress.data[1].y = steps.map((step) => step.masks);
-    Object.assign(progress.layout.xaxis, { range, dtick });
-    return progress;
   }
 
   caption({ shape, merged: [down, across] }) {
@@ -98,9 +96,20 @@ export class Plots {
     this.part("scale").textContent = phrase(`heatmap.scale_${this.measure}`, { most: MAX_ENTROPY });
   }
 
+  // The heatmap's plot: its box, and the way from steps and positions to its pixels and back.
   axes() {
-    const layout = this.part("heatmap")._fullLayout; // Plotly's own, as the page has the version it was written for
-    return layout?.xaxis && this.player.run.header ? { x: layout.xaxis, y: layout.yaxis } : null;
+    if (!this.figure || !this.player.run.header) return null;
+    const { layout } = this.figure;
+    const box = plotBox(layout, layout);
+    const [first, last] = layout.xaxis.range;
+    const [bottom, top] = layout.yaxis.range;
+    return {
+      box,
+      x: (step) => box.left + ((step - first) / (last - first)) * box.width,
+      y: (position) => box.top + ((position - top) / (bottom - top)) * box.height,
+      step: (x) => first + ((x - box.left) / box.width) * (last - first),
+      position: (y) => top + ((y - box.top) / box.height) * (bottom - top),
+    };
   }
 
   // Where the playhead stands, and the row of the position that is pointed at.
@@ -113,17 +122,13 @@ export class Plots {
     line.hidden = !axis || at === 0;
     band.hidden = !axis || i < 0;
     if (!axis) return;
-    const { x, y } = axis;
+    const { box, x, y } = axis;
     const pixels = (values) => Object.fromEntries(Object.entries(values).map(([name, value]) => [name, `${value}px`]));
-    const left = x._offset + Math.min(x._length, x.l2p(at + 0.5)) - 1;
-    Object.assign(line.style, pixels({ left, top: y._offset, height: y._length }));
+    const left = Math.min(box.left + box.width, x(at + 0.5)) - 1;
+    Object.assign(line.style, pixels({ left, top: box.top, height: box.height }));
     if (i < 0) return;
-    const edges = [y.l2p(run.rank[i] - 0.5), y.l2p(run.rank[i] + 0.5)];
-    const height = Math.max(2, Math.abs(edges[1] - edges[0]));
-    Object.assign(
-      band.style,
-      pixels({ left: x._offset, width: x._length, top: y._offset + Math.min(...edges), height }),
-    );
+    const [from, to] = [-0.5, 0.5].map((side) => y(run.rank[i] + side));
+    Object.assign(band.style, pixels({ left: box.left, width: box.width, top: from, height: Math.max(2, to - from) }));
   }
 
   cellUnder(event) {
@@ -131,8 +136,8 @@ export class Plots {
     if (!axis) return null;
     const { steps, order } = this.player.run;
     const box = this.part("heatmap").getBoundingClientRect();
-    const s = Math.round(axis.x.p2l(event.clientX - box.left - axis.x._offset)) - 1;
-    const place = Math.round(axis.y.p2l(event.clientY - box.top - axis.y._offset));
+    const s = Math.round(axis.step(event.clientX - box.left)) - 1;
+    const place = Math.round(axis.position(event.clientY - box.top));
     return s < 0 || s >= steps.length || place < 0 || place >= order.length ? null : { s, i: order[place] };
   }
 
@@ -148,11 +153,40 @@ export class Plots {
     tip.style.top = `${Math.max(0, Math.min(y + 12, frame.height - tip.offsetHeight - 4))}px`;
   }
 
-  resize() {
-    if (!this.plotly || !this.axes()) return;
-    const done = ["heatmap", "progress"].map((name) => this.plotly.Plots.resize(this.part(name)));
-    Promise.all(done).then(() => this.drawPlayhead());
+  // The heatmap as a picture; one of lines and letters only Plotly can draw.
+  async picture(format) {
+    const plotly = await this.load(true);
+    const { width, height } = this.figure.layout;
+    if (!plotly) {
+      const canvas = document.createElement("canvas");
+      drawFigure(canvas, this.figure, { width, height });
+      return new Promise((done) => canvas.toBlob(done, `image/${format}`));
+    }
+    const url = await plotly.toImage(this.figure, { format, width, height, scale: format === "png" ? 2 : 1 });
+    const data = url.slice(url.indexOf(",") + 1);
+    return format === "svg"
+      ? new Blob([decodeURIComponent(data)], { type: "image/svg+xml" })
+      : new Blob([bytesOf(data)], { type: `image/${format}` });
   }
+
+  resize() {
+    this.stale = true;
+  }
+}
+
+// A canvas that lies over a figure until Plotly draws it.
+function sketchOver(figure) {
+  const canvas = document.createElement("canvas");
+  canvas.className = "sketch";
+  canvas.ariaHidden = "true";
+  figure.after(canvas);
+  return canvas;
+}
+
+// Calls `act` when the browser has time, at the latest after some seconds; not every browser can say when it has.
+function idle(act) {
+  if (window.requestIdleCallback) requestIdleCallback(act, { timeout: 4000 });
+  else setTimeout(act, 1000);
 }
 
 // What a cell of the heatmap says: the token, where it is, and what was measured there.

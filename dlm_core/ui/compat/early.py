@@ -1,29 +1,61 @@
-"""The page's own script: served as one file that a browser keeps, and run before anything else on the page.
+"""The page's own script: served as one file that a browser keeps, and run before anything else on the page; and Plotly.
 
 Gradio runs what `launch(head=...)` names only after it has chosen its language, and offers no earlier place: so the
 front page names the script at the beginning of its head.  Its address holds a digest of its content, so a browser may
-keep it for ever: a new version has a new address.
+keep it for ever: a new version has a new address.  Plotly is served alike: Gradio gives a file an address that says
+nothing of its content, so a browser asks again for a megabyte and a half.
 """
 
+import asyncio
 import gzip
 import hashlib
 import json
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 _FOR_EVER = b"public, max-age=31536000, immutable"
 
 
+class Script:
+    """A script that never changes under its address, and its compressed form, made when it is first asked for."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self.content = content
+        self.path = f"/{name}-{hashlib.sha256(content).hexdigest()[:16]}.js"
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The script in gzip's form."""
+        return gzip.compress(self.content, mtime=0)
+
+    async def serve(self, scope: dict[str, Any], send: Any) -> None:
+        """Answer a request for it."""
+        packed = _takes_gzip(scope)
+        body = await asyncio.to_thread(lambda: self.packed) if packed else self.content
+        headers = [
+            (b"content-type", b"text/javascript; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", _FOR_EVER),
+            (b"vary", b"Accept-Encoding"),
+        ]
+        if packed:
+            headers.append((b"content-encoding", b"gzip"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
 class PageScriptMiddleware:
-    """ASGI middleware: serve `script` as the module "unmask", and name it in the head of the front page.
+    """ASGI middleware: serve `script` as the module "unmask", name it in the head of the front page; serve `others`.
 
     The front page is compressed too, which Gradio leaves out because its address has no ending.
     """
 
-    def __init__(self, app: Any, script: str) -> None:
+    def __init__(self, app: Any, script: str, others: Sequence[Script] = ()) -> None:
         self._app = app
-        self._script = script.encode()
-        self._packed = gzip.compress(self._script, mtime=0)
-        self.path = f"/unmask-{hashlib.sha256(self._script).hexdigest()[:16]}.js"
+        own = Script("unmask", script.encode())
+        self.path = own.path
+        self._scripts = {one.path: one for one in (own, *others)}
         modules = json.dumps({"imports": {"unmask": f".{self.path}"}})
         begin = f'<script type="importmap">{modules}</script><script type="module">import "unmask";</script>'
         self._head = f"<head>{begin}".encode()
@@ -31,8 +63,8 @@ class PageScriptMiddleware:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
         path = _below_root(scope) if scope["type"] == "http" else None
-        if path == self.path:
-            return await self._serve(scope, send)
+        if path in self._scripts:
+            return await self._scripts[path].serve(scope, send)
         if path not in ("", "/"):
             return await self._app(scope, receive, send)
         start: dict[str, Any] = {}
@@ -54,20 +86,6 @@ class PageScriptMiddleware:
             await send(message)
 
         await self._app(scope, receive, sending)
-
-    async def _serve(self, scope: dict[str, Any], send: Any) -> None:
-        packed = _takes_gzip(scope)
-        body = self._packed if packed else self._script
-        headers = [
-            (b"content-type", b"text/javascript; charset=utf-8"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", _FOR_EVER),
-            (b"vary", b"Accept-Encoding"),
-        ]
-        if packed:
-            headers.append((b"content-encoding", b"gzip"))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 def _below_root(scope: dict[str, Any]) -> str:

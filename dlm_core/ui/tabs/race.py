@@ -14,7 +14,7 @@ from dlm_core.lines import is_waiting, make_line
 from dlm_core.metrics import RaceResult, race_result
 from dlm_core.ui import controls, streams, words
 from dlm_core.ui.controls import ModelDependent
-from dlm_core.ui.player import comparison, envelope
+from dlm_core.ui.player import comparison, envelope, sentences
 from dlm_core.ui.tabs.compare import pane
 
 FORWARDS = (4, 8, 16, 32, 64)
@@ -115,7 +115,7 @@ def _close(left: float, right: float) -> bool:
 def build(engine: Engine, using: gr.State) -> ModelDependent:
     """Lay the tab out inside the current Blocks; `using` is the page's model, and what is returned follows it."""
     stops, about = streams.StopSignals(), engine.about()
-    none = gr.Markdown(words.label("race.none"), visible=not about.rightward, elem_id="race-none")
+    none = sentences('<p data-word="race.none"></p>', "race-none", visible=not about.rightward)
     prompt, run, stop = controls.ask(
         words.PROMPT_HINT, words.label("page.race"), ("race-prompt", "race-run", "race-stop")
     )
