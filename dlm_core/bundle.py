@@ -2,11 +2,12 @@
 
 The modules in `assets/player` are plain JavaScript that node and a type checker read as they are.  A page would have to
 ask for some forty of them one after the other, and a file opened from disk may import none, so both get one script: the
-modules in the order in which they need each other, without their import and export lines.
+modules in the order in which they need each other, without their import and export lines and their comments.
 """
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,6 +32,8 @@ _IMPORT = re.compile(r'^import \{\s*\w+(?:,\s*\w+)*,?\s*\} from "(\.[^"]+)";\n',
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", re.M)
 _NAME = re.compile(r"^(?:export )?(?:async )?(?:function\*?|class|const|let|var) (\w+)", re.M)
 _OTHER = re.compile(r"^(?:import|export|(?:const|let|var) [^\w]).*", re.M)
+_SECTION = re.compile(r"[\"`](\w+)\.")  # of a sentence's key, in a script or in markup
+_COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?s:.*?)\*/)\n", re.M)  # that stands on lines of its own
 _THEMES: tuple[Theme, ...] = ("light", "dark")
 _MEASURES: tuple[Measure, ...] = ("confidence", "entropy", "commit")
 
@@ -110,13 +113,22 @@ def join(*entries: str, folder: Path = PLAYER, exports: bool = False) -> str:
         bare = _EXPORT.sub("", text)
         if found := _OTHER.search(bare):
             raise ValueError(f"{name}: write `import {{ a, b }}` and `export` before one declaration, not {found[0]!r}")
-        parts.append(text if exports and name == entries[-1] else bare)
+        parts.append(_COMMENT.sub("", text if exports and name == entries[-1] else bare))
     return "\n".join(parts)
 
 
-def replay_script() -> str:
-    """Return the module of a file that replays a run, as it may stand in a script element."""
-    return f"{settings_line()}{join('replay.js')}".replace("</script", "<\\/script")
+def replay_script(markup: str) -> str:
+    """Return the module of a file that replays a run, as it may stand in a script element; `markup` is the file's.
+
+    It has the sentences of the sections that the file names, and no others.
+    """
+    script = join("replay.js")
+    used = {*_SECTION.findall(script + markup), "language"}
+    words = {
+        code: {key: sentence for key, sentence in sentences.items() if key.partition(".")[0] in used}
+        for code, sentences in languages().items()
+    }
+    return f"{settings_line(settings() | {'words': words})}{script}".replace("</script", "<\\/script")
 
 
 @cache
@@ -125,6 +137,6 @@ def page_script() -> str:
     return f"{settings_line()}{join('page.js', exports=True)}"
 
 
-def settings_line() -> str:
-    """Return the line of script that hands `settings()` to the modules."""
-    return f"globalThis.UNMASK = {dumps(settings())};\n"
+def settings_line(known: Mapping[str, Any] | None = None) -> str:
+    """Return the line of script that hands `settings()`, or less, to the modules."""
+    return f"globalThis.UNMASK = {dumps(known or settings())};\n"

@@ -8,4 +8,4 @@ __all__ = ["css", "markup", "page", "script", "site"]
 
 def script(plotly_url: str | None = None) -> str:
     """Return the player's script; Plotly is on the page already, as it is in every file that replays a run."""
-    return replay_script()
+    return replay_script(markup() + markup("runs"))

@@ -1,6 +1,7 @@
 """The player's modules joined into one script."""
 
 import subprocess
+from functools import partial
 
 import pytest
 from node import NODE
@@ -63,17 +64,29 @@ def test_a_renamed_import_is_refused(tmp_path):
         join("b.js", folder=tmp_path)
 
 
-@pytest.mark.parametrize("script", [page_script, replay_script])
+@pytest.mark.parametrize("script", [page_script, partial(replay_script, "")])
 def test_the_scripts_of_page_and_file_are_valid_modules(script, tmp_path):
     (tmp_path / "script.mjs").write_text(script(), encoding="utf-8")
     subprocess.run([NODE, "--check", tmp_path / "script.mjs"], check=True)
 
 
 def test_a_script_in_a_page_cannot_end_itself():
-    assert "</script" not in replay_script()
-    assert "<!--" not in replay_script()
+    assert "</script" not in replay_script("")
+    assert "<!--" not in replay_script("")
 
 
 def test_settings_hold_every_language_and_the_limits_of_run_files():
     assert {"en", "zh-CN"} <= set(settings()["words"])
     assert all(isinstance(value, int) for value in settings()["limits"].values())
+
+
+def test_a_file_that_replays_a_run_has_the_sentences_it_names_and_no_others():
+    script = replay_script('<p data-word="replay.title">')
+    assert '"replay.title":' in script
+    assert '"player.step":' in script
+    assert '"parameters.' not in script
+
+
+def test_comments_stay_at_home(tmp_path):
+    (tmp_path / "a.js").write_text('// one\n/**\n * two\n */\nexport const a = "// kept"; // kept too\n')
+    assert join("a.js", folder=tmp_path) == 'const a = "// kept"; // kept too\n'

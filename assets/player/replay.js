@@ -7,9 +7,16 @@ import { shellOf } from "./tabs/keep.js";
 import { mountPlayer } from "./tabs/player.js";
 import { mountRuns } from "./tabs/runs.js";
 
-function startReplay() {
+// The lines of a run, as they are or compressed.
+async function textOfRun(value) {
+  if (typeof value === "string") return value;
+  const packed = new Blob([bytesOf(value.gzip)]).stream();
+  return new Response(packed.pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+async function startReplay() {
   const element = (id) => document.getElementById(id);
-  const value = JSON.parse(element("run").textContent);
+  const value = await textOfRun(JSON.parse(element("run").textContent));
   const shell = shellOf(document);
   const cards = element("cards");
   const player = element("player");

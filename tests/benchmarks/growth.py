@@ -64,7 +64,7 @@ def opened(browser: Browser, file: Path) -> tuple[float, float, float]:
     tab = browser.new_page(viewport={"width": 1280, "height": 1000})
     began = time.perf_counter()
     tab.goto(file.as_uri())
-    tab.locator("#heatmap[data-steps] .main-svg").first.wait_for()
+    tab.locator("#heatmap[data-steps]").wait_for()
     seconds = time.perf_counter() - began
     tab.evaluate(SCRUB)  # draws everything once
     frames = tab.evaluate(SCRUB)

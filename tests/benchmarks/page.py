@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
+from typing import NamedTuple
 
+from browser import chromium
 from browser.visitor import free_port
+from playwright.sync_api import Browser, sync_playwright
 
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.models import load_model
@@ -69,6 +72,63 @@ def visit(url: str) -> tuple[float, float]:
     return first, time.perf_counter() - began
 
 
+# megabits a second and milliseconds of latency; slow 4G as Lighthouse has it.  Then what the page took at first: seconds
+# to the first paint and until the heatmap was there, in a review of the page that sent all of it at once.
+NETWORKS = {"10 Mbit/s": (10.0, 40, 1.6, 5.4), "slow 4G": (1.6, 150, 7.0, 18.8)}
+FORMER_BYTES = 2_960_000
+PLAYS = "document.querySelector('#player [data-mode]')?.dataset.step > 0"
+PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime / 1e3"
+
+
+class FirstVisit(NamedTuple):
+    paint: float  # seconds
+    plays: float
+    heatmap: float  # by Plotly
+    until_play: int  # bytes
+    total: int
+
+
+def first_visit(browser: Browser, url: str, megabits: float, latency: int) -> FirstVisit:
+    """Open the page with an empty cache over an emulated network."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    network = context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", {
+        "offline": False, "latency": latency, "downloadThroughput": megabits * 1e6 / 8,
+        "uploadThroughput": megabits * 1e6 / 8,
+    })  # fmt: skip
+    size: dict[str, int] = {}
+    network.on("Network.loadingFinished", lambda event: size.update({event["requestId"]: event["encodedDataLength"]}))
+    page.goto(url, wait_until="commit")
+    page.wait_for_function(PLAYS, timeout=120_000)
+    plays, until_play = page.evaluate("performance.now() / 1e3"), sum(size.values())
+    page.locator("#heatmap .main-svg").first.wait_for(timeout=120_000)
+    heatmap, paint = page.evaluate("performance.now() / 1e3"), page.evaluate(PAINTED)
+    total = sum(size.values())
+    context.close()
+    return FirstVisit(paint, plays, heatmap, until_play, total)
+
+
+def visits(url: str) -> Iterator[Row]:
+    """Yield what a first visit takes over two networks."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium.installed(), args=chromium.QUIET)
+        for name, (megabits, latency, *former) in NETWORKS.items():
+            seen = [first_visit(browser, url, megabits, latency) for _ in range(3)]
+            one = FirstVisit(*(median(values) for values in zip(*seen)))
+            yield Row(
+                f"first visit over {name}: first paint, against {former[0]:.1f} s at first", one.paint / former[0],
+                f"paint {one.paint:.1f} s, plays {one.plays:.1f} s, heatmap by Plotly {one.heatmap:.1f} s "
+                f"({former[1]} s at first)", True,
+            )  # fmt: skip
+        yield Row(
+            "bytes until the opening run plays, as a share of 600 KB", one.until_play / 600e3,
+            f"{one.until_play:,.0f} bytes; with Plotly {one.total:,.0f}; {FORMER_BYTES:,} at first", True,
+        )  # fmt: skip
+        browser.close()
+
+
 def rows() -> Iterator[Row]:
     def python(code: str) -> None:
         subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
@@ -93,6 +153,7 @@ def rows() -> Iterator[Row]:
         True,
     )
     with served("app.py") as (url, _, _):
+        yield from visits(url)
         visit(url)
         alone = visit(url)
         for clients in (1, 8, 20):

@@ -31,7 +31,7 @@ def long():
 @pytest.fixture(scope="module")
 def opened(browser, long, tmp_path_factory):
     file = tmp_path_factory.mktemp("growth") / "long.html"
-    file.write_text(page(long), encoding="utf-8")
+    file.write_text(page(long, plotly=True), encoding="utf-8")
     visitor = Visitor(browser, file.as_uri())
     visitor.open()
     visitor.wait(f"steps === {LENGTH}")

@@ -54,7 +54,7 @@ def test_a_kept_page_replays_from_disk_and_can_be_kept_again(visitor, browser, t
         text = source.page.locator("#player [data-state=fixed]").all_inner_texts()
         assert "<b>The cat</b>" in "".join(text)
         assert source.page.locator("#player b b").count() == 0
-        expect(source.page.locator("#heatmap .main-svg").first).to_be_visible()
+        expect(source.page.locator("#heatmap[data-steps='4']")).to_be_visible()
         assert source.complaints == []
 
 
