@@ -56,11 +56,11 @@ def test_little_comes_until_the_run_plays_and_plotly_only_then(visit):
     session.on("Network.dataReceived", lambda event: size.update({
         event["requestId"]: size.get(event["requestId"], 0) + event["encodedDataLength"]}))  # fmt: skip
     session.on("Network.loadingFinished", lambda event: size.update({event["requestId"]: event["encodedDataLength"]}))
-    # the page says what it had asked for when the run took its first step
+    # the page says which scripts it had when the run took its first step
     visitor.page.add_init_script("""
         new MutationObserver((_, watch) => {
           if (!(document.querySelector("#player [data-mode]")?.dataset.step > 0)) return;
-          window.askedUntilPlay = performance.getEntriesByType("resource").map(({ name }) => name);
+          window.askedUntilPlay = [...document.scripts].map(({ src }) => src);
           watch.disconnect();
         }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-step"] });
     """)
