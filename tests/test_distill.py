@@ -33,7 +33,8 @@ def test_stories_are_whole_begin_as_the_corpus_does_and_come_again_with_the_seed
         assert not any(token in text for token in bundled.tokenizer.all_special_tokens)
 
 
-def test_the_program_adds_to_a_file_of_one_object_a_line(few, monkeypatch, tmp_path):
+def test_the_program_adds_to_a_file_of_one_object_a_line(monkeypatch, tmp_path):
+    monkeypatch.setattr("dlm_core.training.distill.ROWS", 4)
     (tmp_path / "corpus.txt").write_text("Tim had a red ball. He lost it. The end.", encoding="utf-8")
     out = tmp_path / "distilled.jsonl.gz"
     arguments = f"distillation --corpus {tmp_path} --length 120 --minutes 0 --out {out}".split()
@@ -41,5 +42,6 @@ def test_the_program_adds_to_a_file_of_one_object_a_line(few, monkeypatch, tmp_p
     main()
     once = gzip.decompress(out.read_bytes())
     main()
+    assert once
     assert gzip.decompress(out.read_bytes()) == once * 2
     assert all(json.loads(line)["text"] for line in once.splitlines())

@@ -388,21 +388,23 @@ async def runs(count, visitor):
 """
 
 
-def _said(script: str) -> list[str]:
-    """The words that `script` prints, at work on that page."""
-    run = subprocess.run([sys.executable, "-c", SESSION + script], capture_output=True, encoding="utf-8", check=True)
-    return run.stdout.split("\n")[-2].split()
+@pytest.fixture(scope="module")
+def said() -> list[list[str]]:
+    """The words of each line that two scripts print, at work on that page, each with a state of its own."""
+    counts = "print(len(blocks.default_config.blocks), asyncio.run(runs(2, 'me')), asyncio.run(runs(4, 'me')))"
+    others = "for v in 'abcab': asyncio.run(runs(1, v))\nprint(*holder.session_data)"
+    script = "\n".join([SESSION, counts, "holder.session_data.clear()", others])
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
+    return [line.split() for line in run.stdout.split("\n")[-3:-1]]
 
 
-def test_a_session_keeps_as_many_components_however_many_runs_it_has():
-    before, after, later = _said(
-        "print(len(blocks.default_config.blocks), asyncio.run(runs(2, 'me')), asyncio.run(runs(4, 'me')))"
-    )
+def test_a_session_keeps_as_many_components_however_many_runs_it_has(said):
+    before, after, later = said[0]
     assert before == after == later
 
 
-def test_of_all_visitors_the_latest_are_remembered_and_one_who_was_forgotten_runs_again():
-    assert _said("for v in 'abcab': asyncio.run(runs(1, v))\nprint(*holder.session_data)") == ["a", "b"]
+def test_of_all_visitors_the_latest_are_remembered_and_one_who_was_forgotten_runs_again(said):
+    assert said[1] == ["a", "b"]
 
 
 def test_a_tool_bears_the_name_of_its_endpoint(bundled):

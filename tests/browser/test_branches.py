@@ -42,8 +42,8 @@ def test_locked_words_never_change_and_the_rest_is_written_again(visitor):
     expect(page.locator("#branches .tree li")).to_have_count(2)
 
 
-def test_the_keyboard_selects_and_replaces(visitor):
-    page = visitor.page
+def test_the_keyboard_selects_and_replaces(shared):
+    page = shared.page
     page.click("#tab-edit-button")
     page.locator("#edit-text textarea").fill("A red dog")
     page.locator("#edit-length input").fill("4")
@@ -100,11 +100,11 @@ def test_a_forced_word_stands_in_a_branch_of_a_run_that_was_live(visitor):
     expect(page.locator("#branches .panes mark").first).to_be_visible()
 
 
-def test_gaps_are_elastic_only_where_the_model_can_ask_for_room(visitor, browser, saved):
-    visitor.page.click("#tab-edit-button")
-    expect(visitor.page.locator(CELLS).first).to_be_visible()
-    expect(visitor.page.locator("#edit [data-role=elastic]")).to_be_disabled()
-    expect(visitor.page.locator("#edit [data-slot=elastic]")).to_contain_text("this model cannot")
+def test_gaps_are_elastic_only_where_the_model_can_ask_for_room(shared, browser, saved):
+    shared.page.click("#tab-edit-button")
+    expect(shared.page.locator(CELLS).first).to_be_visible()
+    expect(shared.page.locator("#edit [data-role=elastic]")).to_be_disabled()
+    expect(shared.page.locator("#edit [data-slot=elastic]")).to_contain_text("this model cannot")
     server = Server(UNMASK_MODEL=str(saved("DreamOn")))
     other = Visitor(browser, server.url)
     try:

@@ -7,8 +7,10 @@ from playwright.sync_api import expect
 from visitor import ROOT
 
 
-@pytest.fixture
-def compared(visitor):
+@pytest.fixture(scope="module")
+def four(staying):
+    """A visitor who compared four runs."""
+    visitor = staying("compared")
     page = visitor.page
     page.click("#tab-compare-button")
     for name, value in (("length", 16), ("steps", 8)):
@@ -16,6 +18,14 @@ def compared(visitor):
     page.click("#compare-run")
     page.wait_for_function("document.querySelector('#compare .compare').dataset.mode === 'finished'", timeout=90_000)
     return visitor
+
+
+@pytest.fixture
+def compared(four):
+    four.page.click("#tab-compare-button")
+    yield four
+    assert four.complaints == []
+    assert four.outside == []
 
 
 def test_four_policies_run_side_by_side_with_their_numbers(compared):

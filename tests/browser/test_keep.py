@@ -29,22 +29,20 @@ def kept(visitor, action, stem="unmask-llada-seed5"):
     return path
 
 
-def test_a_run_is_kept_as_file_pictures_and_film(visitor):
-    visitor.generate(**SHORT)
-    visitor.wait("mode === 'finished'")
-    expect(visitor.page.locator("#heatmap[data-steps='4']")).to_be_visible()
-    trace = Trace.load(kept(visitor, "save"))
+def test_a_run_is_kept_as_file_pictures_and_film(shared):
+    shared.run(**SHORT)
+    expect(shared.page.locator("#heatmap[data-steps='4']")).to_be_visible()
+    trace = Trace.load(kept(shared, "save"))
     assert len(trace.steps) == 4
-    assert kept(visitor, "save-png").read_bytes()[:4] == b"\x89PNG"
-    assert kept(visitor, "save-svg").read_text(encoding="utf-8").startswith("<svg")
-    film = kept(visitor, "save-film").read_bytes()
+    assert kept(shared, "save-png").read_bytes()[:4] == b"\x89PNG"
+    assert kept(shared, "save-svg").read_text(encoding="utf-8").startswith("<svg")
+    film = kept(shared, "save-film").read_bytes()
     assert film[:4] == b"\x1a\x45\xdf\xa3", "the mark of Matroska and WebM"
 
 
-def test_a_kept_page_replays_from_disk_and_can_be_kept_again(visitor, browser, tmp_path):
-    visitor.generate(**SHORT)
-    visitor.wait("mode === 'finished'")
-    source = visitor
+def test_a_kept_page_replays_from_disk_and_can_be_kept_again(shared, browser, tmp_path):
+    shared.run(**SHORT)
+    source = shared
     for number in range(2):
         copy = tmp_path / f"{number}.html"
         copy.write_bytes(kept(source, "save-page").read_bytes())
@@ -141,7 +139,7 @@ def test_the_static_site_plays_every_run_from_disk_without_python(browser, tmp_p
     visitor.context.close()
 
 
-def test_the_snippets_run_as_they_stand(server, visitor, bundled):
+def test_the_snippets_run_as_they_stand(server, shared, bundled):
     params = {"threshold": 0.4, "steps": 8, "temperature": 2.0}
     request = Request('It\'s "a" <cat> $HOME', "threshold", 8, None, ROUNDED, params)
     python, curl, javascript = snippets(server.url, request)
@@ -149,7 +147,7 @@ def test_the_snippets_run_as_they_stand(server, visitor, bundled):
     exec(python, {"print": lambda *values: printed.append(values)})
     said = subprocess.run(["bash", "-c", curl], capture_output=True, encoding="utf-8", timeout=60, check=True).stdout
     streamed = [json.loads(line[6:])[0] for line in said.split("\n") if line.startswith("data: [")]
-    steps = visitor.page.evaluate(f"async () => {{ {javascript} return steps; }}")
+    steps = shared.page.evaluate(f"async () => {{ {javascript} return steps; }}")
     for own in (streamed, steps):
         unique = {step["index"]: step["text"] for step in own}
         assert list(unique.items()) == printed
@@ -181,11 +179,11 @@ def test_a_seed_that_javascript_would_round_goes_through_the_page_as_it_is(visit
     expect(page.locator("#runs .kept-list li").first).to_contain_text(f"seed {seed}")
 
 
-def test_the_disclosure_holds_what_the_controls_show(visitor):
-    visitor.set(prompt="A bird", length=12)
-    visitor.page.click("#code button")
-    expect(visitor.page.locator("#code-python")).to_contain_text("'prompt': 'A bird'")
-    expect(visitor.page.locator("#code-python")).to_contain_text("'length': 12")
+def test_the_disclosure_holds_what_the_controls_show(shared):
+    shared.set(prompt="A bird", length=12)
+    shared.page.click("#code button")
+    expect(shared.page.locator("#code-python")).to_contain_text("'prompt': 'A bird'")
+    expect(shared.page.locator("#code-python")).to_contain_text("'length': 12")
 
 
 def test_a_program_gets_text_summary_and_run_file(server):

@@ -9,11 +9,11 @@ ENGLISH = languages()["en"]
 
 
 @pytest.fixture
-def lesson(visitor):
-    page = visitor.page
+def lesson(shared):
+    page = shared.page
     page.click("#tab-noise-button")
     page.wait_for_selector("#noise [data-mode=lesson]")
-    return visitor
+    return shared
 
 
 def level(page, value):

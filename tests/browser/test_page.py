@@ -25,17 +25,17 @@ def test_a_recorded_run_is_playing_within_three_seconds_of_opening(visitor):
     expect(page.locator("#heatmap .main-svg").first).to_be_visible()
 
 
-def test_every_step_of_a_live_run_reaches_the_page(visitor):
-    visitor.generate(prompt="Once upon a time", length=96, steps=96)
-    visitor.wait("mode === 'live' && step > 0")
-    visitor.wait("mode === 'finished' && steps === 96")
-    tokens = visitor.page.locator("#player [data-pos]")
-    trace = saved(visitor)
+def test_every_step_of_a_live_run_reaches_the_page(shared):
+    shared.generate(prompt="Once upon a time", length=96, steps=96)
+    shared.wait("mode === 'live' && step > 0")
+    shared.wait("mode === 'finished' && steps === 96")
+    tokens = shared.page.locator("#player [data-pos]")
+    trace = saved(shared)
     assert len(trace.steps) == 96
     assert tokens.count() == trace.length
-    visitor.page.locator("#player [data-role=scrubber]").fill("96")
-    visitor.wait("step === 96 && !playing")
-    shown = visitor.page.evaluate(
+    shared.page.locator("#player [data-role=scrubber]").fill("96")
+    shared.wait("step === 96 && !playing")
+    shown = shared.page.evaluate(
         "[...document.querySelectorAll('#player [data-pos]')]"
         ".map(t => [+t.dataset.tokenId, t.dataset.commitStep, t.dataset.confidence])"
     )
@@ -52,38 +52,38 @@ def saved(visitor) -> Trace:
     return Trace.load(download.value.path())
 
 
-def test_pausing_and_scrubbing_back_work_while_the_model_goes_on(visitor):
-    visitor.generate(**LONG)
-    visitor.wait("mode === 'live' && step >= 3")
-    visitor.page.click("#player [data-action=pause]")
-    held = visitor.state()
-    visitor.wait(f"mode === 'live' && steps > {held['steps'] + 3}")
-    assert visitor.state()["step"] == held["step"]
-    visitor.page.locator("#player [data-role=scrubber]").fill("1")
-    visitor.wait("mode === 'live' && step === 1 && !playing")
-    visitor.page.click("#player [data-action=step-forward]")
-    visitor.wait("step === 2 && !playing")
-    visitor.page.click("#player [data-action=live]")
-    visitor.wait("step === steps && (playing || mode === 'finished')")
-    visitor.page.click("#stop")
-    visitor.wait("mode !== 'live'")
+def test_pausing_and_scrubbing_back_work_while_the_model_goes_on(shared):
+    shared.generate(**LONG)
+    shared.wait("mode === 'live' && step >= 3")
+    shared.page.click("#player [data-action=pause]")
+    held = shared.state()
+    shared.wait(f"mode === 'live' && steps > {held['steps'] + 3}")
+    assert shared.state()["step"] == held["step"]
+    shared.page.locator("#player [data-role=scrubber]").fill("1")
+    shared.wait("mode === 'live' && step === 1 && !playing")
+    shared.page.click("#player [data-action=step-forward]")
+    shared.wait("step === 2 && !playing")
+    shared.page.click("#player [data-action=live]")
+    shared.wait("step === steps && (playing || mode === 'finished')")
+    shared.page.click("#stop")
+    shared.wait("mode !== 'live'")
 
 
-def test_stop_ends_the_model_and_keeps_the_run(visitor):
-    visitor.generate(**LONG)
-    visitor.wait("mode === 'live' && steps >= 3")
-    visitor.page.click("#stop")
-    visitor.wait("mode === 'stopped'")
-    assert 3 <= visitor.state()["steps"] < 200
-    trace = saved(visitor)
+def test_stop_ends_the_model_and_keeps_the_run(shared):
+    shared.generate(**LONG)
+    shared.wait("mode === 'live' && steps >= 3")
+    shared.page.click("#stop")
+    shared.wait("mode === 'stopped'")
+    assert 3 <= shared.state()["steps"] < 200
+    trace = saved(shared)
     assert trace.totals["end"] == "stopped"
-    assert len(trace.steps) == visitor.state()["steps"]
+    assert len(trace.steps) == shared.state()["steps"]
 
 
-def test_ctrl_enter_generates_from_anywhere(visitor):
-    visitor.set(prompt="A", length=8, steps=4)
-    visitor.page.locator("#seed input").press("Control+Enter")
-    visitor.wait("mode === 'finished' && steps === 4")
+def test_ctrl_enter_generates_from_anywhere(shared):
+    shared.set(prompt="A", length=8, steps=5)
+    shared.page.locator("#seed input").press("Control+Enter")
+    shared.wait("mode === 'finished' && steps === 5")
 
 
 def test_generate_waits_for_the_settings_of_the_link_that_opened_the_page(visitor):
@@ -116,29 +116,28 @@ ODD = [
 
 
 @pytest.mark.parametrize("prompt", ODD)
-def test_a_prompt_is_shown_as_typed(visitor, prompt):
-    visitor.generate(prompt=prompt, length=8, steps=2)
-    visitor.wait("mode === 'finished'")
-    fixed = visitor.page.evaluate(
+def test_a_prompt_is_shown_as_typed(shared, prompt):
+    shared.run(prompt=prompt, length=8, steps=2)
+    fixed = shared.page.evaluate(
         "[...document.querySelectorAll('#player [data-state=fixed]')].map(t => t.textContent).join('')"
     )
     assert fixed.removeprefix(" ") == prompt
-    assert visitor.page.locator("#player .tokens :not([data-pos])").count() == 0
+    assert shared.page.locator("#player .tokens :not([data-pos])").count() == 0
 
 
-def test_model_text_that_looks_like_markup_stays_text(visitor, network, tmp_path):
+def test_model_text_that_looks_like_markup_stays_text(shared, network, tmp_path):
     trace = record(network(), Canvas.from_prompt([1, 2], 6, 47), steps=3)
     lines = [json.loads(line) for line in trace.lines]
     for line in lines:
         line["pieces"] = {token: '<img src=x onerror="alert(1)">${alert(2)}' for token in line.get("pieces", {})}
     file = tmp_path / "evil.run.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    upload(visitor, file)
-    visitor.wait("mode === 'recorded' && steps === 3")
-    visitor.page.locator("#player [data-pos='3']").hover()
-    visitor.page.mouse.move(*cell(visitor.page, 0.5, 0.7))
-    expect(visitor.page.locator("#player .tip")).to_contain_text("<img src=x")
-    assert visitor.page.locator("#player img").count() == 0
+    upload(shared, file)
+    shared.wait("mode === 'recorded' && steps === 3")
+    shared.page.locator("#player [data-pos='3']").hover()
+    shared.page.mouse.move(*cell(shared.page, 0.5, 0.7))
+    expect(shared.page.locator("#player .tip")).to_contain_text("<img src=x")
+    assert shared.page.locator("#player img").count() == 0
 
 
 def cell(page, x: float, y: float) -> tuple[float, float]:
@@ -166,16 +165,17 @@ def upload(visitor, file: Path) -> None:
         ({"prompt": "dog " * 300}, re.compile("the prompt and the length must fit the model's 256 positions")),
     ],
 )  # fmt: skip
-def test_a_wrong_setting_is_one_sentence_and_the_run_stays(visitor, values, sentence):
-    before = visitor.state()["steps"]
-    visitor.generate(**values)
-    visitor.wait("mode === 'error'")
-    expect(visitor.page.locator("#player [role=alert]")).to_have_text(sentence)
-    assert visitor.state()["steps"] == before
-    assert visitor.page.locator("#player [data-pos]").count() > 96
-    visitor.generate(prompt="A", length=8, steps=4, temperature=0.5, block_length=0)
-    visitor.wait("mode === 'finished' && steps === 4")
-    expect(visitor.page.locator("#player [role=alert]")).to_be_hidden()
+def test_a_wrong_setting_is_one_sentence_and_the_run_stays(shared, values, sentence):
+    positions = shared.page.locator("#player [data-pos]")
+    before, shown = shared.state()["steps"], positions.count()
+    shared.generate(**{"prompt": "A", "length": 96, "steps": 96, "temperature": 0.5, "block_length": 0} | values)
+    shared.wait("mode === 'error'")
+    expect(shared.page.locator("#player [role=alert]")).to_have_text(sentence)
+    assert shared.state()["steps"] == before
+    assert positions.count() == shown
+    shared.generate(prompt="A", length=8, steps=4, temperature=0.5, block_length=0)
+    shared.wait("mode === 'finished' && steps === 4")
+    expect(shared.page.locator("#player [role=alert]")).to_be_hidden()
 
 
 @pytest.mark.parametrize(
@@ -188,30 +188,29 @@ def test_a_wrong_setting_is_one_sentence_and_the_run_stays(visitor, values, sent
         (b'{"unmask": 99}\n', "schema 99"),
     ],
 )
-def test_a_file_that_is_no_run_is_refused_and_the_run_stays(visitor, data, sentence, tmp_path):
-    before = visitor.state()["steps"]
+def test_a_file_that_is_no_run_is_refused_and_the_run_stays(shared, data, sentence, tmp_path):
+    before = shared.state()["steps"]
     (tmp_path / "x.run.jsonl.gz").write_bytes(data)
-    upload(visitor, tmp_path / "x.run.jsonl.gz")
-    visitor.wait("mode === 'error'")
-    expect(visitor.page.locator("#player [role=alert]")).to_contain_text(sentence)
-    assert visitor.state()["steps"] == before
+    upload(shared, tmp_path / "x.run.jsonl.gz")
+    expect(shared.page.locator("#player [role=alert]")).to_contain_text(sentence)
+    assert shared.state() | {"mode": "error", "steps": before} == shared.state()
 
 
-def test_a_run_from_the_command_line_opens_in_the_page_cut_off_or_whole(visitor, trace, tmp_path):
+def test_a_run_from_the_command_line_opens_in_the_page_cut_off_or_whole(shared, trace, tmp_path):
     trace.save(tmp_path / "a.run.jsonl.gz")
-    upload(visitor, tmp_path / "a.run.jsonl.gz")
-    visitor.wait("mode === 'recorded' && steps === 6")
+    upload(shared, tmp_path / "a.run.jsonl.gz")
+    shared.wait("mode === 'recorded' && steps === 6")
     (tmp_path / "b.run.jsonl").write_text("\n".join(trace.lines)[:-300], encoding="utf-8")
-    upload(visitor, tmp_path / "b.run.jsonl")
-    visitor.wait("mode === 'recorded' && steps > 0 && steps < 6")
-    expect(visitor.page.locator("#player [role=alert]")).to_contain_text("cut off")
+    upload(shared, tmp_path / "b.run.jsonl")
+    shared.wait("mode === 'recorded' && steps > 0 && steps < 6")
+    expect(shared.page.locator("#player [role=alert]")).to_contain_text("cut off")
 
 
-def test_hovering_a_token_lights_its_row_and_tells_the_five_likeliest(visitor):
-    page = visitor.page
+def test_hovering_a_token_lights_its_row_and_tells_the_five_likeliest(watcher):
+    page = watcher.page
     page.click("#player [data-action=pause]")
     page.locator("#player [data-role=scrubber]").fill("5")
-    visitor.wait("step === 5")
+    watcher.wait("step === 5")
     expect(page.locator("#heatmap .main-svg").first).to_be_visible()
     page.locator("#player [data-state=draft]").first.hover()
     expect(page.locator("#player .inspector .alternative").nth(4)).to_be_visible()
@@ -219,8 +218,8 @@ def test_hovering_a_token_lights_its_row_and_tells_the_five_likeliest(visitor):
     expect(page.locator("#player .row-light")).to_be_visible()
 
 
-def test_the_heatmap_tells_a_cell_and_a_click_moves_the_playhead_there(visitor):
-    page = visitor.page
+def test_the_heatmap_tells_a_cell_and_a_click_moves_the_playhead_there(watcher):
+    page = watcher.page
     page.click("#player [data-action=pause]")
     spot = cell(page, 0.3, 0.8)
     page.mouse.move(*spot)
@@ -231,38 +230,39 @@ def test_the_heatmap_tells_a_cell_and_a_click_moves_the_playhead_there(visitor):
     expect(tip.locator(".alternative").nth(4)).to_be_visible()
     step = int(re.search(r"step (\d+)", tip.inner_text()).group(1))
     page.mouse.click(*spot)
-    visitor.wait(f"step === {step} && !playing")
+    watcher.wait(f"step === {step} && !playing")
 
 
-def test_the_heatmap_can_show_entropy_and_the_commit_step(visitor):
+def test_the_heatmap_can_show_entropy_and_the_commit_step(watcher):
     for name in ("entropy", "commit", "confidence"):
-        visitor.page.click(f"#player [data-measure={name}]")
-        expect(visitor.page.locator(f"#player [data-measure={name}]")).to_have_attribute("aria-pressed", "true")
-    expect(visitor.page.locator("#player .scale")).to_contain_text("confidence")
+        watcher.page.click(f"#player [data-measure={name}]")
+        expect(watcher.page.locator(f"#player [data-measure={name}]")).to_have_attribute("aria-pressed", "true")
+    expect(watcher.page.locator("#player .scale")).to_contain_text("confidence")
 
 
-def test_the_whole_transport_works_by_keyboard(visitor):
-    page = visitor.page
+def test_the_whole_transport_works_by_keyboard(watcher):
+    page = watcher.page
     page.locator("#player .player").focus()
     page.keyboard.press("End")
-    visitor.wait("step === steps && !playing")
+    watcher.wait("step === steps && !playing")
     page.keyboard.press("ArrowLeft")
-    visitor.wait("step === steps - 1")
+    watcher.wait("step === steps - 1")
     page.keyboard.press("Home")
-    visitor.wait("step === 0 && !playing")
+    watcher.wait("step === 0 && !playing")
     page.keyboard.press("ArrowRight")
-    visitor.wait("step === 1")
+    watcher.wait("step === 1")
     page.keyboard.press(" ")
-    visitor.wait("playing && step > 1")
+    watcher.wait("playing && step > 1")
     page.keyboard.press(" ")
-    visitor.wait("!playing")
+    watcher.wait("!playing")
 
 
-def test_playback_stops_at_the_end_and_starts_over_on_play(visitor):
-    visitor.page.locator("#player [data-role=speed]").select_option("16")
-    visitor.wait("step === steps && !playing")
-    visitor.page.click("#player [data-action=play]")
-    visitor.wait("playing && step < steps")
+def test_playback_stops_at_the_end_and_starts_over_on_play(watcher):
+    watcher.page.locator("#player [data-role=speed]").select_option("16")
+    watcher.wait("step === steps && !playing")
+    watcher.page.locator("#player [data-role=speed]").select_option("1")
+    watcher.page.click("#player [data-action=play]")
+    watcher.wait("playing && step < steps")
 
 
 def test_a_policy_shows_the_parameters_it_has_and_no_others(visitor):
@@ -337,13 +337,13 @@ def test_reduced_motion_opens_on_the_finished_text_and_moves_nothing(visit):
     visitor.wait("step === steps && !playing")
 
 
-def test_the_text_does_not_jump_while_a_finished_run_plays(visitor):
-    page = visitor.page
+def test_the_text_does_not_jump_while_a_finished_run_plays(watcher):
+    page = watcher.page
     page.click("#player [data-action=pause]")
     places = []
     for step in (1, 12, 24, 36):
         page.locator("#player [data-role=scrubber]").fill(str(step))
-        visitor.wait(f"step === {step}")
+        watcher.wait(f"step === {step}")
         places.append(
             page.evaluate(
                 "[...document.querySelectorAll('#player [data-pos]')]"

@@ -26,8 +26,8 @@ def test_axe_finds_nothing_serious_on_any_tab(visit, theme):
         assert serious == [], tab
 
 
-def test_the_sheet_of_keys_opens_anywhere_but_in_a_field_and_gives_the_focus_back(visitor):
-    page = visitor.page
+def test_the_sheet_of_keys_opens_anywhere_but_in_a_field_and_gives_the_focus_back(shared):
+    page = shared.page
     page.focus("#prompt textarea")
     page.keyboard.press("?")
     expect(page.locator("#help")).to_have_count(0)
@@ -40,32 +40,32 @@ def test_the_sheet_of_keys_opens_anywhere_but_in_a_field_and_gives_the_focus_bac
     expect(page.locator("#generate")).to_be_focused()
 
 
-def test_a_position_is_chosen_and_a_token_forced_by_keyboard_alone(visitor):
-    page = visitor.page
+def test_a_position_is_chosen_and_a_token_forced_by_keyboard_alone(shared):
+    page = shared.page
     page.focus("#player [data-action=restart]")
-    visitor.wait("playing")
+    shared.wait("playing")
     page.keyboard.press("Space")  # presses the button
     page.focus("#player .player")
     page.keyboard.press("Space")
-    visitor.wait("!playing")
+    shared.wait("!playing")
     page.keyboard.press("End")
     page.focus("#player .tokens")
     page.keyboard.press("ArrowRight")
     first = page.locator("#player .tokens [data-pos].lit").get_attribute("data-pos")
     page.keyboard.press("ArrowRight")
     expect(page.locator(f"#player .tokens [data-pos='{int(first) + 1}']")).to_contain_class("lit")
-    assert visitor.state()["step"] == visitor.state()["steps"], "the arrow keys on the text do not step"
+    assert shared.state()["step"] == shared.state()["steps"], "the arrow keys on the text do not step"
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.dataset.force !== undefined"):
             break
     page.keyboard.press("Enter")
-    visitor.wait("mode === 'finished'")
+    shared.wait("mode === 'finished'")
     expect(page.locator("#branches .tree li")).to_have_count(2)
 
 
-def test_tab_goes_from_a_menu_to_the_next_control_and_loses_the_focus_nowhere(visitor):
-    page = visitor.page
+def test_tab_goes_from_a_menu_to_the_next_control_and_loses_the_focus_nowhere(shared):
+    page = shared.page
     page.focus("#tour-start")
     places = []
     while not places or places[-1] != "seed":

@@ -4,8 +4,10 @@ import pytest
 from playwright.sync_api import expect
 
 
-@pytest.fixture
-def raced(visitor):
+@pytest.fixture(scope="module")
+def both(staying):
+    """A visitor who raced both sides."""
+    visitor = staying("raced")
     page = visitor.page
     page.click("#tab-race-button")
     for name, value in (("length", 8), ("steps", 8)):
@@ -13,6 +15,14 @@ def raced(visitor):
     page.click("#race-run")
     page.wait_for_function("document.querySelector('#race .compare').dataset.mode === 'finished'", timeout=90_000)
     return visitor
+
+
+@pytest.fixture
+def raced(both):
+    both.page.click("#tab-race-button")
+    yield both
+    assert both.complaints == []
+    assert both.outside == []
 
 
 def test_two_sides_race_on_one_clock_of_seconds_and_a_sentence_says_who_won(raced):

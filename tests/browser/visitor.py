@@ -119,3 +119,10 @@ class Visitor:
     def generate(self, **values) -> None:
         self.set(**values)
         self.page.click("#generate")
+
+    def run(self, **values) -> None:
+        """Generate, and wait until that run, and not the one that was on screen before, has ended."""
+        former = "import('unmask').then(({ shownRun }) => Object.assign(window, { shownRun, former: shownRun() }) && 0)"
+        self.page.evaluate(former)
+        self.generate(**values)
+        self.wait("mode === 'finished' && shownRun() !== former")
