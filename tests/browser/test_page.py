@@ -28,7 +28,7 @@ def test_a_recorded_run_is_playing_within_three_seconds_of_opening(visitor):
 def test_every_step_of_a_live_run_reaches_the_page(shared):
     shared.generate(prompt="Once upon a time", length=96, steps=96)
     shared.wait("mode === 'live' && step > 0")
-    shared.wait("mode === 'finished' && steps === 96")
+    shared.wait("mode === 'finished' && steps === 96", timeout=90_000)
     tokens = shared.page.locator("#player [data-pos]")
     trace = saved(shared)
     assert len(trace.steps) == 96
