@@ -19,6 +19,7 @@ from dlm_core.trace import Trace
 from dlm_core.words import english
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+CARD = PLAYER.parent / "card.png"  # what a chat or a feed shows of a link to the page
 LANGUAGES = '<span id="language" role="group" data-word-label="language.choose"></span>'  # page/language.js fills it
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"

@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from dlm_core.canvas import Canvas
 from dlm_core.engine import LocalEngine, Request
+from dlm_core.engine.edit import parse_pins
 from dlm_core.engine.puzzle import puzzle_canvas
 from dlm_core.files import ASSETS
 from dlm_core.metrics import summarise
@@ -41,6 +42,7 @@ class Recipe:
     seed: int = 2
     prompt: str = _PROMPT
     ending: str = ""
+    pins: str = ""  # words that stand from the start, as the page has them
     model: str = "bundled"
     puzzle: int | None = None  # the seed of a hard Sudoku, which is the canvas then
 
@@ -50,11 +52,17 @@ class Recipe:
             board = puzzle_canvas(model, puzzle(self.puzzle, "hard"))
             return Request(policy=self.policy, seed=self.seed, params=self.params, canvas=board)
         canvas = with_ending(model, self.prompt, self.length, self.ending) if self.ending else None
-        return Request(self.prompt, self.policy, self.length, self.block_length, self.seed, self.params, canvas)
+        return Request(
+            self.prompt, self.policy, self.length, self.block_length, self.seed, self.params, canvas,
+            pins=parse_pins(self.pins),
+        )  # fmt: skip
 
 
 RECIPES = {
-    OPENING: Recipe("p2", {"num_steps": 64, "tau": 0.7}, seed=9),
+    OPENING: Recipe(
+        "p2", {"num_steps": 64, "tau": 0.7}, seed=1, prompt="Once upon a time",
+        pins="10:robot 30:garden 50:storm 68:lost 86:smiled",
+    ),
     "order": Recipe("llada", {"steps": 64, "temperature": 0.0}, length=64),
     "bursts": Recipe("threshold", {"threshold": 0.5, "temperature": 0.0}),
     "remasking": Recipe("p2", {"num_steps": 40, "tau": 0.6}, length=64, seed=8),

@@ -17,7 +17,8 @@ from tests.browser import chromium
 from tests.browser.visitor import ROOT, Server, Visitor
 
 FOLDER = ROOT / "docs/images"
-WIDTH, HEIGHT, SCALE = 1000, 1100, 2  # of the window, in CSS pixels, and how many of the picture are one of them
+WIDTH, HEIGHT, SCALE = 1240, 900, 1  # of the window, in CSS pixels, and how many of the picture are one of them
+CARD = {"width": 1200, "height": 630}
 STEP, END = 140, 3000  # milliseconds that a step and the finished text stay
 COLOURS = 96
 MAX_BYTES = 3_000_000
@@ -68,11 +69,22 @@ def record(visitor: Visitor, folder: Path) -> None:
     picture(stage).save(folder / "text.png", optimize=True)
     go(visitor, steps)
     page.wait_for_selector("#player #heatmap .plotly")
-    picture(page.locator("#player .columns > .card").first).save(folder / "heatmap.png", optimize=True)
+    picture(page.locator("#player .seen")).save(folder / "heatmap.png", optimize=True)
     go(visitor, steps // 2)
     page.locator(f"#player [data-pos][data-commit-step='{steps // 2 - 1}']").last.click()  # written in the step shown
     visitor.still()
     picture(page.locator("#player .inspector")).save(folder / "inspector.png", optimize=True)
+
+
+def card(visitor: Visitor, path: Path) -> None:
+    """Save what a chat or a feed shows of a link to the page: the player as it stands in a frame, half way."""
+    visitor.page.set_viewport_size(CARD)
+    page = visitor.open("?embed=1")
+    page.locator("#player [data-action=pause]").click()
+    go(visitor, visitor.state()["steps"] // 2)
+    page.wait_for_selector("#player #heatmap .plotly")
+    page.mouse.move(0, 0)
+    Image.open(io.BytesIO(page.screenshot(scale="css"))).convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
 
 def main() -> None:
@@ -88,6 +100,7 @@ def main() -> None:
                 browser, server.url, viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE
             )
             record(visitor, folder)
+            card(visitor, ROOT / "assets/card.png")
             browser.close()
     finally:
         server.close()

@@ -88,5 +88,7 @@ def test_a_file_that_replays_a_run_has_the_sentences_it_names_and_no_others():
 
 
 def test_comments_stay_at_home(tmp_path):
-    (tmp_path / "a.js").write_text('// one\n/**\n * two\n */\nexport const a = "// kept"; // kept too\n')
+    (tmp_path / "a.js").write_text(
+        '// one\n/**\n * two\n */\nexport const a = "// kept"; // kept too\n', encoding="utf-8"
+    )
     assert join("a.js", folder=tmp_path) == 'const a = "// kept"; // kept too\n'

@@ -71,6 +71,7 @@ def test_a_wrong_value_is_one_sentence_and_changes_nothing(engine, query, senten
 def test_steps_and_temperature_mean_the_same_for_every_policy(engine):
     link = read({"policy": "p2", "steps": "16", "temperature": "0.4"}, engine)
     assert link.values == {"num_steps": 16, "tau": 0.4}
+    assert read({"policy": "p2", "num_steps": "16", "tau": "0.4"}, engine) == link, "the published names too"
 
 
 def test_a_setting_that_is_named_twice_counts_once_and_the_link_says_so(engine):
@@ -91,7 +92,7 @@ def test_a_broken_model_is_the_one_complaint():
 
 def test_a_policy_and_its_own_parameters_arrive_together(engine):
     query = {"policy": "threshold", "threshold": "0.5", "run": "1"}
-    run, _, _, _, policy, *controls = opening(query, "bundled", engine)
+    run, _, _, _, _, policy, *controls = opening(query, "bundled", engine)
     by_name = dict(zip((*PLAIN, *words.NAMES), controls))
     assert run
     assert policy["value"] == "threshold"

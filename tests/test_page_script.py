@@ -3,7 +3,9 @@
 import asyncio
 import gzip
 import re
+from pathlib import Path
 
+import gradio as gr
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -11,7 +13,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from dlm_core.ui.compat.early import PageScriptMiddleware
+from dlm_core.ui.compat.early import KeptFile, LinkCard, PageScriptMiddleware
 
 SCRIPT = "export const mount = 'née';\n"
 
@@ -76,3 +78,32 @@ def test_page_and_script_are_found_below_a_root_whether_a_proxy_takes_it_off_or_
     scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": []}
     asyncio.run(page(scope, None, send))
     assert sent == [200, None]
+
+
+CARD = LinkCard("Un<mask>", 'a "sentence"', KeptFile("card", b"PNG", "png"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "page"),
+    [
+        ({}, "http://testserver/"),
+        ({"x-forwarded-proto": "https", "x-forwarded-host": "unmask.example"}, "https://unmask.example/"),
+    ],
+)
+def test_a_link_to_the_page_shows_its_own_title_and_picture_and_nothing_of_gradios(headers, page):
+    template = (Path(gr.__file__).parent / "templates/frontend/index.html").read_text(encoding="utf-8")
+
+    async def gradios(_):
+        return HTMLResponse(template)
+
+    middleware = [Middleware(PageScriptMiddleware, script=SCRIPT, card=CARD)]
+    client = TestClient(Starlette(routes=[Route("/", gradios)], middleware=middleware))
+    assert 'property="og:title" content="Gradio"' in template
+    front = client.get("/", headers=headers).text
+    tags = dict(re.findall(r'<meta\s+property="(og:\w+)"\s+content="([^"]*)"', front))
+    assert tags["og:title"] == "Un&lt;mask&gt;"
+    assert tags["og:description"] == "a &quot;sentence&quot;"
+    assert tags["og:image"] == page.rstrip("/") + CARD.picture.path
+    assert front.count('property="og:title"') == 1
+    picture = client.get(CARD.picture.path)
+    assert (picture.content, picture.headers["content-type"]) == (b"PNG", "image/png")

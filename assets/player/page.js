@@ -1,17 +1,20 @@
 // The scripts of the web page: what each part of it is given to work with.  Gradio calls `mount` for every part.
 
+import { mountEmbed } from "./page/embed.js";
 import { mountHelp } from "./page/help.js";
 import { putWords, startLanguage } from "./page/language.js";
 import { mountPlaces } from "./page/places.js";
+import { roll } from "./page/seed.js";
 import { served } from "./page/server.js";
 import { mountShortcuts } from "./page/shortcuts.js";
-import { mountTour } from "./page/tour.js";
 import { publish, shared } from "./store.js";
 import { mountBranches } from "./tabs/branches.js";
 import { mountCode } from "./tabs/code.js";
 import { mountCompare } from "./tabs/compare.js";
+import { mountComposer } from "./tabs/composer.js";
 import { mountConversation } from "./tabs/conversation.js";
 import { mountEdit } from "./tabs/edit.js";
+import { mountLearn } from "./tabs/learn.js";
 import { mountModels } from "./tabs/models.js";
 import { mountNoise } from "./tabs/noise.js";
 import { mountPlayer } from "./tabs/player.js";
@@ -30,7 +33,10 @@ function promote(lines) {
 
 // For each part its function, and what it needs beside the options from Python; `apply` asks the server for something.
 const PARTS = {
-  sentences: (host) => putWords(host),
+  sentences: (host) => {
+    putWords(host);
+    if (host.querySelector("#masthead")) mountEmbed(host);
+  },
   code: mountCode,
   player: (host, { shellPath, ...options }) =>
     mountPlayer(host, {
@@ -50,6 +56,12 @@ const PARTS = {
         click("tab-compare-button");
       },
     }),
+  learn: (host, { folder, query }) =>
+    mountLearn(host, {
+      query,
+      bytes: (name) => bytesAt(`${folder}/${name}.run.jsonl.gz`),
+      race: () => click("tab-race-button"),
+    }),
   compare: (host, options) => mountCompare(host, { ...options, promote, alive }),
   noise: (host, options, apply) =>
     mountNoise(host, {
@@ -60,6 +72,8 @@ const PARTS = {
       },
     }),
   edit: (host, options) => mountEdit(host, options),
+  composer: (host, options, apply) =>
+    mountComposer(host, { ...options, ask: (query) => apply({ query }), player: toPlayer }),
   puzzle: (host, options, apply, trigger) =>
     mountPuzzle(host, { ...options, promote, ask: apply, stop: () => trigger("stop", {}) }),
   branches: (host, options, apply) =>
@@ -86,10 +100,10 @@ export function mount(name, element, { id, props, watch, trigger, ...options }) 
 
 // The address of this page's server, and the run that the player shows: for the panel of code, and for programs.
 export const address = () => served("");
+export const rollSeed = (die, seed, start) => roll(die, seed, start);
 export const shownRun = () => shared.run;
 
 startLanguage();
 mountShortcuts();
 mountPlaces();
-mountTour();
 mountHelp();

@@ -6,7 +6,9 @@ export const shared = {
   run: null, // the run in the player, the step it shows, and whether more of it is to come
   at: 0,
   live: false,
+  running: false, // the visitor's own run is being written or waits in line
   begun: null, // the player shows a run of its own from its first line on
+  asked: null, // the query of a link that is to be opened here
   opened: null, // lines of a run that the player is to show
   branch: null, // a run that is to continue another one, or a canvas that is to be run or edited
   kept: 0, // how often the list of this browser's runs has changed

@@ -92,7 +92,7 @@ EarlyStop = Annotated[bool, Parameter(advanced=True, aliases=("eos_early_stop",)
 
 # second thoughts, and the clock
 TakenBack = Annotated[float, replace(_PROBABILITY, increment=0.01, words="taken_back")]
-Eagerness = Annotated[float, Parameter(minimum=0, increment=0.1, soft_range=(0, 2))]
+Eagerness = Annotated[float, Parameter(minimum=0, increment=0.1, soft_range=(0, 2), advanced=True)]
 _TIME = Parameter(minimum=0, maximum=1, unit="time", increment=0.05, advanced=True)
 LoopTime = Annotated[float, _TIME]
 LastTime = Annotated[

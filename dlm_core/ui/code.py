@@ -49,7 +49,8 @@ console.log(steps);
 def settings_of(request: Request) -> dict[str, Any]:
     """Return a request as the arguments of `/denoise`."""
     params = dict(request.params)
-    more = {"model": request.model, "conversation": list(request.conversation), "cache": request.cache}
+    pins = " ".join(f"{position}:{word}" for position, word in request.pins.items())
+    more = {"model": request.model, "conversation": list(request.conversation), "cache": request.cache, "pins": pins}
     return {
         "prompt": request.prompt, "policy": request.policy, "length": request.length,
         "block_length": request.block_length, "seed": request.seed, "params": params,

@@ -11,14 +11,16 @@ from gradio.i18n import I18nData
 
 from dlm_core.conversation import parse, with_system
 from dlm_core.engine import About, Request
+from dlm_core.engine.edit import parse_pins
 from dlm_core.policies import Parameter, parameters
 from dlm_core.policies.parameter import canonical
 from dlm_core.ui import words
 from dlm_core.ui.compat.number import Digits, SoftRangeNumber
 
-PLAIN = ("length", "block_length", "cache", "seed", "system", "conversation")  # settings beside a policy's own
+PLAIN = ("length", "block_length", "cache", "seed", "pins", "system", "conversation")  # beside a policy's own
 NO_CACHE = "none"
 KEPT = ("steps", "temperature")  # what answers to these stays as a visitor left it when another policy is chosen
+HINTS = {"pins": "12:dragon"}  # what stands in an empty text, by its name
 
 
 class ModelDependent(NamedTuple):
@@ -50,7 +52,8 @@ def ask(
 
 def has(about: About, name: str) -> bool:
     """Return whether a model has what a setting is for."""
-    return {"cache": bool(about.caches), "system": about.chats, "conversation": about.chats}.get(name, True)
+    needs = {"cache": bool(about.caches), "pins": about.masks, "system": about.chats, "conversation": about.chats}
+    return needs.get(name, True)
 
 
 def hint(about: About) -> I18nData:
@@ -77,14 +80,13 @@ def starting_policy(about: About) -> str:
 def starting_value(policy: str, name: str, about: About) -> Any:
     """Return what a control starts with: the authors' value, else that of the model's page, else the default."""
     if name in PLAIN:
-        return {"length": about.length, "cache": NO_CACHE, "system": "", "conversation": ""}.get(
-            name, about.starts.get(name, 0)
-        )
+        texts = dict.fromkeys(("pins", "system", "conversation"), "")
+        return ({"length": about.length, "cache": NO_CACHE} | texts).get(name, about.starts.get(name, 0))
     one = words.control(policy, name).parameter
     starts = {} if one.optional else about.starts  # what need not be set starts unset, as its authors have it
     value = next((starts[key] for key in one.names if key in starts), one.default)
     if policy == about.policy:
-        value = canonical(policy, parameters(policy), about.settings).get(name, value)
+        value = canonical(policy, parameters(policy), about.settings).get(one.name, value)
     if value is None:
         return one.none_value
     return min(value, about.length) if "steps" in one.names else value
@@ -97,7 +99,7 @@ def show_parameters(policy: str, about: About, values: Mapping[str, Any] | None 
     `values` that a visitor left, those that mean the same for every policy stay.
     """
     known = words.CONTROLS[policy]
-    updates = [gr.update(info=words.POLICIES[policy][1]), gr.update(visible=has_more(policy))]
+    updates = [gr.update(info=words.POLICIES[policy][1]), gr.update(visible=has_more(policy, about))]
     for name in words.NAMES:
         left = (values or {}).get(name) if name in known and stays(known[name].parameter) else None
         value = {"value": starting_value(policy, name, about)} if name in known and left is None else {}
@@ -110,9 +112,9 @@ def stays(one: Parameter) -> bool:
     return not (one.optional or set(KEPT).isdisjoint(one.names))
 
 
-def has_more(policy: str) -> bool:
-    """Return whether a policy has advanced parameters."""
-    return any(is_advanced(name) for name in words.CONTROLS[policy])
+def has_more(policy: str, about: About) -> bool:
+    """Return whether there are settings that few change: a policy's advanced parameters, or a model's caches."""
+    return has(about, "cache") or any(is_advanced(name) for name in words.CONTROLS[policy])
 
 
 def is_advanced(name: str) -> bool:
@@ -138,7 +140,7 @@ def _component(name: str, control: words.Control, start: Any, visible: bool, pre
     if control.titles:
         return gr.Dropdown(filterable=False, **looks)
     if control.parameter.kind == "text":
-        return gr.Textbox(lines=1, max_lines=4, **looks)
+        return gr.Textbox(lines=1, max_lines=4, placeholder=HINTS.get(name), **looks)
     if control.parameter.long:
         return Digits(max_lines=1, **looks)
     return gr.Checkbox(**looks) if control.parameter.kind == "boolean" else SoftRangeNumber(**looks)
@@ -159,12 +161,13 @@ def request_of(
     prompt: str, policy: str, settings: Mapping[str, Any], about: About, model: str | None = None
 ) -> Request:
     """Return the controls' values as a request, without those that are hidden because policy or model lack them."""
-    known = parameters(policy)
+    known = words.CONTROLS[policy]
     visible: dict[str, Any] = {name: settings.get(name) for name in PLAIN if has(about, name)}
     cache: Any = visible.get("cache") or NO_CACHE
     return Request(
         prompt or "", policy, visible["length"], visible["block_length"] or None, visible["seed"],
-        {name: value for name, value in settings.items() if name in known and name not in PLAIN}, model=model,
+        {name: value for name, value in settings.items() if name in known}, model=model,
         cache=None if cache == NO_CACHE else cache,
         conversation=with_system(visible.get("system"), parse(visible.get("conversation") or "")),
+        pins=parse_pins(visible.get("pins") or ""),
     )  # fmt: skip

@@ -10,12 +10,17 @@ import gradio as gr
 
 from dlm_core.engine import Engine
 from dlm_core.policies import POLICIES, parameters
-from dlm_core.policies.parameter import find
+from dlm_core.policies.parameter import canonical, find
 from dlm_core.ui import controls, words
 from dlm_core.ui.player import envelope
 
 NAMED = {"prompt", "policy", "model", "revision", "run"}  # what a link may name beside settings
-MAX_CHARACTERS = {"prompt": 2000, "system": 2000, "conversation": 20_000}  # of a text; the rest is cut off
+MAX_CHARACTERS = {
+    "prompt": 2000,
+    "pins": 2000,
+    "system": 2000,
+    "conversation": 20_000,
+}  # of a text; the rest is cut off
 
 
 class Link(NamedTuple):
@@ -80,7 +85,8 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
     if "length" in values:
         start = {name: controls.starting_value(policy, name, about) for name in words.CONTROLS[policy]}
         values |= _clamped_steps(policy, start | values, values)
-    complaints += _unsettable(query, policy)
+    own = canonical(policy, known, about.settings) if policy == about.policy else {}
+    complaints += _unsettable(query, policy, own)
     if (linked := query.get("model")) and linked != about.name:
         complaints.append(words.message("link.no_model", linked=linked[:80], loaded=about.name))
     elif (linked := query.get("revision")) and linked != about.revision:
@@ -89,17 +95,21 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
 
 
 def opening(query: Mapping[str, str], model: str, engine: Engine) -> list[Any]:
-    """Return what a link changes: the run flag, the player's value, the fold, prompt, policy, and every control."""
+    """Return what a link changes: the run flag, the player's value, the fold, the die, prompt, policy, every control.
+
+    A seed that is named stays: the die rests.
+    """
     names = (*controls.PLAIN, *words.NAMES)
     if not query:
-        return [gr.skip() for _ in range(5 + len(names))]
+        return [gr.skip() for _ in range(6 + len(names))]
     policy, values, complaints, run = read(query, engine, model)
     about, more, *shown = controls.show_parameters(policy, engine.about(model))
     updates = dict(zip(words.NAMES, shown)) | {name: gr.update() for name in controls.PLAIN}
     notice = envelope("notice", message=complaints) if complaints else gr.skip()
     prompt = gr.update(**({"value": values["prompt"]} if "prompt" in values else {}))
     filled = [updates[name] | ({"value": values[name]} if name in values else {}) for name in names]
-    return [run, notice, more, prompt, about | {"value": policy}, *filled]
+    die = False if "seed" in values else gr.skip()
+    return [run, notice, more, die, prompt, about | {"value": policy}, *filled]
 
 
 def _clamped_steps(policy: str, settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
@@ -122,10 +132,11 @@ def _typed(name: str, text: str, policy: str = "") -> Any:
     return None
 
 
-def _unsettable(query: Mapping[str, str], policy: str) -> list[dict[str, Any]]:
+def _unsettable(query: Mapping[str, str], policy: str, own: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return sentences about what no control can show: other policies' parameters, those for programs, and typos.
 
-    Names that are like none of any policy belong to somebody else, and are left alone.
+    `own` is what the model's authors set of the policy.  Names that are like none of any policy belong to somebody
+    else, and are left alone.
     """
     known = parameters(policy)
     some = {name for each in POLICIES for one in parameters(each).values() for name in one.names}
@@ -138,8 +149,8 @@ def _unsettable(query: Mapping[str, str], policy: str) -> list[dict[str, Any]]:
             complaints.append(words.message("link.near", name=name[:40], near=near[0]))
         elif one and one.unit == "token id":
             continue  # the model's own: the engine fills them in, and `revision` says if the model is another one
-        elif one and not one.on_page and _plain(query[name]) != one.default:
-            complaints.append(words.message("link.fixed", name=name, value=query[name][:40], default=str(one.default)))
+        elif one and not one.on_page and _plain(query[name]) != (default := own.get(one.name, one.default)):
+            complaints.append(words.message("link.fixed", name=name, value=query[name][:40], default=str(default)))
     return complaints
 
 

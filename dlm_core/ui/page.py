@@ -14,9 +14,10 @@ from starlette.middleware import Middleware
 from dlm_core.bundle import page_script
 from dlm_core.conversation import validate, with_system
 from dlm_core.engine import Engine, Request
+from dlm_core.engine.edit import parse_pins
 from dlm_core.engine.library import Library
 from dlm_core.engine.limits import Limits
-from dlm_core.export import LANGUAGES, css
+from dlm_core.export import CARD, LANGUAGES, css
 from dlm_core.gallery import OPENING, file_of
 from dlm_core.lines import is_waiting
 from dlm_core.policies import parameters
@@ -24,14 +25,13 @@ from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.trace import Trace
 from dlm_core.ui import code, link, models, streams, words
 from dlm_core.ui.compat import session
-from dlm_core.ui.compat.early import PageScriptMiddleware
+from dlm_core.ui.compat.early import KeptFile, LinkCard, PageScriptMiddleware
 from dlm_core.ui.player import branches, plotly, sentences
-from dlm_core.ui.tabs import compare, denoise, edit, noise, puzzle, race, runs
+from dlm_core.ui.tabs import compare, denoise, edit, learn, noise, puzzle, race, runs
 from dlm_core.unicode import well_formed
 from dlm_core.words import english
 
 MASTHEAD = f"""<header id="masthead"><h1 data-word="page.title"></h1><p data-word="page.tagline"></p>
-<button type="button" id="tour-start" data-word="tour.start"></button>
 <button type="button" id="help-open" aria-keyshortcuts="?" data-word="help.title"></button>
 {LANGUAGES}</header>"""
 RECORDED = file_of(OPENING)
@@ -52,11 +52,14 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
         with gr.Row(elem_id="top"):
             sentences(MASTHEAD)
             menu = models.build(library)
-        with gr.Tabs(elem_id="tabs"):
+        # on a phone the tabs stand in two rows: a menu of those that do not fit would hide most of them
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab(words.TABS["tab-denoise"], elem_id="tab-denoise"):
                 first = denoise.build(library, recorded, stops, menu.using)
                 tree = branches("branches")
                 code.build(library, first.controls, menu.using, many=len(library.names) > 1)
+            with gr.Tab(words.TABS["tab-learn"], elem_id="tab-learn"):
+                learn.build()
             with gr.Tab(words.TABS["tab-edit"], elem_id="tab-edit"):
                 edited = edit.build(library, first.player, tree, stops, menu.using)
             with gr.Tab(words.TABS["tab-compare"], elem_id="tab-compare"):
@@ -84,7 +87,7 @@ def _denoise_api(engine: Engine) -> Any:
         prompt: str = "", policy: str = "llada", steps: int | None = None, length: int = 96,
         block_length: int | None = None, temperature: float | None = None, seed: int = 0,
         params: dict | None = None, model: str | None = None, system: str | None = None,
-        conversation: list[dict] | None = None, cache: str | None = None,
+        conversation: list[dict] | None = None, cache: str | None = None, pins: str = "",
     ) -> Iterator[dict]:  # fmt: skip
         """Denoise a prompt; yield one dict per step: index, forwards, seconds, text so far, and what was written.
 
@@ -93,11 +96,12 @@ def _denoise_api(engine: Engine) -> Any:
         `/policies` lists with their ranges; `model` is one of the page's menu that is loaded.  For a model that chats,
         `conversation` are the questions and answers before the prompt, as messages of a role ("user", "assistant") and
         a content, and `system` stands before them; the text is then the answer.  `cache` "prefix" or "dual" has the
-        model approximate.
+        model approximate.  `pins` are words that stand fixed, each after its position behind the prompt and a colon:
+        "12:dragon 30:rain".
         """
         for trace in _growing(
             engine, prompt, policy, length, block_length, seed, _given(params, steps=steps, temperature=temperature),
-            model, system, conversation, cache,
+            model, system, conversation, cache, pins,
         ):  # fmt: skip
             if trace.steps and trace.totals is None:
                 yield step_dict(trace)
@@ -166,7 +170,7 @@ def _given(params: Any, **more: Any) -> Any:
 def _growing(
     engine: Engine, prompt: str, policy: str, length: int, block_length: int | None, seed: int,
     params: dict[str, Any], model: str | None = None, system: str | None = None,
-    conversation: list[dict] | None = None, cache: Any = None,
+    conversation: list[dict] | None = None, cache: Any = None, pins: str = "",
 ) -> Iterator[Trace]:  # fmt: skip
     """Yield the run after each of its lines; a wrong request is a `gr.Error` of one sentence."""
     try:
@@ -181,6 +185,7 @@ def _growing(
             model=model,
             cache=cache,
             conversation=messages,
+            pins=parse_pins(pins),
         )
         run = engine.run(request)
     except ValueError as error:
@@ -218,10 +223,13 @@ def queue_options(limits: Limits) -> dict[str, Any]:
 def launch_options(limits: Limits) -> dict[str, Any]:
     """Return options of the one `launch()` call: looks, and nothing enabled that the page does not need."""
     system = ["Inter", "system-ui", "sans-serif"]
+    picture = KeptFile("card", CARD.read_bytes(), "png")
+    card = LinkCard(english("page.title"), english("page.about"), picture)
+    front = Middleware(PageScriptMiddleware, script=page_script(), others=[plotly()], card=card)
     return {
         "css": css(),
         "i18n": words.translations(),
-        "app_kwargs": {"middleware": [Middleware(PageScriptMiddleware, script=page_script(), others=[plotly()])]},
+        "app_kwargs": {"middleware": [front]},
         "theme": gr.themes.Base(font=system, font_mono=["ui-monospace", "monospace"]),
         "footer_links": ["api"],
         "enable_monitoring": False,

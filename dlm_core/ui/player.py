@@ -17,7 +17,8 @@ import gradio as gr
 
 import dlm_core.export as replay
 from dlm_core.lines import LineType, dumps, make_line
-from dlm_core.ui.compat.early import Script
+from dlm_core.policies import POLICIES, parameters
+from dlm_core.ui.compat.early import KeptFile
 
 _serial = count(1)
 
@@ -35,9 +36,9 @@ def address(file: Path) -> Address:
 
 
 @cache
-def plotly() -> Script:
+def plotly() -> KeptFile:
     """Return Plotly as the page is served it."""
-    return Script("plotly", replay.PLOTLY.read_bytes())
+    return KeptFile("plotly", replay.PLOTLY.read_bytes())
 
 
 def envelope(kind: LineType, **about: Any) -> str:
@@ -47,7 +48,14 @@ def envelope(kind: LineType, **about: Any) -> str:
 
 def player(value: str, elem_id: str) -> gr.HTML:
     """Return the player; `value` is `envelope(...)` plus run-file lines."""
-    return _component("player", elem_id, value, plotly=plotly().path, shellPath=_template_url())
+    names, where = _step_names(), plotly().path
+    return _component("player", elem_id, value, plotly=where, shellPath=_template_url(), stepNames=names)
+
+
+def _step_names() -> list[str]:
+    """Return what the policies call the number of their steps."""
+    every = (one for policy in POLICIES for one in parameters(policy).values())
+    return sorted({one.name for one in every if "steps" in one.names})
 
 
 @cache
@@ -66,6 +74,12 @@ def runs(cards: Sequence[Mapping[str, Any]], folder: Path, elem_id: str) -> gr.H
     """
     gr.set_static_paths([folder])
     return _component("runs", elem_id, cards=list(cards), folder=address(folder))
+
+
+def learn(folder: Path, elem_id: str, query: Mapping[str, str]) -> gr.HTML:
+    """Return the lesson over the recorded runs of `folder`; `query` is how a visitor's words are written around."""
+    gr.set_static_paths([folder])
+    return _component("learn", elem_id, folder=address(folder), query=dict(query))
 
 
 def comparison(value: str, elem_id: str, columns: Mapping[str, int], unit: str) -> gr.HTML:
@@ -132,6 +146,14 @@ def sentences(markup: str, elem_id: str | None = None, visible: bool = True) -> 
         html_template=markup, js_on_load=_on_load("sentences"), apply_default_css=False, elem_id=elem_id,
         visible=visible,
     )  # fmt: skip
+
+
+def composer(elem_id: str, presets: Sequence[Mapping[str, str]], prompts: Mapping[str, str]) -> gr.HTML:
+    """Return named settings and prompts to begin with, each a link's query.
+
+    `apply` asks for one: the `query` of a link, also that of a run which came from elsewhere into the player.
+    """
+    return _component("composer", elem_id, presets=list(presets), prompts=dict(prompts))
 
 
 def _component(part: str, elem_id: str, value: str = "", **options: Any) -> gr.HTML:

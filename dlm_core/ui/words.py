@@ -16,12 +16,29 @@ from dlm_core.words import english, languages, names_below
 
 PROMPT_HINT = "Once upon a time there was a little dog"  # for the model, which reads English
 # what stands in the prompt at first, by what a model does: writes a story on, answers, continues any text
-SAMPLES = {"story": PROMPT_HINT, "chat": "Why is the sky blue?", "text": "The capital of France is"}
+SAMPLES = {"story": "Once upon a time", "chat": "Why is the sky blue?", "text": "The capital of France is"}
 EXAMPLES = (
     "One day, a girl named Lily found a red ball in the garden. She was happy and ran home to show it to her mom.",
     "Tom had a big dog named Max. They liked to run and play in the park when the sun was warm.",
     "The bird could not fly. Its wing hurt, so the old man made it a warm bed and gave it water.",
 )
+PINS = "10:robot 30:garden 50:storm 68:lost 86:smiled"
+# ways to write by name, each the query of a link; their words are `presets.NAME`
+PRESETS: tuple[dict[str, str], ...] = (
+    {"name": "bursts", "policy": "threshold", "threshold": "0.6", "temperature": "0.7"},
+    {"name": "order", "policy": "llada", "steps": "64", "temperature": "0.7"},
+    {"name": "mind", "policy": "p2", "steps": "64", "temperature": "0.7"},
+    {"name": "surest", "policy": "llada", "steps": "64", "temperature": "0"},
+    {"name": "left", "policy": "left_to_right", "steps": "96", "temperature": "0.7"},
+    {"name": "around", "policy": "p2", "steps": "64", "temperature": "0.7", "prompt": "Once upon a time", "pins": PINS},
+)
+# prompts that the bundled model, which knows stories, writes on well, by what they are about
+PROMPTS = {
+    "dragon": "The dragon looked at the moon and",
+    "key": "One day, a girl named Anna found a key",
+    "storm": "It was a dark and stormy night",
+    "robot": "The robot wanted to be a boy",
+}
 LANGUAGES = {"Python": "python", "curl": "shell", "JavaScript": "javascript"}
 
 
@@ -81,6 +98,8 @@ _DESCRIBED = parameters_of(Request)
 SETTINGS = {
     name: _control(f"settings.{name}", _DESCRIBED.get(name, Parameter(kind="text"))) for name in names_below("settings")
 }
+
+
 # of each policy, by the names of its parameters; those without a control are for programs
 CONTROLS = {
     policy: {name: _control(one.key, one) for name, one in parameters(policy).items() if one.on_page}

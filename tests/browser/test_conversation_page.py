@@ -134,7 +134,7 @@ def test_a_link_repeats_an_answer_in_its_conversation(visitor, chatting, browser
     expect(turns(other.page)).to_have_count(4)
     expect(other.page.locator("#system textarea")).to_have_value("be kind")
     assert header(other.page)["canvas"] == canvas
-    texts = [v.page.locator("#player .tokens").inner_text() for v in (visitor, other)]
+    texts = [v.page.locator("#player .tokens.prose").inner_text() for v in (visitor, other)]
     assert texts[0] == texts[1]
     other.context.close()
     assert other.complaints == []

@@ -15,14 +15,14 @@ ENGLISH, CHINESE = languages()["en"], languages()["zh-CN"]
 # what has the same name in every language: the page, its files, models, papers, units and keys; words for the model
 NAMES = re.compile(
     r"Unmask|bundled|oracle|docs/api\.md|Python|curl|JavaScript|English|API|KV|Esc|Home|End|Ctrl|Enter|Tab|Shift"
-    r"|0:Once 5:upon"
+    r"|0:Once 5:upon|12:dragon"
     r"|arXiv|SDAR|LLaDA[\d.]*|Fast-dLLM|EB-Sampler|MDLM|Dream|KLASS|PC-Sampler|d3LLM|dInfer|dllm"
     r"|DUS|P2|WINO|RemeDi|ReMDM|BD3-LM"
     r"|alpha|tau|log|gamma|p2|mdlm|llada|left_to_right|threshold|run|jsonl|gz|html|webm|png|svg"
 )
 # text of the model, of the visitor, of programs, in other languages, and of Gradio itself
 OTHERS = "#language, footer, [data-testid^=status]"
-SAID = f"{OTHERS}, .tokens, .cells, .pairs, textarea, input, .cm-editor, .alternative, #model"
+SAID = f"{OTHERS}, .tokens, .caption, .cells, .pairs, textarea, input, .cm-editor, .alternative, #model"
 LATIN = """said => {
   const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
@@ -38,7 +38,8 @@ LATIN = """said => {
 
 
 def left_in_english(page):
-    texts = page.evaluate(LATIN, SAID)
+    for_the_model = {f"{prompt} …" for prompt in words.PROMPTS.values()}
+    texts = set(page.evaluate(LATIN, SAID)) - for_the_model
     return sorted({text for text in texts if re.search(r"[A-Za-z]{2,}", NAMES.sub("", text))})
 
 

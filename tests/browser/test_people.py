@@ -34,7 +34,7 @@ def test_the_sheet_of_keys_opens_anywhere_but_in_a_field_and_gives_the_focus_bac
     page.focus("#generate")
     page.keyboard.press("?")
     expect(page.locator("#help")).to_be_visible()
-    assert page.locator("#help tr").count() == 9
+    assert page.locator("#help tr").count() == 10
     page.keyboard.press("Escape")
     expect(page.locator("#help")).to_have_count(0)
     expect(page.locator("#generate")).to_be_focused()
@@ -66,7 +66,7 @@ def test_a_position_is_chosen_and_a_token_forced_by_keyboard_alone(shared):
 
 def test_tab_goes_from_a_menu_to_the_next_control_and_loses_the_focus_nowhere(shared):
     page = shared.page
-    page.focus("#tour-start")
+    page.focus("#help-open")
     places = []
     while not places or places[-1] != "seed":
         page.keyboard.press("Tab")
@@ -74,7 +74,7 @@ def test_tab_goes_from_a_menu_to_the_next_control_and_loses_the_focus_nowhere(sh
         assert places[-1], places
     assert places[places.index("policy") + 1] == "steps"
     expect(page.locator(".option-list")).to_have_count(0)
-    page.focus("#cache input")
+    page.focus("#remasking input")
     expect(page.locator(".option-list")).to_be_visible()
     page.keyboard.press("Shift+Tab")
     expect(page.locator(".option-list")).to_have_count(0)

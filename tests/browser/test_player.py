@@ -20,6 +20,6 @@ def test_only_positions_in_the_text_are_drawn(js, grown):
     js("() => { const box = document.createElement('div'); document.body.append(box); window.box = box;"
        " window.shown = new TokenCanvas(box); shown.layOut(run); }")  # fmt: skip
     for at in range(len(grown.steps), -1, -1):
-        js("at => { shown.draw(at, false, () => false); }", at)
+        js("at => { shown.draw(at, () => false); }", at)
         drawn = js("[...box.children].filter(e => !e.hidden).map(e => run.rank[e.dataset.pos])")
         assert drawn == tracks[at].tolist()

@@ -102,9 +102,10 @@ class Visitor:
         )
 
     def still(self) -> None:
-        """Wait until no transition is under way: in the middle of one, colours are those of neither state."""
+        """Wait until nothing fades or moves: in the middle of it, colours are those of neither state."""
         self.page.wait_for_function(
-            "() => document.getAnimations().every(a => !(a instanceof CSSTransition) || a.playState === 'finished')"
+            "() => document.getAnimations().every(a =>"
+            " a.playState !== 'running' || a.effect.getTiming().iterations === Infinity)"
         )
 
     def set(self, **values) -> None:

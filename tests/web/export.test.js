@@ -2,6 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileStem, linkQuery, replayOf } from "../../assets/player/run/export.js";
 
+const run = (changes = {}, pieces = {}) => ({
+  header: header(changes),
+  pieces: new Map(Object.entries(pieces).map(([id, text]) => [Number(id), text])),
+});
 const header = (changes = {}) => ({
   prompt: "a & b",
   canvas: [1, 9, 9, 9],
@@ -14,7 +18,7 @@ const header = (changes = {}) => ({
 });
 
 test("a link repeats a run that settings describe", () => {
-  const query = Object.fromEntries(new URLSearchParams(linkQuery(header())));
+  const query = Object.fromEntries(new URLSearchParams(linkQuery(run())));
   const expected = { prompt: "a & b", policy: "llada", steps: "3", length: "3", model: "bundled", run: "1" };
   assert.deepEqual(query, { ...expected, seed: "9223372036854775807" });
 });
@@ -27,7 +31,7 @@ test("a link names the blocks, and what was said before", () => {
   ];
   const query = new URLSearchParams(
     linkQuery(
-      header({
+      run({
         windows: [
           [1, 3],
           [3, 4],
@@ -42,10 +46,10 @@ test("a link names the blocks, and what was said before", () => {
 });
 
 test("a canvas that was edited has no link", () => {
-  assert.equal(linkQuery(header({ canvas: [1, 9, 5, 9] })), null);
+  assert.equal(linkQuery(run({ canvas: [1, 9, 5, 9] })), null);
   assert.equal(
     linkQuery(
-      header({
+      run({
         fixed: [
           [0, 1],
           [2, 3],

@@ -12,6 +12,7 @@ const helpKeys = () => [
   ["Home End", "help.ends"],
   ["← →", "help.positions"],
   ["L", "help.live"],
+  ["F", "help.present"],
   ["Esc", "help.escape"],
 ];
 

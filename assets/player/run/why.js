@@ -1,7 +1,7 @@
 // Why a position is what it is, in one sentence; and what other rules would have written.
 
 import { hasPhrase, phrase } from "../words.js";
-import { isPresent, stateAfter } from "./state.js";
+import { firstStopAt, isPresent, stateAfter } from "./state.js";
 import { wordOf } from "./text.js";
 
 /**
@@ -48,6 +48,55 @@ export function explain(run, at, i) {
   return Number.isNaN(sure[i])
     ? phrase("why.kept_since", { step: commit[i] + 1 })
     : phrase("why.kept_since_sure", { step: commit[i] + 1, confidence: decimals(sure[i]) });
+}
+
+/**
+ * What happens in the step before the playhead, in two sentences: how much, and the boldest of it with its reason: a
+ * word that is taken back, else one that is rewritten, else the surest that is written.
+ *
+ * @param {Run} run
+ * @param {number} at
+ * @returns {string}
+ */
+export function narrate(run, at) {
+  const step = run.steps[at - 1];
+  if (!step) return phrase("caption.start", { masks: stateAfter(run, 0).masks });
+  const before = stateAfter(run, at - 1);
+  const back = step.blank.map(([i]) => i);
+  const again = step.write.map(([i]) => i).filter((i) => step.again[i]);
+  /** @type {(i: number) => number} */
+  const sureness = (i) => (step.row[i] < 0 ? -1 : step.confidence[step.row[i]]);
+  const written = step.write.map(([i]) => i).sort((a, b) => sureness(b) - sureness(a));
+  const counts = phrase(back.length ? "caption.step_back" : "caption.step", {
+    step: at,
+    written: written.length,
+    back: back.length,
+    masks: step.masks,
+  });
+  const bold = back[0] ?? again[0] ?? written[0];
+  if (bold === undefined || step.row[bold] < 0) return counts;
+  const name = wordOf(run, back.length ? before.ids[bold] : step.ids[bold]);
+  const what = back.length ? "caption.back" : again.length ? "caption.again" : "caption.written";
+  return `${counts} ${phrase(what, { word: name, reason: reasonPhrase(run, step, step.row[bold]) })}`;
+}
+
+/**
+ * How a run ended: whether by itself, after how many of the steps it might take, how much of it stands, and whether
+ * its forwards were exact.
+ *
+ * @param {Run} run
+ * @returns {string}
+ */
+export function verdict(run) {
+  const steps = run.steps.length;
+  const last = stateAfter(run, steps);
+  const free = last.place.filter((i) => !run.fixed[i]).length;
+  const share = free ? Math.floor(((free - last.masks) / free) * 100) : 100;
+  return [
+    phrase(`verdict.${run.totals.end}`, { steps, share }),
+    phrase(firstStopAt(run, steps) < Infinity ? "verdict.ended" : "verdict.filled"),
+    phrase(run.header.cache ? "verdict.approximate" : "verdict.exact"),
+  ].join(" ");
 }
 
 /**

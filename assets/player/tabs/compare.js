@@ -320,7 +320,7 @@ class Comparison {
     for (const { run, canvas, state, card } of this.panes) {
       if (!run.header || card.hidden) continue;
       const at = stepsAt(run, this.unit, this.clock);
-      canvas.draw(at, this.live() && !run.totals, (i) => i === this.pointed);
+      canvas.draw(at, (i) => i === this.pointed);
       state.textContent = phrase("compare.step", { at, steps: run.steps.length });
     }
     this.drawSliders();

@@ -115,7 +115,7 @@ export class KeepMenu {
         this.stopped = true;
       },
       "copy-link": this.job("keep.link_failed", async ({ run }) => {
-        const query = linkQuery(run.header);
+        const query = linkQuery(run);
         if (query === null) return phrase("keep.no_link");
         await navigator.clipboard.writeText(`${this.options.link()}?${query}`);
         return phrase("keep.copied");

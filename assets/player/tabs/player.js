@@ -6,6 +6,7 @@ import { putWords } from "../page/language.js";
 import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun, firstStopAt, isPresent, stateAfter, tokenAt } from "../run/state.js";
 import { wordOf } from "../run/text.js";
+import { narrate, verdict } from "../run/why.js";
 import { follow, publish, shared } from "../store.js";
 import { barPaints, drawBars } from "../view/bars.js";
 import { everyFrame } from "../view/dom.js";
@@ -17,6 +18,7 @@ import { messageText, phrase } from "../words.js";
 import { KeepMenu } from "./keep.js";
 
 const STEPS_A_SECOND = 10;
+const PROSE_AFTER = 600; // milliseconds at the end of a finished run
 
 class Player {
   constructor(host, options) {
@@ -39,6 +41,9 @@ class Player {
     this.selected = -1;
     this.pressed = null;
     this.dirty = true;
+    this.inColours = false; // the visitor wants the colours to stay at the end
+    this.endedAt = 0; // when the end of the run came on screen
+    this.ownTitle = document.title;
     this.spoken = 0; // the second in which the summary changed last
     this.canvas = new TokenCanvas(this.part("tokens"));
     this.inspector = new Inspector(this, this.part("inspector"));
@@ -86,9 +91,17 @@ class Player {
     this.laid = true;
     if (this.run.lines.length === 1) {
       this.share();
-      publish({ begun: { run: this.run, live: this.mode === "live" } });
+      this.entitle();
+      publish({ begun: { run: this.run, live: this.mode === "live", ours: envelope.controls === true } });
     }
     if (this.run.totals) this.end(this.run.totals);
+  }
+
+  // The page is called after what is written in it.
+  entitle() {
+    const { prompt } = this.run.header;
+    if (!this.options.link) return; // a file has its own title
+    document.title = prompt ? `${prompt.slice(0, 60)} · ${phrase("page.title")}` : this.ownTitle;
   }
 
   end(totals) {
@@ -126,7 +139,9 @@ class Player {
 
   // Tells the rest of the page what is on screen.
   share() {
-    const now = Object.entries({ run: this.run, at: this.at, live: this.mode === "live" && !this.run.totals });
+    const live = this.mode === "live" && !this.run.totals;
+    const running = live || (this.pending && this.stream.envelope?.type === "live");
+    const now = Object.entries({ run: this.run, at: this.at, live, running });
     const changes = now.filter(([name, value]) => shared[name] !== value);
     if (changes.length) publish(Object.fromEntries(changes));
   }
@@ -182,20 +197,37 @@ class Player {
 
   // How many steps the run has, or while it lasts, how many its policy means to take.
   total() {
-    return Math.max(this.run.steps.length, this.mode === "live" ? this.run.header.policy.steps || 0 : 0);
+    const { policy } = this.run.header;
+    const planned = this.mode === "live" ? this.options.stepNames.map((name) => policy[name] || 0) : [];
+    return Math.max(this.run.steps.length, ...planned);
   }
 
   draw() {
     this.dirty = false;
     const lit = (i) => i === this.hovered || i === this.selected;
-    const tail = this.canvas.draw(this.at, this.mode === "live", lit);
+    const tail = this.canvas.draw(this.at, lit);
     const tailWords = tail === 1 ? phrase("player.tail_one") : phrase("player.tail", { count: tail });
     this.part("tail").textContent = tail ? tailWords : "";
     this.drawStatus();
     this.drawScrubber();
     drawBars(this.part("bars"), this.run, this.at, this.total(), this.paints());
+    this.part("caption").textContent = narrate(this.run, this.at);
+    this.part("verdict").textContent = this.atEnd() ? verdict(this.run) : phrase("player.point");
     this.inspector.draw();
+    this.inspector.place(this.canvas.slots[this.pointed()]?.element);
     this.plots.drawPlayhead();
+  }
+
+  atEnd() {
+    return this.run.totals !== null && this.at >= this.run.steps.length;
+  }
+
+  // At the end of a run that is whole the canvas becomes prose, unless its colours are wanted.
+  settle(now) {
+    const done = this.atEnd() && this.run.totals.end === "finished" && !this.playing;
+    this.endedAt = done ? this.endedAt || now : 0;
+    this.canvas.prose(done && !this.inColours && now - this.endedAt > PROSE_AFTER);
+    this.root.querySelector("[data-action=colours]").setAttribute("aria-pressed", String(!this.canvas.isProse));
   }
 
   drawStatus() {
@@ -206,7 +238,8 @@ class Player {
     this.part("step").textContent = `${this.at} / ${this.total()}`;
     this.part("masks").textContent = masks;
     this.part("rate").textContent = now ? (tokens / now.forwards).toFixed(1) : "0";
-    this.part("seconds").textContent = now ? now.seconds.toFixed(2) : "0.00";
+    this.part("seconds").textContent = `${now ? now.seconds.toFixed(2) : "0.00"} ${phrase("player.second")}`;
+    this.part("speed").textContent = now?.seconds ? Math.round(tokens / now.seconds) : "–";
     const { name, temperature } = header.policy;
     const heat = temperature === undefined ? "" : `T ${temperature}`;
     const source = [header.model.name, name, heat, phrase("player.seed", { seed: header.seed })];
@@ -252,6 +285,12 @@ class Player {
     this.dirty = true;
   }
 
+  // The player alone, on the whole screen, or back in its page.
+  present() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.host.requestFullscreen?.().catch(() => {});
+  }
+
   toLive() {
     this.go(this.run.steps.length, true);
     this.following = this.playing = this.mode === "live";
@@ -271,6 +310,11 @@ class Player {
       "step-forward": () => this.go(this.at + 1),
       restart: () => this.go(0, this.playing),
       live: () => this.toLive(),
+      present: () => this.present(),
+      colours: () => {
+        this.inColours = this.canvas.isProse;
+        this.endedAt = -PROSE_AFTER;
+      },
       resume: () => publish({ branch: { run: this.run, at: this.at } }),
       edit: () => publish({ branch: { run: this.run, at: this.at, edit: true } }),
       ...keep.actions(),
@@ -327,8 +371,9 @@ class Player {
     this.root.addEventListener("pointerover", (event) => {
       const token = event.target.closest("[data-pos]");
       if (token) this.focus(Number(token.dataset.pos));
+      else if (!this.part("inspector").contains(event.target)) this.focus(-1);
     });
-    this.part("tokens").addEventListener("pointerleave", () => this.focus(-1));
+    this.root.addEventListener("pointerleave", () => this.focus(-1));
     const heatmap = this.part("heatmap");
     heatmap.addEventListener("pointerenter", () => this.plots.load(true));
     heatmap.addEventListener("pointermove", (event) => {
@@ -362,6 +407,8 @@ class Player {
       ArrowRight: () => this.go(this.at + 1),
       Home: () => this.go(0),
       End: () => this.go(this.run.steps.length),
+      f: () => this.present(),
+      F: () => this.present(),
       l: () => this.toLive(),
       L: () => this.toLive(),
     };
@@ -406,6 +453,7 @@ class Player {
     if (this.run.header) {
       this.advance(passed);
       if (this.dirty) this.draw();
+      this.settle(now);
       this.plots.draw(now);
     }
   }

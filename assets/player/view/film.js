@@ -44,7 +44,7 @@ class FilmPainter {
     this.canvas.layOut(this.run);
     this.tall = 0;
     for (const at of [0, Math.floor(this.steps / 2), this.steps]) {
-      this.canvas.draw(at, false, () => false);
+      this.canvas.draw(at, () => false);
       this.tall = Math.max(this.tall, this.tokens.scrollHeight);
     }
     this.height = 2 * Math.ceil((this.tall + FILM_HEAD + FILM_FOOT + 10) / 2);
@@ -57,7 +57,7 @@ class FilmPainter {
   }
 
   look(element) {
-    const key = element.className + element.dataset.state;
+    const key = element.className + element.dataset.state + element.style.getPropertyValue("--sure");
     if (!this.looks.has(key)) {
       const { backgroundColor, color, fontStyle, fontWeight, fontFamily } = getComputedStyle(element);
       this.looks.set(key, {
@@ -111,7 +111,7 @@ class FilmPainter {
   }
 
   paint(at) {
-    this.canvas.draw(at, false, () => false);
+    this.canvas.draw(at, () => false);
     this.pen.setTransform(FILM_SCALE, 0, 0, FILM_SCALE, 0, 0);
     this.pen.fillStyle = this.paper;
     this.pen.fillRect(0, 0, FILM_WIDTH, this.height);

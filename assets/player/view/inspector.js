@@ -82,14 +82,28 @@ export class Inspector {
     if (held) this.box.querySelector(`[data-force="${held}"]`)?.focus();
   }
 
+  /**
+   * Puts the box below the word it is about, above it where there is no room, within the stage.
+   *
+   * @param {HTMLElement | undefined} word
+   */
+  place(word) {
+    if (this.box.hidden || !word) return;
+    const stage = this.box.offsetParent.getBoundingClientRect();
+    const at = word.getBoundingClientRect();
+    const left = Math.max(8, Math.min(at.left - stage.left, stage.width - this.box.offsetWidth - 8));
+    const below = at.bottom + this.box.offsetHeight + 8 < innerHeight || at.top < this.box.offsetHeight;
+    const top = below ? at.bottom + 6 : at.top - this.box.offsetHeight - 6;
+    Object.assign(this.box.style, { left: `${left}px`, top: `${top - stage.top}px` });
+  }
+
   fill() {
     const { box } = this;
     const { run, at } = this.player;
     const i = this.player.pointed();
-    if (i < 0 || i >= run.order.length) {
-      box.replaceChildren(text("h2", phrase("inspector.title")), text("p", phrase("inspector.empty"), "empty"));
-      return;
-    }
+    box.hidden = i < 0 || i >= run.order.length;
+    box.classList.toggle("kept", i === this.player.selected);
+    if (box.hidden) return box.replaceChildren();
     const head = text("h2", phrase("inspector.position", { position: run.rank[i] }));
     head.append(" ", text("small", phrase("inspector.after", { step: at })));
     const s = lastMeasured(run, at, i);

@@ -10,7 +10,7 @@ import { heatmapFigure, plotBox, progressFigure } from "./figures.js";
 import { alternatives } from "./inspector.js";
 import { drawFigure } from "./sketch.js";
 
-const DRAW_EVERY = 350; // milliseconds, while a run lasts
+const DRAW_EVERY = 60; // milliseconds
 const PLOT_SETTINGS = { displayModeBar: false, responsive: false };
 const NAMES = ["heatmap", "progress"];
 
@@ -61,7 +61,9 @@ export class Plots {
     const { run, mode, at } = this.player;
     if (at > 0) this.load();
     if (!this.stale || this.drawing || !run.header || !this.part("heatmap").clientWidth) return;
-    if (now - this.drawnAt < Math.max(mode === "live" ? DRAW_EVERY : 60, this.cost * 10)) return;
+    if (now - this.drawnAt < Math.max(DRAW_EVERY, this.cost * 10)) return;
+    // while a run grows the sketch keeps up with its text, as Plotly could not
+    const plotly = mode === "live" && !run.totals ? null : this.plotly;
     this.stale = false;
     this.drawing = true;
     const began = performance.now();
@@ -75,10 +77,9 @@ export class Plots {
     const revision = `${this.player.envelope} ${run.steps.length} ${this.measure}`;
     const drawn = NAMES.map(async (name) => {
       Object.assign(figures[name].layout, size(name), { datarevision: revision });
-      if (this.plotly)
-        await this.plotly.react(this.part(name), figures[name].data, figures[name].layout, PLOT_SETTINGS);
+      if (plotly) await plotly.react(this.part(name), figures[name].data, figures[name].layout, PLOT_SETTINGS);
       else drawFigure(this.sketches[name], figures[name], size(name));
-      this.sketches[name].hidden = Boolean(this.plotly);
+      this.sketches[name].hidden = Boolean(plotly);
     });
     Promise.all(drawn).then(() => {
       this.drawing = false;

@@ -1,11 +1,10 @@
 // The text of a run in a container: one slot a position, drawn by what changed.
 
-import { ABSENT, firstStopAt, isPresent, stateAfter, tokenAt } from "../run/state.js";
+import { ABSENT, firstStopAt, isPresent, tokenAt } from "../run/state.js";
 import { joinTokenTexts, tokenText } from "../run/text.js";
 import { grade } from "./dom.js";
 
-const MASK_WIDTH = 36; // pixels
-const DRAFT_LIMIT = 72;
+const SMALLEST = 0.6; // of the size of the text: what still does not fit its slot is cut off
 
 // Complex and right-to-left script must stay one inline run to be shaped and ordered; everything else has a slot.
 const FLOWS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u0900-\u0dff\u200d]/;
@@ -16,18 +15,20 @@ const SETTERS = {
   },
   state: (element, value) => {
     element.dataset.state = value;
+    // what is not written changes ten times a second: nobody wants that read aloud
+    element.ariaHidden = value === "draft" || value === "masked" ? "true" : null;
   },
   text: (element, value) => {
     element.textContent = value;
-  },
-  width: (element, value) => {
-    element.style.width = value;
   },
   size: (element, value) => {
     element.style.fontSize = value;
   },
   look: (element, value) => {
     element.className = value;
+  },
+  faint: (element, value) => {
+    element.style.setProperty("--sure", value);
   },
   id: (element, value) => {
     element.dataset.tokenId = value;
@@ -46,19 +47,22 @@ export class TokenCanvas {
     this.ruler = document.createElement("canvas").getContext("2d");
     this.ruled = new Map();
     this.slots = [];
-    this.widths = [];
     this.run = null;
-    this.newest = { steps: -1 };
+    this.isProse = false;
   }
 
   layOut(run) {
     this.run = run;
-    this.newest = { steps: -1 };
     this.container.replaceChildren();
+    this.container.classList.remove("prose");
+    this.container.style.minHeight = "";
+    this.isProse = false;
     this.slots = [];
-    this.widths = [];
-    this.ruler.font = getComputedStyle(this.container).font;
     this.room();
+    const { font } = getComputedStyle(this.container);
+    if (this.ruler.font !== font) this.ruled.clear();
+    this.ruler.font = font;
+    this.slotWidth = parseFloat(getComputedStyle(this.container).getPropertyValue("--slot")) - 6;
   }
 
   // A slot for every track, in the order of the text.
@@ -71,35 +75,19 @@ export class TokenCanvas {
       element.dataset.pos = i;
       this.container.insertBefore(element, this.container.children[place] || null);
       this.slots[i] = { element, shown: {} };
-      this.widths[i] = 0;
     });
   }
 
   widthOf(text) {
-    if (!this.ruled.has(text)) this.ruled.set(text, Math.ceil(this.ruler.measureText(text).width) + 4);
+    if (!this.ruled.has(text)) this.ruled.set(text, this.ruler.measureText(text).width);
     return this.ruled.get(text);
   }
 
-  // What the newest step says of the slots: their last text, whether it is known, and who lies silent after the end.
-  learn() {
-    const steps = this.run.steps.length;
-    const mask = this.run.header.model.mask;
-    const { ids } = stateAfter(this.run, steps);
-    const end = firstStopAt(this.run, steps);
-    const known = this.run.order.map((i) => ids[i] >= 0 && ids[i] !== mask);
-    const final = joinTokenTexts(this.run.order.map((i, place) => (known[place] ? tokenText(this.run, ids[i]) : "")));
-    const silent = this.run.order.map(
-      (i, place) => place >= end && isPresent(this.run, steps, i) && tokenAt(this.run, steps, i, end).state === "tail",
-    );
-    this.newest = { steps, known, final, silent };
-  }
-
-  // Draws the canvas after `at` steps and returns how many positions lie silent after the end of text.  While the run
-  // is `growing` slots only widen; once all is known each has the width of its last token, so playback never reflows.
-  draw(at, growing, lit) {
+  // Draws the canvas after `at` steps and returns how many positions lie silent after the end of text.  All slots are
+  // equally wide, whatever comes to stand in them: nothing moves while a run is written, live or played again.
+  draw(at, lit) {
     const end = firstStopAt(this.run, at);
     this.room();
-    if (this.newest.steps !== this.run.steps.length) this.learn();
     const views = this.run.order.map((i) => (isPresent(this.run, at, i) ? tokenAt(this.run, at, i, end) : ABSENT));
     const texts = joinTokenTexts(
       views.map((view) => {
@@ -111,19 +99,19 @@ export class TokenCanvas {
     this.run.order.forEach((i, place) => {
       const view = views[place];
       const text = texts[place];
+      const draft = view.state === "draft";
       const flow = FLOWS.test(text) || (view.state === "fixed" && !text);
-      this.widen(i, place, text, growing);
-      const width = flow || view.state === "fixed" ? "" : `${this.widths[i]}px`;
-      // what is wider than its slot, a draft or a token that was rewritten since, is drawn smaller
-      const fit = width && text ? this.widths[i] / this.widthOf(text) : 1;
-      const marks = `${wrote.has(i) ? " now" : ""}${lit(i) ? " lit" : ""}${flow ? " flow" : ""}`;
+      const slotted = text && !draft && !flow && view.state !== "fixed";
+      const fit = slotted ? this.slotWidth / this.widthOf(text) : 1;
+      // a space before a word would push it out of the middle
+      const marks = `${wrote.has(i) ? " now" : ""}${lit(i) ? " lit" : ""}${flow ? " flow" : ""}${slotted && text[0] === " " ? " gap" : ""}`;
       this.show(this.slots[i], {
         hidden: view.state === "absent",
         state: view.state,
         text: text.replace(/\n/g, "↵"),
-        width,
-        size: fit < 1 ? `${Math.max(0.1, fit)}em` : "",
+        size: fit < 1 ? `${Math.max(SMALLEST, fit).toFixed(3)}em` : "",
         look: `t ${shadeOf(view)}${marks}`,
+        faint: draft ? `${Math.round(Math.sqrt(view.confidence) * 20) * 5}%` : "",
         id: view.id,
         commit: view.commit < 0 ? "" : view.commit,
         sure: Number.isNaN(view.confidence) ? "" : view.confidence.toFixed(4),
@@ -132,13 +120,20 @@ export class TokenCanvas {
     return views.filter(({ state }) => state === "tail").length;
   }
 
-  // Gives a slot the width of what it shows, or will show at last.
-  widen(i, place, text, growing) {
-    const { known, final, silent } = this.newest;
-    if (!growing && silent[place]) this.widths[i] = 6;
-    else if (known[place] && !growing) this.widths[i] = this.widthOf(final[place]);
-    else if (known[place]) this.widths[i] = Math.max(this.widths[i], this.widthOf(final[place]));
-    else this.widths[i] = Math.max(this.widths[i], MASK_WIDTH, Math.min(DRAFT_LIMIT, this.widthOf(text)));
+  // Closes the gaps between the words, or opens them again; the room that the text takes stays as it is.  Slots leave
+  // the page for a moment: boxes that are new have no old place from which a browser would count them as moved.
+  prose(on) {
+    if (on === this.isProse) return;
+    this.isProse = on;
+    const { container } = this;
+    if (on) container.style.minHeight = `${container.offsetHeight}px`;
+    for (const { element } of this.slots) element.style.display = "none";
+    container.getBoundingClientRect(); // the browser takes them out only now
+    container.classList.toggle("prose", on);
+    for (const { element } of this.slots) element.style.display = "";
+    if (!on) container.style.minHeight = "";
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches)
+      container.animate([{ opacity: 0.2 }, { opacity: 1 }], { duration: 450, easing: "ease-out" });
   }
 
   // Touches only what differs: from one step to the next most of most slots stays as it is.

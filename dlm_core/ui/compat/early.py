@@ -1,32 +1,39 @@
-"""The page's own script: served as one file that a browser keeps, and run before anything else on the page; and Plotly.
+"""What Gradio has no place for: the page's script at the head of the front page, its Plotly, and how a link looks.
 
 Gradio runs what `launch(head=...)` names only after it has chosen its language, and offers no earlier place: so the
 front page names the script at the beginning of its head.  Its address holds a digest of its content, so a browser may
 keep it for ever: a new version has a new address.  Plotly is served alike: Gradio gives a file an address that says
-nothing of its content, so a browser asks again for a megabyte and a half.
+nothing of its content, so a browser asks again for a megabyte and a half.  What a chat or a feed shows of a link
+(Open Graph) Gradio fills with its own name and no picture.
+
+For Gradio 6.31; `tests/test_page_script.py` fails where another version serves its front page otherwise.
 """
 
 import asyncio
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from html import escape
+from typing import Any, NamedTuple
 
+_OPEN_GRAPH = re.compile(rb'<meta\s[^>]*?(?:property="og:|name="twitter:)[^>]*>')
 _FOR_EVER = b"public, max-age=31536000, immutable"
 
 
-class Script:
-    """A script that never changes under its address, and its compressed form, made when it is first asked for."""
+class KeptFile:
+    """A file that never changes under its address, and its compressed form, made when it is first asked for."""
 
-    def __init__(self, name: str, content: bytes) -> None:
+    def __init__(self, name: str, content: bytes, ending: str = "js") -> None:
         self.content = content
-        self.path = f"/{name}-{hashlib.sha256(content).hexdigest()[:16]}.js"
+        self.path = f"/{name}-{hashlib.sha256(content).hexdigest()[:16]}.{ending}"
+        self._kind = {"js": b"text/javascript; charset=utf-8", "png": b"image/png"}[ending]
 
     @cached_property
     def packed(self) -> bytes:
-        """The script in gzip's form."""
+        """The file in gzip's form."""
         return gzip.compress(self.content, mtime=0)
 
     async def serve(self, scope: dict[str, Any], send: Any) -> None:
@@ -34,7 +41,7 @@ class Script:
         packed = _takes_gzip(scope)
         body = await asyncio.to_thread(lambda: self.packed) if packed else self.content
         headers = [
-            (b"content-type", b"text/javascript; charset=utf-8"),
+            (b"content-type", self._kind),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", _FOR_EVER),
             (b"vary", b"Accept-Encoding"),
@@ -45,17 +52,38 @@ class Script:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
+class LinkCard(NamedTuple):
+    """What a chat or a feed shows of a link to the page: a title, a sentence, and a picture of 1200 by 630 pixels."""
+
+    title: str
+    about: str
+    picture: KeptFile
+
+    def tags(self, page: str) -> bytes:
+        """Return the Open Graph tags of the page at the address `page`."""
+        texts = {
+            "og:title": self.title, "og:description": self.about, "og:type": "website", "og:url": page,
+            "og:image": page.rstrip("/") + self.picture.path,
+        }  # fmt: skip
+        lines = [f'<meta property="{name}" content="{escape(text)}" />' for name, text in texts.items()]
+        return "".join([*lines, '<meta name="twitter:card" content="summary_large_image" />']).encode()
+
+
 class PageScriptMiddleware:
     """ASGI middleware: serve `script` as the module "unmask", name it in the head of the front page; serve `others`.
 
-    The front page is compressed too, which Gradio leaves out because its address has no ending.
+    `card` says how a link to the page looks.  The front page is compressed too, which Gradio leaves out because its
+    address has no ending.
     """
 
-    def __init__(self, app: Any, script: str, others: Sequence[Script] = ()) -> None:
+    def __init__(
+        self, app: Any, script: str, others: Sequence[KeptFile] = (), card: LinkCard | None = None
+    ) -> None:  # fmt: skip
         self._app = app
-        own = Script("unmask", script.encode())
+        own = KeptFile("unmask", script.encode())
         self.path = own.path
-        self._scripts = {one.path: one for one in (own, *others)}
+        self._scripts = {one.path: one for one in (own, *others, *([card.picture] if card else []))}
+        self._card = card
         modules = json.dumps({"imports": {"unmask": f".{self.path}"}})
         begin = f'<script type="importmap">{modules}</script><script type="module">import "unmask";</script>'
         self._head = f"<head>{begin}".encode()
@@ -75,6 +103,8 @@ class PageScriptMiddleware:
                 return
             if start:
                 body = message.get("body", b"").replace(b"<head>", self._head, 1)
+                if self._card:
+                    body = _OPEN_GRAPH.sub(b"", body).replace(self._head, self._head + self._card.tags(_page(scope)), 1)
                 headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
                 headers.append((b"vary", b"Accept-Encoding"))
                 if _takes_gzip(scope) and not message.get("more_body"):
@@ -86,6 +116,14 @@ class PageScriptMiddleware:
             await send(message)
 
         await self._app(scope, receive, sending)
+
+
+def _page(scope: dict[str, Any]) -> str:
+    """Return the address of the page as its visitor has it: a proxy says by which protocol and host."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    protocol = headers.get("x-forwarded-proto", str(scope.get("scheme", "http"))).split(",")[0].strip()
+    host = headers.get("x-forwarded-host", headers.get("host", "")).split(",")[0].strip()
+    return f"{protocol}://{host}{scope.get('root_path', '')}/"
 
 
 def _below_root(scope: dict[str, Any]) -> str:

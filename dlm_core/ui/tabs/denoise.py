@@ -8,7 +8,7 @@ import gradio as gr
 
 from dlm_core.conversation import SYSTEM, dump, validate, with_answer
 from dlm_core.engine import About, Engine, Request
-from dlm_core.lines import read_line, type_of
+from dlm_core.lines import dumps, read_line, type_of
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
 from dlm_core.ui.controls import (
@@ -28,7 +28,7 @@ from dlm_core.ui.controls import (
     starting_policy,
     starting_value,
 )
-from dlm_core.ui.player import conversation, envelope, player
+from dlm_core.ui.player import composer, conversation, envelope, player
 from dlm_core.ui.streams import StopSignals, stream
 
 
@@ -57,18 +57,21 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
         prompt, generate, stop = ask(
             sample_prompt(about), words.label("page.generate"), ("prompt", "generate", "stop"), hint(about), ready=False
         )
+        default = starting_policy(about)
         with gr.Row(elem_classes="settings"):
             controls = _settings(about) | {"system": system, "conversation": messages}
-            with gr.Column(elem_classes="pair", min_width=100):
-                reseed = gr.Button(words.label("page.new_seed"), elem_id="new-seed", elem_classes="quiet", size="sm")
-                upload = gr.UploadButton(
-                    words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
-                )
-        default = starting_policy(about)
-        more = gr.Accordion(words.label("page.more"), open=False, visible=has_more(default), elem_id="more")
-        with more, gr.Row(elem_classes="settings"):
-            controls |= {name: parameter(default, name, about) for name in words.NAMES if is_advanced(name)}
-        value = envelope("recorded") + "".join(line + "\n" for line in Trace.load(recorded).lines)
+            die = gr.Checkbox(True, label=words.label("page.new_seed"), elem_id="new-seed", min_width=60)
+            more = gr.Accordion(words.label("page.more"), open=False, visible=has_more(default, about), elem_id="more")
+            with more, gr.Row(elem_classes="settings"):
+                controls |= {name: parameter(default, name, about) for name in words.NAMES if is_advanced(name)}
+                controls["cache"] = plain("cache", about)
+        with gr.Row(elem_classes="start"):
+            start = composer("composer", words.PRESETS, words.PROMPTS)
+            upload = gr.UploadButton(
+                words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
+            )
+        opening = Trace.load(recorded)
+        value = envelope("recorded", controls=True) + "".join(line + "\n" for line in opening.lines)
         screen = player(value, elem_id="player")
 
     names = (*PLAIN, *words.NAMES)
@@ -76,7 +79,7 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
 
     def on_generate(visitor: gr.Request, model: str, text: str, policy: str, *values: Any) -> Iterator[list[Any]]:
         """Yield the player's value as it grows; then, where the model chats, the conversation with the answer in it."""
-        signal, same = stops.start(visitor.session_hash), [gr.skip(), gr.skip()]
+        same = [gr.skip(), gr.skip()]
         try:
             about = engine.about(model)
             request = request_of(text, policy, dict(zip(names, values)), about, model)
@@ -84,15 +87,15 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
                 yield [envelope("error", message=words.message("conversation.empty")), *same]
                 return
             value = ""
-            for value in stream(engine, request, signal):
+            for value in stops.newest(
+                visitor.session_hash, lambda signal: stream(engine, request, signal, controls=True)
+            ):
                 yield [value, *same]
             more = next_conversation(request, value) if about.chats else None
             # Gradio sends the last value once more, whole: let that be nothing
             yield [gr.skip(), *(same if more is None else [more, ""])]
         except ValueError as error:
             yield [envelope("error", message=f"{error}."), *same]
-        finally:
-            stops.end(visitor.session_hash, signal)
 
     def on_conversation(event: gr.EventData, text: str) -> list[Any]:
         """Return the shorter conversation that the panel's buttons ask for, and the question taken out of it."""
@@ -104,14 +107,18 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [screen, messages, prompt]
-    generate.click(on_generate, [using, *inputs], outputs, **event)
+    # pressed during a run it begins another one: Gradio would else drop the press
+    dice, start_seed = [controls["seed"], die], dumps(str(starting_value("", "seed", about)))
+    roll = f"async (die, seed) => (await import('unmask')).rollSeed(die, seed, {start_seed})"
+    rolled = generate.click(None, dice[::-1], dice, js=roll, trigger_mode="multiple", **event)
+    rolled.then(on_generate, [using, *inputs], outputs, trigger_mode="multiple", **event)
     prompt.submit(None, None, None, js="() => document.getElementById('generate').click()", **event)
     messages.apply(on_conversation, prompt, [messages, prompt], queue=False, **event)
     stop.click(on_stop, None, None, queue=False, **event)
     upload.upload(opened, upload, screen, **event)
-    reseed.click(None, None, controls["seed"], js="() => String(Math.floor(Math.random() * 1000000))", **event)
     shown = [controls[name] for name in words.NAMES]
     run = gr.State(False)
+    follows = [run, screen, more, die, *inputs]
 
     def on_policy(model: str, name: str, *values: Any) -> list[Any]:
         return show_parameters(name, engine.about(model), dict(zip(words.NAMES, values)))
@@ -123,8 +130,18 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
         def on_opened(visitor: gr.Request, run: bool, *values: Any) -> Iterator[list[Any]]:
             yield from on_generate(visitor, *values) if run else [[gr.skip() for _ in outputs]]
 
-        filled = then(on_open, using, [run, screen, more, *inputs, generate], queue=False, **event)
+        def on_choose(chosen: gr.EventData, model: str) -> list[Any]:
+            query = {str(name): str(value) for name, value in dict(chosen._data.get("query") or {}).items()}
+            if query.get("model", model) != model:
+                return [gr.skip() for _ in follows]  # no setting repeats another model's run
+            run, notice, *rest = link(query, model)
+            return [run, notice if run else gr.skip(), *rest]
+
+        filled = then(on_open, using, [*follows, generate], queue=False, **event)
         filled.then(on_opened, [run, using, *inputs], outputs, **event)
+        # presets, examples, and the settings of a run that came from elsewhere are links too
+        chosen = start.apply(on_choose, using, follows, queue=False, trigger_mode="multiple", **event)
+        chosen.then(on_opened, [run, using, *inputs], outputs, trigger_mode="multiple", **event)
 
     # input and not change: a link sets the policy and its parameters at once
     policy = controls["policy"]
@@ -136,7 +153,7 @@ def update_for_model(about: About, prompt: str) -> list[Any]:
     """Return updates of the controls for another model; what a visitor wrote stays, as do the seed and the cache."""
     policy = starting_policy(about)
     updates = {name: gr.update(value=starting_value(policy, name, about)) for name in ("length", "block_length")}
-    updates["cache"] = gr.update(visible=has(about, "cache"))
+    updates |= {name: gr.update(visible=has(about, name)) for name in ("cache", "pins")}
     first, more, *shown = show_parameters(policy, about)
     own = prompt and prompt not in words.SAMPLES.values()
     text = gr.update(placeholder=hint(about), **({} if own else {"value": sample_prompt(about)}))
@@ -177,5 +194,6 @@ def _settings(about: About) -> dict[str, gr.components.Component]:
     common = [name for name in words.NAMES if not is_advanced(name)]
     bold = [name for name in common if words.control(default, name).parameter.unit == "temperature"]
     shown = {name: parameter(default, name, about) for name in common if name not in bold}
-    controls = {"policy": policy} | shown | {name: plain(name, about) for name in ("length", "block_length", "cache")}
+    plains = {name: plain(name, about) for name in ("length", "block_length", "pins")}
+    controls = {"policy": policy} | shown | plains
     return controls | {name: parameter(default, name, about) for name in bold} | {"seed": plain("seed", about)}

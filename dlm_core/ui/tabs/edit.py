@@ -1,6 +1,7 @@
 """The Edit tab: the text on screen as a canvas to work on, and every run that continues another as a branch of it."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -126,26 +127,24 @@ def build(
     def on_run(
         visitor: gr.Request, event: gr.EventData, model: str, name: str, n: Any, t: Any, number: Any
     ) -> Iterator[Any]:
-        signal = stops.start(visitor.session_hash)
         try:
             settings = {"steps": n, "temperature": t}
             about, grows = engine.about(model), event._data.get("elastic") is True
             name, params = growing_policy(about, t) if grows else (name, compare.parameters_for(name, settings, about))
             branched = request(event._data, name, number, params, model)
             engine.header_line(branched)
-            for value in streams.stream(engine, branched, signal):
+            for value in stops.newest(visitor.session_hash, partial(streams.stream, engine, branched)):
                 yield gr.skip(), value
             yield gr.skip(), gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
         except ValueError as error:  # shown where it came from: in the player for a branch with its own policy
             error_value = envelope("error", message=f"{error}.")
             yield (gr.skip(), error_value) if event._data.get("policy") else (error_value, gr.skip())
-        finally:
-            stops.end(visitor.session_hash, signal)
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on([make.click, text.submit, pins.submit], on_make, [text, pins, length, using], screen, **event)
     inputs = [using, policy, steps, temperature, seed]
-    tree.apply(on_run, inputs, [screen, player], **event)
+    # asked for during a run it takes its place: Gradio would else drop it
+    tree.apply(on_run, inputs, [screen, player], trigger_mode="multiple", **event)
 
     def update_for_model(about: About, prompt: str) -> list[Any]:
         return [gr.update(choices=controls.policies(about), value=controls.starting_policy(about))]

@@ -105,12 +105,9 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: streams.StopSigna
         yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
 
     def on_denoise(visitor: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
-        signal = stops.start(visitor.session_hash)
-        try:
-            yield from denoised(*[engine, *values, float(event.t), signal])
-            yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
-        finally:
-            stops.end(visitor.session_hash, signal)
+        level = float(event.t)
+        yield from stops.newest(visitor.session_hash, lambda stop: denoised(*[engine, *values, level, stop]))
+        yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
 
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     inputs = [sentence, kind, schedule, seed, using]
@@ -118,7 +115,7 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: streams.StopSigna
     gr.on(changes, on_change, inputs, screen, trigger_mode="always_last", **event)
     example.change(None, example, sentence, js="(text) => text", **event)
     reseed.click(None, None, seed, js="() => String(Math.floor(Math.random() * 1000000))", **event)
-    screen.apply(on_denoise, inputs, player, **event)
+    screen.apply(on_denoise, inputs, player, trigger_mode="multiple", **event)
 
     def update_for_model(about: About, prompt: str) -> list[Any]:
         offered = choices(KIND, about)

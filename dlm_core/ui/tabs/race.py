@@ -126,13 +126,8 @@ def build(engine: Engine, using: gr.State) -> ModelDependent:
         length, seed = (controls.plain(name, about, prefix="race-") for name in ("length", "seed"))
     screen = comparison("", "race", COLUMNS, unit="seconds")
 
-    def on_race(visitor: gr.Request, model: str, *values: Any) -> Iterator[str]:
-        signal = stops.start(visitor.session_hash)
-        try:
-            yield from streams.throttled(race(*[engine, *values, signal, model]))
-            yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
-        finally:
-            stops.end(visitor.session_hash, signal)
+    def on_race(visitor: gr.Request, model: str, *values: Any) -> Iterator[Any]:
+        yield from streams.newest(stops, visitor.session_hash, lambda signal: race(*[engine, *values, signal, model]))
 
     def on_stop(visitor: gr.Request) -> None:
         stops.stop(visitor.session_hash)
@@ -140,7 +135,7 @@ def build(engine: Engine, using: gr.State) -> ModelDependent:
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on(
         [run.click, prompt.submit], on_race, [using, prompt, length, steps, temperature, seed], screen,
-        **event,
+        trigger_mode="multiple", **event,
     )  # fmt: skip
     stop.click(on_stop, None, None, queue=False, **event)
 

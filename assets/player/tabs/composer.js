@@ -1,0 +1,58 @@
+// What stands below the prompt: ways to write by name and prompts to begin with, each a link that opens in this page;
+// Generate, which is Stop while a run lasts; and the settings, which follow the run that is shown.
+
+import { putWords } from "../page/language.js";
+import { linkQuery } from "../run/export.js";
+import { follow } from "../store.js";
+import { text } from "../view/dom.js";
+import { phrase } from "../words.js";
+
+/**
+ * @param {string} label
+ * @param {string} about
+ * @param {() => void} press
+ */
+function chip(label, about, press) {
+  const button = text("button", label, "chip");
+  button.type = "button";
+  button.title = about;
+  button.onclick = press;
+  return button;
+}
+
+/**
+ * @param {HTMLElement} host
+ * @param {{ presets: Record<string, string>[], prompts: Record<string, string>, ask: (query: Record<string, string>) => void,
+ *   player: () => void }} options
+ */
+export function mountComposer(host, { presets, prompts, ask, player }) {
+  putWords(host);
+  /** @type {(name: string) => HTMLElement} */
+  const part = (name) => host.querySelector(`[data-slot="${name}"]`);
+  const form = /** @type {HTMLElement} */ (host.closest(".denoise"));
+  for (const { name, ...query } of presets)
+    part("presets").append(
+      chip(phrase(`composer.${name}.title`), phrase(`composer.${name}.about`), () => ask({ ...query, run: "1" })),
+    );
+  for (const [name, prompt] of Object.entries(prompts))
+    part("prompts").append(chip(phrase(`composer.${name}`), `${prompt} …`, () => ask({ prompt, run: "1" })));
+
+  follow("running", host, (running) => {
+    form.dataset.running = String(running);
+    form.dataset.changed = "false";
+  });
+  // what is changed during a run is for the next one, which Generate begins at once
+  form.addEventListener("input", (event) => {
+    if (!(/** @type {Element} */ (event.target).closest(".player"))) form.dataset.changed = "true";
+  });
+  follow("asked", host, (query) => {
+    player();
+    ask(query);
+  });
+  follow("begun", host, ({ run, ours }) => {
+    const query = ours ? null : linkQuery(run);
+    if (query === null) return;
+    const { run: _, ...settings } = Object.fromEntries(new URLSearchParams(query));
+    ask(settings);
+  });
+}

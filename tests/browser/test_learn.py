@@ -1,0 +1,48 @@
+"""Learn: seven beats beside one figure that plays recorded runs."""
+
+from playwright.sync_api import expect
+
+
+def test_space_goes_from_beat_to_beat_and_the_figure_shows_the_run_of_each(visitor):
+    page = visitor.page
+    page.click("#tab-learn-button")
+    lesson = page.locator("#learn .learn")
+    expect(lesson).to_have_attribute("data-beat", "noise")
+    expect(lesson).to_have_attribute("data-step", "0")
+    page.locator("#learn .beat h2").first.click()
+    for beat in ("guess", "at_once", "order", "back", "too_few", "yours"):
+        page.keyboard.press("Space")
+        expect(lesson).to_have_attribute("data-beat", beat)
+        expect(page.locator(f"#learn .beat[data-beat={beat}]")).to_have_attribute("aria-current", "true")
+    expect(page.locator("#learn [data-pos]").first).to_be_visible()
+
+
+def test_a_beat_plays_its_part_of_a_run_and_stops_there(visitor):
+    page = visitor.page
+    page.click("#tab-learn-button")
+    page.locator("#learn .beat[data-beat=too_few]").scroll_into_view_if_needed()
+    page.locator("#learn .beat[data-beat=back] button").click()
+    expect(page.locator("#learn .learn")).to_have_attribute("data-step", "6")
+    expect(page.locator("#learn [data-slot=caption]")).to_contain_text("Step 6")
+
+
+def test_the_last_beat_writes_a_story_around_the_visitors_words(visitor):
+    page = visitor.page
+    page.click("#tab-learn-button")
+    fields = page.locator("#learn form input")
+    for field, word in zip(fields.all(), ("cat", "boat", "", "", "sang")):
+        field.fill(word)
+    page.locator("#learn form button").click()
+    visitor.wait("mode === 'live' || mode === 'finished'")
+    fixed = page.locator("#player [data-state=fixed]")
+    expect(fixed.filter(has_text="boat")).to_have_count(1)
+    expect(page.locator("#pins textarea")).to_have_value("10:cat 28:boat 82:sang")
+    visitor.wait("mode === 'finished'", timeout=90_000)
+
+
+def test_with_reduced_motion_a_beat_shows_its_end_at_once(visit):
+    visitor = visit(reduced_motion="reduce")
+    page = visitor.open("#learn")
+    page.locator("#learn .beat[data-beat=back] button").click()
+    expect(page.locator("#learn .learn")).to_have_attribute("data-step", "6")
+    assert visitor.complaints == []
