@@ -151,3 +151,14 @@ def test_the_caption_tells_the_step_and_the_page_is_called_after_its_prompt(visi
     page.locator("#player [data-role=scrubber]").fill("2")
     expect(page.locator("#player [data-slot=caption]")).to_contain_text("Step 2: 2 written, 4 left.")
     expect(page).to_have_title("The moon · Unmask")
+
+
+def test_a_run_of_another_model_that_is_opened_does_not_run_the_last_preset_again(visitor):
+    page = visitor.page
+    visitor.set(length=16)
+    page.locator("#composer [data-slot=presets] button").first.click()
+    visitor.wait("mode === 'finished'", timeout=60_000)
+    page.click("#tab-runs-button")
+    page.locator("#runs .card").filter(has_text="A Sudoku, solved").locator("button.title").click()
+    visitor.wait("mode === 'recorded' && steps === 54 && !playing", timeout=60_000)
+    expect(page.locator("#player [data-slot=source]")).to_contain_text("sudoku")

@@ -91,7 +91,7 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
                 visitor.session_hash, lambda signal: stream(engine, request, signal, controls=True)
             ):
                 yield [value, *same]
-            more = next_conversation(request, value) if about.chats else None
+            more = next_conversation(request, value) if about.chats and value else None
             # Gradio sends the last value once more, whole: let that be nothing
             yield [gr.skip(), *(same if more is None else [more, ""])]
         except ValueError as error:
@@ -133,7 +133,8 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
         def on_choose(chosen: gr.EventData, model: str) -> list[Any]:
             query = {str(name): str(value) for name, value in dict(chosen._data.get("query") or {}).items()}
             if query.get("model", model) != model:
-                return [gr.skip() for _ in follows]  # no setting repeats another model's run
+                # no setting repeats another model's run; nor does the last preset run again
+                return [False, *(gr.skip() for _ in follows[1:])]
             run, notice, *rest = link(query, model)
             return [run, notice if run else gr.skip(), *rest]
 
