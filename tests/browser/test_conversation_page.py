@@ -129,7 +129,7 @@ def test_a_link_repeats_an_answer_in_its_conversation(visitor, chatting, browser
     expect(page.locator("#player [data-slot=kept]")).not_to_be_empty()
     link = page.evaluate("navigator.clipboard.readText()")
     other = Visitor(browser, chatting.url)
-    other.page.goto(link)
+    other.go(link)
     other.wait("mode === 'finished' && step === 24", timeout=90_000)
     expect(turns(other.page)).to_have_count(4)
     expect(other.page.locator("#system textarea")).to_have_value("be kind")

@@ -67,10 +67,10 @@ def test_a_link_repeats_the_run_and_says_if_the_model_differs(visit):
     link = visitor.page.evaluate("navigator.clipboard.readText()")
     assert parse_qs(urlsplit(link).query)["length"] == ["8"]
     first = Trace.load(kept(visitor, "save"))
-    visitor.page.goto(link)
+    visitor.go(link)
     visitor.wait("mode === 'finished' && steps === 4")
     assert Trace.load(kept(visitor, "save")).totals["text"] == first.totals["text"]
-    visitor.page.goto(link.replace("revision=", "revision=0"))
+    visitor.go(link.replace("revision=", "revision=0"))
     expect(visitor.page.locator("#player [role=alert]")).to_contain_text("another text")
     visitor.wait("mode === 'recorded'")
     expect(visitor.page.locator("#length input")).to_have_value("8")
@@ -78,7 +78,7 @@ def test_a_link_repeats_the_run_and_says_if_the_model_differs(visit):
 
 def test_a_wrong_link_is_a_sentence_and_the_page_keeps_its_values(visit):
     visitor = visit()
-    visitor.page.goto(visitor.url + "/?length=minus&policy=threshold&threshold=0.5")
+    visitor.go(visitor.url + "/?length=minus&policy=threshold&threshold=0.5")
     expect(visitor.page.locator("#player [role=alert]")).to_contain_text("length cannot be minus")
     expect(visitor.page.locator("#length input")).to_have_value("96")
     expect(visitor.page.locator("#threshold input")).to_have_value("0.5")

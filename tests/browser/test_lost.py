@@ -66,11 +66,11 @@ def test_a_server_that_dies_leaves_the_run_on_screen_and_one_that_comes_back_goe
 
 def test_a_reload_in_mid_run_keeps_the_run_as_far_as_it_came_and_frees_the_model(visitor):
     begin_long(visitor)
-    visitor.page.reload()
+    visitor.go(visitor.page.url)
     resumed(visitor, 5)
     visitor.generate(prompt="B", length=8, steps=2, block_length=0)
     visitor.wait("mode === 'finished' && steps === 2")
-    visitor.page.reload()
+    visitor.go(visitor.page.url)
     visitor.wait("mode === 'recorded' && steps > 2")
     expect(message(visitor)).to_be_hidden()
 

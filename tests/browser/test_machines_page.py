@@ -25,7 +25,7 @@ def arrive(browser, machine):
 
     def make(query: str = "") -> Visitor:
         visitors.append(visitor := Visitor(browser, server.url))
-        visitor.page.goto(server.url + query)
+        visitor.go(server.url + query)
         visitor.wait("steps > 0")
         return visitor
 

@@ -23,7 +23,7 @@ def arrive(browser, tmp_path):
 
     def make(query: str = "", **context) -> Visitor:
         visitors.append(visitor := Visitor(browser, server.url, **context))
-        visitor.page.goto(server.url + query)
+        visitor.go(server.url + query)
         visitor.wait("steps > 0")
         return visitor
 

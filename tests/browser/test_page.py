@@ -17,7 +17,7 @@ LONG = {"prompt": "The cat", "length": 200, "steps": 200, "block_length": 0}
 
 def test_a_recorded_run_is_playing_within_three_seconds_of_opening(visitor):
     page = visitor.page
-    page.goto(visitor.url)
+    visitor.go(visitor.url)
     visitor.wait("mode === 'recorded' && playing && step >= 2", timeout=20_000)
     seconds = page.evaluate("performance.now() / 1000")
     print(f"recorded run playing after {seconds:.2f} s")
@@ -87,7 +87,7 @@ def test_ctrl_enter_generates_from_anywhere(shared):
 
 
 def test_generate_waits_for_the_settings_of_the_link_that_opened_the_page(visitor):
-    visitor.page.goto(f"{visitor.url}?prompt=The+sun&policy=threshold&length=8&steps=5&seed=9", wait_until="commit")
+    visitor.go(f"{visitor.url}?prompt=The+sun&policy=threshold&length=8&steps=5&seed=9")
     visitor.page.click("#generate")
     visitor.wait("mode === 'finished'")
     header = saved(visitor).header

@@ -77,9 +77,19 @@ class Visitor:
         self.url = url
 
     def open(self, query: str = "") -> Page:
-        self.page.goto(f"{self.url}{query}")
+        self.go(f"{self.url}{query}")
         self.wait("steps > 0")
         return self.page
+
+    def go(self, address: str) -> None:
+        """Open an address, or again the one that is open. What the page before complains of as it is left is not kept:
+        what it was still asking for is refused then."""
+        before = len(self.complaints)
+        if address == self.page.url:
+            self.page.reload(wait_until="commit")
+        else:
+            self.page.goto(address, wait_until="commit")
+        del self.complaints[before:]
 
     def state(self) -> dict:
         data = json.loads(
