@@ -24,7 +24,7 @@ from dlm_core.figures import (
 )
 from dlm_core.files import ASSETS
 from dlm_core.lines import RUN_LINES, dumps
-from dlm_core.trace import MAX_BELIEFS, MAX_BYTES, MAX_LENGTH, MAX_PIECE, SCHEMA
+from dlm_core.trace import MAX_BELIEFS, MAX_BYTES, MAX_COLUMNS, MAX_LENGTH, MAX_PIECE, SCHEMA
 from dlm_core.words import languages
 
 PLAYER = ASSETS / "player"
@@ -44,7 +44,7 @@ def settings() -> dict[str, Any]:
         "words": languages(),
         "limits": {
             "bytes": MAX_BYTES, "length": MAX_LENGTH, "beliefs": MAX_BELIEFS, "piece": MAX_PIECE,
-            "messages": MAX_MESSAGES, "characters": MAX_CHARACTERS, "schema": SCHEMA,
+            "columns": MAX_COLUMNS, "messages": MAX_MESSAGES, "characters": MAX_CHARACTERS, "schema": SCHEMA,
         },
         "runLines": RUN_LINES,
         "figures": figures(),

@@ -71,6 +71,10 @@ RECIPES = {
         ending=" Then they all went home, and they were very happy.",
     ),
     "too-few": Recipe("llada", {"steps": 6, "temperature": 0.0}),
+    "mended": Recipe("remedi", {}, seed=1),
+    "random-order": Recipe("mdlm", {"steps": 64}, length=64, seed=1),
+    "blocks": Recipe("llada", {"steps": 64, "temperature": 0.5}, length=64, block_length=16),
+    "reading": Recipe("left_to_right", {"steps": 64, "temperature": 0.7}, length=64, seed=1),
     # one puzzle, the same weights, one cell a forward: only the order differs
     "sudoku": Recipe("llada", {"steps": 54}, model="sudoku", puzzle=19),
     "sudoku-cornered": Recipe("left_to_right", {"steps": 54}, model="sudoku", puzzle=19),
@@ -114,9 +118,9 @@ def file_of(name: str, folder: Path = FOLDER) -> Path:
 
 
 def cards(folder: Path = FOLDER) -> list[dict[str, Any]]:
-    """Return what a gallery shows: name and numbers of every recorded run but the opening."""
+    """Return what a gallery shows: name and numbers of every recorded run."""
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-    return [{"name": name, "numbers": index[name]} for name in RECIPES if name != OPENING]
+    return [{"name": name, "numbers": index[name]} for name in RECIPES]
 
 
 if __name__ == "__main__":

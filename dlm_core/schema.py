@@ -16,7 +16,7 @@ from typing_extensions import TypeAliasType, TypedDict  # those of Python 3.11 a
 
 from dlm_core.conversation import MAX_MESSAGES
 from dlm_core.sudoku import CELLS
-from dlm_core.trace import MAX_LENGTH, MAX_PIECE
+from dlm_core.trace import MAX_COLUMNS, MAX_LENGTH, MAX_PIECE
 
 _described = with_config(ConfigDict(strict=True, use_attribute_docstrings=True, allow_inf_nan=False))
 
@@ -71,6 +71,8 @@ class Model(TypedDict):
     """the token that asks for room"""
     ending: NotRequired[list[int]]
     """tokens that in their order end a text"""
+    columns: NotRequired[Annotated[int, Field(ge=1, le=MAX_COLUMNS)]]
+    """positions a row, where a canvas is a grid and no line of text"""
 
 
 @_described

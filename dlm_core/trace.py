@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SCHEMA = 2  # 1 had no reasons and no scores, and is read all the same
 MAX_BYTES = 256 * 2**20  # of one file, and of its text: a gzip bomb must not take the page down
 MAX_LENGTH = 8192  # positions
+MAX_COLUMNS = 100  # of a grid
 MAX_BELIEFS = 2**25  # top tokens of all positions and steps, measured or not: half a gigabyte once they are read
 MAX_PIECE = 4096  # characters of one token
 
@@ -814,6 +815,8 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("the field 'stop' must hold token ids")
     if not all(type(token) is int for token in _require({"ending": []} | model, "ending", list)):
         raise ValueError("the field 'ending' must hold token ids")
+    if not 1 <= _require({"columns": 1} | model, "columns", int) <= MAX_COLUMNS:
+        raise ValueError(f"a grid has 1 to {MAX_COLUMNS} columns, got {model['columns']}")
     if not isinstance(model.get("revision"), (str, type(None))):
         raise ValueError("the field 'revision' must be a string or null")
     _require(model, "mask", (int, type(None)))

@@ -22,12 +22,15 @@ import { mountPuzzle } from "./tabs/puzzle.js";
 import { mountRuns } from "./tabs/runs.js";
 
 const click = (id) => document.getElementById(id)?.click();
-const toPlayer = () => click("tab-denoise-button");
+const toPlayer = () => {
+  click("tab-denoise-button");
+  scrollTo({ top: 0 });
+};
 export const alive = () => fetch(served("/gradio_api/app_id"), { signal: AbortSignal.timeout(5000) });
 const bytesAt = async (path) => new Uint8Array(await (await fetch(served(path))).arrayBuffer());
 
-function promote(lines) {
-  publish({ opened: lines });
+function promote(lines, note = "") {
+  publish({ opened: { lines, note } });
   toPlayer();
 }
 
@@ -61,6 +64,7 @@ const PARTS = {
       query,
       bytes: (name) => bytesAt(`${folder}/${name}.run.jsonl.gz`),
       race: () => click("tab-race-button"),
+      puzzle: () => click("tab-puzzle-button"),
     }),
   compare: (host, options) => mountCompare(host, { ...options, promote, alive }),
   noise: (host, options, apply) =>

@@ -25,11 +25,11 @@ async function startReplay() {
   mountRuns(element("runs"), {
     cards: JSON.parse(cards.textContent),
     bytes: async (card) => bytesOf(card.data),
-    promote: (lines) => {
-      publish({ opened: lines });
+    promote: (lines, note) => {
+      publish({ opened: { lines, note } });
       player.scrollIntoView();
     },
-    first: (lines) => publish({ opened: lines }),
+    first: (lines) => publish({ opened: { lines, note: "" } }),
   });
 }
 

@@ -9,7 +9,7 @@ export const shared = {
   running: false, // the visitor's own run is being written or waits in line
   begun: null, // the player shows a run of its own from its first line on
   asked: null, // the query of a link that is to be opened here
-  opened: null, // lines of a run that the player is to show
+  opened: null, // lines of a run that the player is to show, and the name of the sentence that says what to look for
   branch: null, // a run that is to continue another one, or a canvas that is to be run or edited
   kept: 0, // how often the list of this browser's runs has changed
 };

@@ -72,6 +72,7 @@ class LoadedModel:
     attention: Attention = "full"
     block_length: int | None = None  # of its attention; None: it sees everything
     window: int | None = None  # positions that a policy works on at a time, unless asked otherwise
+    columns: int | None = None  # positions a row, where a canvas is a grid and no line of text
     opens: bool = False  # the first position of a block is settled before the others are asked about
     policy: str = "llada"  # how its authors decode, and with what
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -165,7 +166,7 @@ class LoadedModel:
 
     def describe(self) -> dict[str, Any]:
         """What a run file says of the model."""
-        more = {"expand": self.settings.get("expand_id"), "ending": list(self.ending)}
+        more = {"expand": self.settings.get("expand_id"), "ending": list(self.ending), "columns": self.columns}
         return {
             "name": self.name,
             "revision": self.revision,
@@ -483,7 +484,7 @@ def _loaded_model(
         closing=tuple(closing), attention=family.attention,
         window=family.window, opens=family.calls == "encoder",
         block_length=block if family.attention in ("block", "canvas", "own", "causal") else None, length=family.length,
-        starts=family.starts, policy=family.policy,
+        starts=family.starts, policy=family.policy, columns=family.columns,
         settings={name: meant.get(value, value) for name, value in family.settings.items()},
     )  # fmt: skip
 

@@ -41,6 +41,7 @@ class Family:
     stop: tuple[str, ...] = ()  # ends of text beside the tokenizer's own
     ending: str | None = None  # what ends an answer in plain text, where no token does
     expand: str | None = None  # the token that asks for room
+    columns: int | None = None  # positions a row, where a canvas is a grid and no line of text
     template: str | None = None  # a chat template where the checkpoint brings none
     template_options: Mapping[str, Any] = field(default_factory=dict)
     config_names: Mapping[str, str] = field(default_factory=dict)  # its names of config fields: transformers' names
@@ -149,11 +150,11 @@ FAMILIES = (
     ),
     Family(
         "Sudoku", "AutoModelForMaskedLM", "masked", ("BoardForMaskedLM",), policy="threshold",
-        settings={"threshold": 0.99}, length=81,
+        settings={"threshold": 0.99}, length=81, columns=9,
     ),
     Family(
         "Sudoku, left to right", "AutoModelForCausalLM", "causal", ("BoardForCausalLM",), block_length=1,
-        policy="threshold", length=81,
+        policy="threshold", length=81, columns=9,
     ),
 )  # fmt: skip
 

@@ -10,10 +10,10 @@ from visitor import Visitor
 
 from dlm_core.__main__ import main
 from dlm_core.engine import LocalEngine, Request
-from dlm_core.gallery import FOLDER, file_of
+from dlm_core.gallery import RECIPES, cards, file_of
 from dlm_core.trace import Trace
 from dlm_core.ui.code import snippets
-from dlm_core.words import languages
+from dlm_core.words import english, languages
 
 SHORT = {"prompt": "<b>The cat</b>", "length": 8, "steps": 4, "seed": 5}
 ROUNDED = 2**53 + 1  # which is 2**53 for JavaScript
@@ -121,17 +121,34 @@ def test_runs_are_found_again_dropped_compared_and_deleted(visitor):
     expect(page.locator("#runs .kept-list li.empty")).to_contain_text("are kept here")
 
 
+def test_the_cards_of_recorded_runs_show_heatmap_and_beginning_and_say_what_to_look_for_while_one_plays(shared):
+    page = shared.page
+    page.click("#tab-runs-button")
+    cards = page.locator("#runs article")
+    expect(cards).to_have_count(len(RECIPES))
+    for name, card in zip(RECIPES, cards.all()):
+        run = Trace.load(file_of(name))
+        begins = run.totals["text"].removeprefix(run.header["prompt"]).strip()[:40].rstrip()
+        expect(card.locator(".excerpt")).to_contain_text("" if "columns" in run.header["model"] else begins)
+        colours = card.locator("canvas").evaluate(
+            "c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size"
+        )
+        assert colours > 4, name
+    cards.nth(list(RECIPES).index("blocks")).locator(".title").click()
+    shared.wait("mode === 'recorded' && steps === 64 && step < steps")
+    expect(page.locator("#player [data-slot=verdict]")).to_have_text(english("runs.recorded.blocks.about"))
+    assert page.evaluate("scrollY") == 0
+
+
 def test_the_static_site_plays_every_run_from_disk_without_python(browser, tmp_path):
     assert main(["site", str(tmp_path)]) == 0
     visitor = Visitor(browser, (tmp_path / "index.html").as_uri())
     page = visitor.open()
-    cards = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
-    cards.pop("opening")
-    assert page.locator("#runs article").count() == len(cards)
+    assert page.locator("#runs article").count() == len(RECIPES)
     expect(page.locator("#runs .choose").first).to_be_hidden()  # there is nothing here to compare with
-    for number, numbers in enumerate(cards.values()):
+    for number, card in enumerate(cards()):
         page.locator("#runs article .title").nth(number).click()
-        visitor.wait(f"mode === 'recorded' && steps === {len(numbers['writes'])}")
+        visitor.wait(f"mode === 'recorded' && steps === {len(card['numbers']['writes'])}")
     page.click("#language button[lang=zh-CN]")
     expect(page.locator("#masthead p")).to_have_text(languages()["zh-CN"]["replay.site_tagline"])
     assert visitor.complaints == []

@@ -1,4 +1,4 @@
-"""Learn: seven beats beside one figure that plays recorded runs."""
+"""Learn: beats beside one figure that plays recorded runs."""
 
 from playwright.sync_api import expect
 
@@ -10,7 +10,7 @@ def test_space_goes_from_beat_to_beat_and_the_figure_shows_the_run_of_each(visit
     expect(lesson).to_have_attribute("data-beat", "noise")
     expect(lesson).to_have_attribute("data-step", "0")
     page.locator("#learn .beat h2").first.click()
-    for beat in ("guess", "at_once", "order", "back", "too_few", "yours"):
+    for beat in ("guess", "at_once", "order", "puzzle", "back", "too_few", "yours"):
         page.keyboard.press("Space")
         expect(lesson).to_have_attribute("data-beat", beat)
         expect(page.locator(f"#learn .beat[data-beat={beat}]")).to_have_attribute("aria-current", "true")
@@ -24,6 +24,20 @@ def test_a_beat_plays_its_part_of_a_run_and_stops_there(visitor):
     page.locator("#learn .beat[data-beat=back] button").click()
     expect(page.locator("#learn .learn")).to_have_attribute("data-step", "6")
     expect(page.locator("#learn [data-slot=caption]")).to_contain_text("Step 6")
+
+
+def test_one_puzzle_on_two_boards_is_solved_on_one_and_contradicts_itself_on_the_other(visitor):
+    page = visitor.page
+    page.click("#tab-learn-button")
+    page.locator("#learn .beat[data-beat=order] button").click()
+    boards = page.locator("#learn .board")
+    expect(boards).to_have_count(2)
+    expect(page.locator("#learn .learn")).to_have_attribute("data-step", "54", timeout=60_000)
+    expect(boards.nth(0).locator(".wrong")).to_have_count(0)
+    expect(boards.nth(0).locator("[data-state=masked]")).to_have_count(0)
+    expect(boards.nth(1).locator(".wrong").first).to_be_visible()
+    page.locator("#learn .beat[data-beat=puzzle] button").last.click()
+    expect(page.locator("#learn [data-slot=boards]")).to_be_hidden()
 
 
 def test_the_last_beat_writes_a_story_around_the_visitors_words(visitor):

@@ -123,6 +123,7 @@ interface Model {
   stop: number[];
   expand?: number;
   ending?: number[];
+  columns?: number;
 }
 
 /** which model answers, and how far one is that is loaded */

@@ -162,12 +162,13 @@ function checkHeader(header) {
     others = {},
   } = header;
   must(isObject(model), isText(model.name), isWhole(model.vocab_size), Array.isArray(model.stop), has(model, "mask"));
-  const { vocab_size, stop, ending = [], revision = null, mask } = model;
+  const { vocab_size, stop, ending = [], revision = null, mask, columns = 1 } = model;
   must(
     stop.every((id) => isWhole(id)),
     Array.isArray(ending) && ending.every((id) => isWhole(id)),
     revision === null || isText(revision),
     mask === null || isWhole(mask),
+    isWhole(columns, 1, LIMITS.columns + 1),
   );
   must(
     Array.isArray(canvas),

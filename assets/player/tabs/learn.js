@@ -1,11 +1,14 @@
-// The Learn tab: seven beats of prose beside one figure, which shows a recorded run at the steps that each beat is about.
+// The Learn tab: beats of prose beside one figure, which shows a recorded run at the steps that each beat is about, or
+// two runs on one puzzle side by side.
 // Scrolling moves from beat to beat, and so does Space.
 
 import { putWords } from "../page/language.js";
 import { heatmapData } from "../run/heatmap.js";
 import { readRun } from "../run/reader.js";
+import { cellAt } from "../run/sudoku.js";
 import { narrate } from "../run/why.js";
 import { publish } from "../store.js";
+import { BoardView } from "../view/board.js";
 import { everyFrame, text } from "../view/dom.js";
 import { drawHeatmap } from "../view/sketch.js";
 import { TokenCanvas } from "../view/tokens.js";
@@ -15,28 +18,33 @@ const BEAT_PACE = 8; // steps a second
 const SCROLLING = 1200; // milliseconds
 const EVERY = 18; // positions from one word of the visitor to the next
 
-// A beat: its name, the run it shows, and from where to where it plays, as shares of the run's steps.
+// A beat: its name, the runs it shows, and from where to where they play, as shares of their steps.  One run is shown as
+// text with its heatmap, two as boards.
 const BEATS = [
-  { name: "noise", run: "opening", from: 0, to: 0 },
-  { name: "guess", run: "opening", from: 0, to: 0.02 },
-  { name: "at_once", run: "opening", from: 0, to: 0.35 },
-  { name: "order", run: "order", from: 0, to: 0.5 },
-  { name: "back", run: "opening", from: 0.35, to: 1 },
-  { name: "too_few", run: "too-few", from: 0, to: 1 },
-  { name: "yours", run: "opening", from: 0, to: 0 },
+  { name: "noise", runs: ["opening"], from: 0, to: 0 },
+  { name: "guess", runs: ["opening"], from: 0, to: 0.02 },
+  { name: "at_once", runs: ["opening"], from: 0, to: 0.35 },
+  { name: "order", runs: ["order"], from: 0, to: 0.5 },
+  { name: "puzzle", runs: ["sudoku", "sudoku-cornered"], from: 0, to: 1 },
+  { name: "back", runs: ["opening"], from: 0.35, to: 1 },
+  { name: "too_few", runs: ["too-few"], from: 0, to: 1 },
+  { name: "yours", runs: ["opening"], from: 0, to: 0 },
 ];
 
 class Lesson {
-  constructor(host, { bytes, race, query }) {
+  constructor(host, { bytes, race, puzzle, query }) {
     this.root = host.querySelector(".learn");
     this.bytes = bytes;
     this.race = race;
+    this.puzzle = puzzle;
     this.query = query;
     this.part = (name) => this.root.querySelector(`[data-slot="${name}"]`);
     this.canvas = new TokenCanvas(this.part("tokens"));
     /** @type {Map<string, Promise<Run>>} */
     this.runs = new Map();
     this.run = null;
+    this.boards = ["confidence", "reading"].map((rule) => this.board(rule));
+    this.shownRuns = [];
     this.beat = -1;
     this.at = 0;
     this.clock = 0;
@@ -53,10 +61,25 @@ class Lesson {
     box.dataset.beat = name;
     box.append(text("small", `${n + 1} / ${BEATS.length}`), text("h2", phrase(`learn.${name}.title`)));
     box.append(text("p", phrase(`learn.${name}.about`)));
+    if (name === "puzzle") box.append(this.button(phrase("learn.solve"), this.puzzle));
     if (name === "too_few") box.append(this.button(phrase("learn.race"), this.race));
     if (name === "yours") box.append(this.form());
     else box.append(this.button(phrase("learn.next"), () => this.go(n + 1)));
     return box;
+  }
+
+  board(rule) {
+    const pane = text("div", "");
+    const box = text("div", "", "board");
+    const state = text("small", "");
+    const name = phrase(`puzzle.rules.${rule}`);
+    box.setAttribute("role", "grid");
+    box.setAttribute("aria-label", name);
+    pane.append(text("h3", name), box, state);
+    this.part("boards").append(pane);
+    const place = (cell) => ({ row: Math.floor(cell / 9) + 1, column: (cell % 9) + 1 });
+    const label = (cell, digit) => phrase(digit ? "puzzle.cell" : "puzzle.blank", { ...place(cell), digit });
+    return { view: new BoardView(box, label), state };
   }
 
   button(label, press) {
@@ -118,16 +141,18 @@ class Lesson {
     this.articles.forEach((article, k) => {
       article.setAttribute("aria-current", String(k === n));
     });
-    const { run: name, from } = BEATS[n];
-    if (!this.runs.has(name)) this.runs.set(name, this.bytes(name).then(readRun));
-    const run = await this.runs.get(name);
+    const { runs: names, from } = BEATS[n];
+    for (const name of names) if (!this.runs.has(name)) this.runs.set(name, this.bytes(name).then(readRun));
+    const runs = await Promise.all(names.map((name) => this.runs.get(name)));
     if (n !== this.beat) return; // another beat came in between
-    if (run !== this.run) {
-      this.run = run;
-      this.canvas.layOut(run);
-      drawHeatmap(this.part("heatmap"), heatmapData(run, "confidence"), { axes: false });
+    const former = this.run;
+    [this.run] = this.shownRuns = runs;
+    this.root.dataset.figure = runs.length > 1 ? "boards" : "text";
+    if (runs.length === 1 && former !== this.run) {
+      this.canvas.layOut(this.run);
+      drawHeatmap(this.part("heatmap"), heatmapData(this.run, "confidence"), { axes: false });
     }
-    this.clock = from * run.steps.length;
+    this.clock = from * this.run.steps.length;
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.clock = this.end();
     this.shown = "";
   }
@@ -145,11 +170,24 @@ class Lesson {
     if (key === this.shown) return;
     this.shown = key;
     this.at = Math.floor(this.clock);
+    if (this.shownRuns.length > 1) this.drawBoards();
+    else this.drawText();
+    this.root.dataset.step = String(this.at);
+    this.root.dataset.beat = BEATS[this.beat].name;
+  }
+
+  drawText() {
     this.canvas.draw(this.at, () => false);
     this.part("caption").textContent = narrate(this.run, this.at);
     this.part("playhead").style.insetInlineStart = `${(100 * this.at) / this.run.steps.length}%`;
-    this.root.dataset.step = String(this.at);
-    this.root.dataset.beat = BEATS[this.beat].name;
+  }
+
+  drawBoards() {
+    this.boards.forEach(({ view, state }, n) => {
+      const { wrong, open } = view.paint((cell) => cellAt(this.shownRuns[n], this.at, cell));
+      const words = wrong.size ? "contradicts" : open ? "open" : "right"; // full and without contradiction is solved
+      state.textContent = phrase(`puzzle.${words}`, { cells: wrong.size, open, forwards: this.at });
+    });
   }
 }
 

@@ -41,6 +41,7 @@ class Player {
     this.selected = -1;
     this.pressed = null;
     this.dirty = true;
+    this.note = ""; // names the sentence that says what to look for
     this.inColours = false; // the visitor wants the colours to stay at the end
     this.endedAt = 0; // when the end of the run came on screen
     this.ownTitle = document.title;
@@ -60,7 +61,7 @@ class Player {
     this.listenToKeys();
     this.listenToPage();
     this.options.watch(() => this.ingest());
-    follow("opened", this.root, (lines) => this.open(lines));
+    follow("opened", this.root, ({ lines, note }) => this.open(lines, note));
     this.ingest();
     this.connection.begin();
     everyFrame(this.root, (passed, now) => this.tick(passed, now));
@@ -115,11 +116,12 @@ class Player {
   }
 
   // Shows a run that is already in the page, such as a pane of a comparison.
-  open(lines) {
+  open(lines, note) {
     const awaited = this.pending; // a run of the visitor's own may still be in line
     this.start({ type: "recorded" });
     for (const line of lines) this.addLine(line, {});
     this.pending = awaited;
+    this.note = note;
     this.redraw();
   }
 
@@ -132,6 +134,7 @@ class Player {
     this.mode = envelope.type;
     this.own = this.mode === "live";
     this.following = false;
+    this.note = "";
     this.playing = !(matchMedia("(prefers-reduced-motion: reduce)").matches && this.mode === "recorded");
     this.showMessage(messageText(envelope.notice || ""), null);
     if (!this.playing) this.clock = Infinity;
@@ -212,7 +215,7 @@ class Player {
     this.drawScrubber();
     drawBars(this.part("bars"), this.run, this.at, this.total(), this.paints());
     this.part("caption").textContent = narrate(this.run, this.at);
-    this.part("verdict").textContent = this.atEnd() ? verdict(this.run) : phrase("player.point");
+    this.part("verdict").textContent = this.atEnd() ? verdict(this.run) : phrase(this.note || "player.point");
     this.inspector.draw();
     this.inspector.place(this.canvas.slots[this.pointed()]?.element);
     this.plots.drawPlayhead();

@@ -4,12 +4,15 @@
 import { forgetRun, forgetRuns, keepRun, keptRuns, RUNS_KEPT } from "../page/kept.js";
 import { putWords } from "../page/language.js";
 import { tooLarge } from "../run/gzip.js";
+import { heatmapData } from "../run/heatmap.js";
 import { readRun } from "../run/reader.js";
 import { LIMITS } from "../settings.js";
 import { follow } from "../store.js";
+import { drawHeatmap } from "../view/sketch.js";
 import { currentLanguage, phrase } from "../words.js";
 
 const COMPARED = 4;
+const EXCERPT = 110; // characters
 
 class Gallery {
   constructor(host, options) {
@@ -19,7 +22,8 @@ class Gallery {
     this.file = this.root.querySelector("[data-role=file]");
     this.chosen = new Map(); // key of a card: how to get its bytes
 
-    this.drawCards();
+    this.cards = options.cards.map((card) => this.card(card));
+    this.part("gallery").append(...this.cards.map(({ box }) => box));
     this.actions = {
       pick: () => this.file.click(),
       forget: () => {
@@ -41,23 +45,46 @@ class Gallery {
     if (options.first && options.cards.length) this.open(() => options.bytes(options.cards[0]), options.first);
   }
 
-  drawCards() {
-    for (const card of this.options.cards) {
-      const box = this.element("article", "card");
-      const foot = this.element("div", "foot");
-      const bytes = () => this.options.bytes(card);
-      foot.append(this.element("span", "numbers", this.counted(card.numbers)), this.chooser(card.name, bytes));
-      box.append(
-        this.opener(phrase(`runs.recorded.${card.name}.title`), bytes),
-        this.element("p", "", phrase(`runs.recorded.${card.name}.about`)),
-        this.bars(card.numbers.writes),
-        foot,
-      );
-      this.part("gallery").append(box);
+  card({ name, numbers, ...rest }) {
+    const box = this.element("article", "card");
+    const foot = this.element("div", "foot");
+    const picture = this.element("canvas");
+    const excerpt = this.element("p", "excerpt");
+    const bytes = () => this.options.bytes({ name, ...rest });
+    const about = `runs.recorded.${name}.about`;
+    picture.role = "img";
+    picture.ariaLabel = phrase("heatmap.about");
+    foot.append(this.element("span", "numbers", this.counted(numbers)), this.chooser(name, bytes));
+    box.append(this.opener(phrase(`runs.recorded.${name}.title`), bytes, about), picture, excerpt);
+    box.append(this.element("p", "", phrase(about)), foot);
+    return { box, bytes, picture, excerpt, data: null };
+  }
+
+  // Fetches the runs of the cards, and shows of each its heatmap and how its text begins.
+  async illustrate() {
+    for (const card of this.cards) {
+      const run = readRun(await card.bytes());
+      card.data = heatmapData(run, "confidence");
+      card.excerpt.textContent = excerptOf(run);
+      drawHeatmap(card.picture, card.data, { axes: false });
+      await new Promise(requestAnimationFrame); // a page that is used meanwhile stays quick
     }
   }
 
+  // What only somebody who looks at the cards needs is fetched then.
+  illustrateOnceSeen() {
+    new IntersectionObserver((entries, observer) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      observer.disconnect();
+      this.illustrate().catch((error) => this.showMessage(phrase("runs.not_opened", { reason: error.message })));
+    }).observe(this.part("gallery"));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      for (const { picture, data } of this.cards) if (data) drawHeatmap(picture, data, { axes: false });
+    });
+  }
+
   listen() {
+    this.illustrateOnceSeen();
     this.root.addEventListener("click", (event) => {
       const button = event.target.closest("[data-action]");
       if (button) this.actions[button.dataset.action]();
@@ -102,27 +129,6 @@ class Gallery {
     return parts.join(" · ");
   }
 
-  // tokens written by each step
-  bars(writes) {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    const most = Math.max(1, ...writes);
-    const width = 300 / Math.max(1, writes.length);
-    const gap = Math.min(1.5, width * 0.2);
-    const box = (n, i) => {
-      const height = ((44 * n) / most).toFixed(2);
-      return `M${(i * width).toFixed(2)} 46v-${height}h${(width - gap).toFixed(2)}v${height}z`;
-    };
-    svg.setAttribute("viewBox", "0 0 300 46");
-    svg.setAttribute("preserveAspectRatio", "none");
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", phrase("runs.bars", { steps: writes.length, most }));
-    path.setAttribute("d", writes.map(box).join(""));
-    path.setAttribute("fill", "var(--r4)");
-    svg.append(path);
-    return svg;
-  }
-
   chooser(key, bytes) {
     const label = this.element("label", "choose", phrase("runs.choose"));
     const box = this.element("input");
@@ -150,10 +156,11 @@ class Gallery {
           : phrase("runs.compare");
   }
 
-  opener(title, bytes) {
+  // `note` names the sentence that says what to look for.
+  opener(title, bytes, note = "") {
     const button = this.element("button", "title", title);
     button.type = "button";
-    button.addEventListener("click", () => this.open(bytes, this.options.promote));
+    button.addEventListener("click", () => this.open(bytes, (lines) => this.options.promote(lines, note)));
     return button;
   }
 
@@ -219,6 +226,15 @@ class Gallery {
       this.root.classList.toggle("over", yes);
     };
   }
+}
+
+// How what the model wrote begins; a grid has no beginning.
+function excerptOf({ header, totals }) {
+  if (header.model.columns) return "";
+  const goesOn = header.prompt && totals.text.startsWith(header.prompt);
+  const text = totals.text.slice(goesOn ? header.prompt.length : 0).trim();
+  const cut = text.length > EXCERPT ? `${text.slice(0, EXCERPT).replace(/\s+\S*$/, "")} …` : text;
+  return goesOn ? `… ${cut}` : cut;
 }
 
 export function mountRuns(host, options) {

@@ -1,4 +1,4 @@
-// The text of a run in a container: one slot a position, drawn by what changed.
+// The text of a run in a container: one slot a position, drawn by what changed.  The slots of a grid stand in its rows.
 
 import { ABSENT, firstStopAt, isPresent, tokenAt } from "../run/state.js";
 import { joinTokenTexts, tokenText } from "../run/text.js";
@@ -49,6 +49,7 @@ export class TokenCanvas {
     this.slots = [];
     this.run = null;
     this.isProse = false;
+    this.columns = 0;
   }
 
   layOut(run) {
@@ -56,6 +57,9 @@ export class TokenCanvas {
     this.container.replaceChildren();
     this.container.classList.remove("prose");
     this.container.style.minHeight = "";
+    this.columns = run.header.model.columns || 0;
+    this.container.dataset.columns = this.columns || "";
+    this.container.style.setProperty("--columns", this.columns || "");
     this.isProse = false;
     this.slots = [];
     this.room();
@@ -123,7 +127,7 @@ export class TokenCanvas {
   // Closes the gaps between the words, or opens them again; the room that the text takes stays as it is.  Slots leave
   // the page for a moment: boxes that are new have no old place from which a browser would count them as moved.
   prose(on) {
-    if (on === this.isProse) return;
+    if (on === this.isProse || this.columns) return;
     this.isProse = on;
     const { container } = this;
     if (on) container.style.minHeight = `${container.offsetHeight}px`;
