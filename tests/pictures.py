@@ -2,8 +2,8 @@
 
     python -m tests.pictures [FOLDER]
 
-The page is served as a visitor gets it, and plays the run that it opens with.  Each frame is a screenshot of the page
-after one step of that run; nothing is drawn here.
+The page is served as a visitor gets it, and plays its recorded runs.  Each frame is a screenshot of the page after one
+step of a run; nothing is drawn here.
 """
 
 import argparse
@@ -76,6 +76,15 @@ def record(visitor: Visitor, folder: Path) -> None:
     picture(page.locator("#player .inspector")).save(folder / "inspector.png", optimize=True)
 
 
+def boards(visitor: Visitor, path: Path) -> None:
+    """Save the two boards of one puzzle from Learn, as they end."""
+    page = visitor.open("#learn")
+    page.locator("#learn .beat[data-beat=order] button").click()
+    page.wait_for_selector("#learn .learn[data-step='54']", timeout=60_000)
+    visitor.still()
+    picture(page.locator("#learn .boards")).quantize(COLOURS).save(path, optimize=True)
+
+
 def card(visitor: Visitor, path: Path) -> None:
     """Save what a chat or a feed shows of a link to the page: the player as it stands in a frame, half way."""
     visitor.page.set_viewport_size(CARD)
@@ -100,6 +109,7 @@ def main() -> None:
                 browser, server.url, viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE
             )
             record(visitor, folder)
+            boards(visitor, folder / "sudoku.png")
             card(visitor, ROOT / "assets/card.png")
             browser.close()
     finally:
