@@ -103,6 +103,17 @@ class _Composed:
         return focus(self.denoiser, lo, hi)
 
 
+def takes_batches(denoiser: Denoiser) -> bool:
+    """Whether the canvases of several runs may be asked about in one call, as rows of one batch.
+
+    Not where it keeps something of its run from call to call: its own last answer, or what an attribute `one_run`
+    says it keeps.
+    """
+    if isinstance(denoiser, _Composed):
+        return takes_batches(denoiser.denoiser)
+    return not (isinstance(denoiser, SelfConditioned) or getattr(denoiser, "one_run", False))
+
+
 @dataclass(frozen=True, eq=False)
 class Advised(_Composed):
     """A denoiser with a second opinion: any other one of the same vocabulary, asked about texts without masks.

@@ -1,4 +1,4 @@
-"""sample(): the only denoising loop.
+"""sample(), and sample_many() for several canvases at once: the only denoising loop.
 
 Generation is a prompt followed by masks, infilling is masks anywhere, editing is a finished text with some of it
 blanked: the same call.  The loop asks the denoiser, lets the policy speak, enforces what is fixed, and yields what
@@ -6,7 +6,8 @@ happened.  It knows nothing of tokenizers, files or pictures.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from dlm_core.beliefs import believe
 from dlm_core.canvas import Canvas
-from dlm_core.denoiser import Denoiser, focus
+from dlm_core.denoiser import Denoiser, focus, takes_batches
 from dlm_core.policies.policy import Policy, S, Update, View
 from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.step import Step
@@ -37,6 +38,44 @@ def sample(
     which one is at work, and may narrow what it can be asked about.  The same arguments give the same steps.  Wrong
     arguments raise ValueError here, not at the first step.
     """
+    return _Run(policy, _checked(denoiser, canvas, policy, windows, seed, top_k), top_k, [])
+
+
+def sample_many(
+    denoiser: Denoiser,
+    canvases: Sequence[Canvas],
+    policy: Policy[S],
+    *,
+    windows: Sequence[tuple[int, int]] | None = None,
+    seeds: Sequence[int] | None = None,
+    top_k: int = 5,
+) -> list[Iterator[Step]]:
+    """Denoise several canvases by one policy, one forward for all that are of one length; the steps of each.
+
+    Every canvas has its own of `seeds`, by default 0, 1, 2, ..., and gives the steps that `sample` gives with it, as
+    far as a network answers a row of a batch as it answers it alone.  Taking a step takes one of every other canvas,
+    too, and keeps it until it is taken; a run that ends, fails or is closed, by `close()`, leaves the batch.  The
+    `seconds` of a step are those of the batch until then.  A denoiser that keeps something of its run is a ValueError.
+    """
+    seeds = range(len(canvases)) if seeds is None else seeds
+    if len(seeds) != len(canvases):
+        raise ValueError(f"every canvas needs a seed of its own, got {len(seeds)} for {len(canvases)} canvases")
+    if len(canvases) > 1 and not takes_batches(denoiser):
+        raise ValueError(
+            "this denoiser keeps a cache or its last answer for one run, so it cannot take several canvases at once: "
+            "give each to sample(), with a denoiser of its own"
+        )
+    batch: list[_Run] = []
+    for canvas, seed in zip(canvases, seeds):
+        _Run(policy, _checked(denoiser, canvas, policy, windows, seed, top_k), top_k, batch)
+    return [*batch]
+
+
+def _checked(
+    denoiser: Denoiser, canvas: Canvas, policy: Policy[S], windows: Sequence[tuple[int, int]] | None, seed: int,
+    top_k: int,
+) -> View:  # fmt: skip
+    """The view that a run begins with; ValueError for whatever loop or policy refuse."""
     length = len(canvas)
     ranges = [(0, length)] if windows is None else [(int(lo), int(hi)) for lo, hi in windows]
     if length == 0:
@@ -63,11 +102,80 @@ def sample(
     rehearsal, state = fresh(), None
     for rehearsal.window_index in range(len(ranges)):  # every rule that depends on the windows is checked now
         state = policy.begin(rehearsal, state)
-    return _steps(policy, fresh(), top_k)
+    return fresh()
+
+
+class _Run(Iterator[Step]):
+    """The steps of one canvas among a `batch`, which the denoiser answers together; in it as long as it goes on."""
+
+    def __init__(self, policy: Policy[S], view: View, top_k: int, batch: "list[_Run]") -> None:
+        self.view, self.steps, self.batch = view, _steps(policy, view, top_k), batch
+        self.ready: deque[Step] = deque()
+        self.end: BaseException = StopIteration()  # what is raised once the steps are taken
+        batch.append(self)
+
+    def __next__(self) -> Step:
+        while not self.ready:
+            if self not in self.batch:
+                raise self.end
+            _advance(self.batch)
+        return self.ready.popleft()
+
+    def close(self) -> None:
+        """End the run: it leaves the batch, and has no more steps."""
+        self.leave(StopIteration())
+        self.ready.clear()
+
+    def leave(self, end: BaseException) -> None:
+        """Leave the batch, for good."""
+        self.steps.close()
+        if self in self.batch:
+            self.end = end
+            self.batch.remove(self)
+
+    def resume(self) -> bool:
+        """Go on to the next question or the step after it; whether there was one."""
+        try:
+            step = next(self.steps)
+        except Exception as end:  # one that fails ends for itself alone
+            self.leave(end)
+            return False
+        if step is not None:
+            self.ready.append(step)
+        return True
+
+
+@torch.inference_mode()
+def _advance(batch: list[_Run]) -> None:
+    """Take every run a step on, or to its end, in one forward for all whose canvases are of one length."""
+    asking: dict[int, list[_Run]] = defaultdict(list)
+    try:
+        for run in [*batch]:
+            if run.resume():
+                asking[len(run.view.ids)].append(run)
+        for runs in asking.values():
+            _answer([run.view for run in runs])
+            for run in runs:
+                run.resume()
+    except BaseException as error:  # no run may go on from a question that was not answered
+        for run in [*batch]:
+            run.leave(error)
+        raise
+
+
+def _answer(views: Sequence[View]) -> None:
+    """Ask the denoiser, as the policy that all of them share left it, what each view wants to know."""
+    positions = torch.cat([view.positions for view in views]).unique()
+    logits = views[0].denoiser(torch.stack([view.ids for view in views]), positions)
+    for view, rows in zip(views, logits):
+        view.forwards += 1
+        asked = torch.isin(positions, view.positions)
+        view.logits = rows if asked.all() else rows[asked]
 
 
 @torch.inference_mode()  # as a decorator: entered anew at each resume, so it never leaks into the consumer
-def _steps(policy: Policy[S], view: View, top_k: int) -> Iterator[Step]:
+def _steps(policy: Policy[S], view: View, top_k: int) -> Generator[Step | None, None, None]:
+    """Yield None where the denoiser's answer at `view.positions` is to be put into `view.logits`, then the step."""
     done, seconds, state = 0, 0.0, None
     for index in range(len(view.windows)):
         view.window_index, view.step = index, 0
@@ -76,7 +184,7 @@ def _steps(policy: Policy[S], view: View, top_k: int) -> Iterator[Step]:
             began = time.perf_counter()
             reach = focus(view.denoiser, *view.window)
             view.positions = reach.start + policy.asks(view)[reach].nonzero()[:, 0]
-            view.logits = view.forward(view.ids[None], view.positions)[0]
+            yield None
             view.beliefs = believe(view.logits, top_k)
             update = _allowed(policy(view, state), view.free[view.positions])
             before, window = view.ids, view.window

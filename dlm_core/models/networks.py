@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -86,6 +86,7 @@ class WindowCache(_Cached):
     and not equal to them.  One run, one cache; without `focus` it keeps nothing.
     """
 
+    one_run: ClassVar[bool] = True
     network: FullAttention
     suffix: bool = False
     _window: tuple[int, int] | None = field(default=None, init=False)  # None: nobody focuses, so nothing is kept
@@ -279,6 +280,7 @@ class CausalWriter(_Network):
     one cache; another canvas, in which something else was given, is read anew.
     """
 
+    one_run: ClassVar[bool] = True
     _read: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
     _fed: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)  # cells, as computed
     _states: Tensor = field(default_factory=_no_states, init=False)
@@ -313,6 +315,7 @@ class _Canvases(ABC):
     They count from the first position asked about in the run.
     """
 
+    one_run: ClassVar[bool] = True
     model: PreTrainedModel
     _start: int | None = field(default=None, init=False)
     _read: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
