@@ -150,14 +150,17 @@ class ProgressData(NamedTuple):
     """One value a step: masks left after it, and tokens written in it for each forward pass it took."""
 
     masks_left: list[int]
-    tokens_per_forward: list[float]
+    tokens_per_forward: list[float | None]  # None where forwards were not counted
 
 
 def progress_data(trace: Trace) -> ProgressData:
     """Return how fast the canvas fills."""
     forwards = np.diff([0, *(step.forwards for step in trace.steps)])
-    written = [int(step.written.sum()) for step in trace.steps]
-    return ProgressData(trace.masks_left()[1:], [count / max(1, n) for count, n in zip(written, forwards.tolist())])
+    rates = [
+        None if step.forwards < 0 else int(step.written.sum()) / max(1, n)
+        for step, n in zip(trace.steps, forwards.tolist())
+    ]
+    return ProgressData(trace.masks_left()[1:], rates)
 
 
 def plot_progress(data: ProgressData, theme: Theme = "light") -> go.Figure:

@@ -11,9 +11,9 @@ from dlm_core.trace import Trace
 class Summary(NamedTuple):
     """One run in a row of a table; None where a number has no meaning or was not measured."""
 
-    forwards: int
-    seconds: float
-    tokens_per_forward: float
+    forwards: int | None
+    seconds: float | None
+    tokens_per_forward: float | None
     kendall_tau: float | None  # of the commit order against reading order: 1 left to right, -1 right to left
     revisions: int  # tokens taken back or rewritten
     commit_confidence: float | None  # mean confidence of the tokens that stayed, when they were written
@@ -41,10 +41,11 @@ def summarise(trace: Trace, pseudo_likelihood: ndarray | None = None) -> Summary
     mask = trace.header["model"]["mask"]
     rewritten = sum(int((step.written & (step.before != mask) & (step.before != step.left)).sum()) for step in steps)
     seen = pseudo_likelihood[at] if pseudo_likelihood is not None else np.array([])
+    forwards, seconds = (steps[-1].forwards, steps[-1].seconds) if steps else (0, 0.0)
     return Summary(
-        forwards=steps[-1].forwards if steps else 0,
-        seconds=steps[-1].seconds if steps else 0.0,
-        tokens_per_forward=written / steps[-1].forwards if steps else 0.0,
+        forwards=forwards if forwards >= 0 else None,
+        seconds=None if np.isnan(seconds) else seconds,
+        tokens_per_forward=None if forwards < 0 else written / max(1, forwards),
         kendall_tau=kendall_tau(commit[at]) if len(at) > 1 else None,
         revisions=blanked + rewritten,
         commit_confidence=_mean(confidence),

@@ -123,7 +123,8 @@ class Header(TypedDict):
     fixed: Pairs
     policy: PolicyRecord
     windows: Pairs
-    seed: Long
+    seed: Long | None
+    """null: not known"""
     top_k: Annotated[int, Field(ge=1, le=100)]
     reasons: NotRequired[list[str]]
     """missing in schema 1 alone"""
@@ -142,8 +143,10 @@ class StepRecord(TypedDict):
     type: Literal["step"]
     step: Count
     window: Pair
-    forwards: Annotated[int, Field(ge=1, lt=2**53)]
-    seconds: Annotated[float, Field(ge=0)]
+    forwards: Annotated[int, Field(ge=1, lt=2**53)] | None
+    """so far; null: not measured"""
+    seconds: Annotated[float, Field(ge=0)] | None
+    """so far; null: not measured"""
     write: NotRequired[Pairs]
     blank: NotRequired[Pairs]
     splice: NotRequired[Pairs]

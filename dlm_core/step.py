@@ -32,8 +32,8 @@ class Step:
     written: ndarray  # (length,) bool: took a token in this step
     blanked: ndarray  # (length,) bool: became noise again in this step
     copies: ndarray  # (length,) positions that stand in its place afterwards: 1, but 0 if removed, more if it grew
-    forwards: int  # network calls so far
-    seconds: float  # spent in the model and the policy so far, without waiting for whoever watches
+    forwards: int  # network calls so far; -1 where nobody counted
+    seconds: float  # spent in the model and the policy so far, without waiting for whoever watches; NaN where not timed
     info: Mapping[str, float] = field(default_factory=dict)  # the rule's numbers in force, such as its quota
     score: ndarray = field(default_factory=_unknown)  # (length,) the rule's rank, best highest; NaN if it has none
     ranking: str = ""  # what the score is: the name of a `Ranking`

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from itertools import accumulate
-from math import isfinite, prod
+from math import isfinite, nan, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -392,7 +392,7 @@ class Trace:
         fixed: ndarray,
         policy: Mapping[str, Any],
         windows: Sequence[tuple[int, int]],
-        seed: int,
+        seed: int | None,
         top_k: int,
         versions: Mapping[str, str],
         piece: Callable[[int], Piece],
@@ -403,9 +403,9 @@ class Trace:
     ) -> "Trace":
         """Open a run: `model` needs name, vocab_size, mask and stop; `policy` a name and its parameters.
 
-        `branch` says which run this one continues, and from where; `cache` which one made the model's answers
-        approximate; `conversation` the messages before the prompt, where that was put to a model that chats; `others`
-        what each of the rules ranks by that every step is compared with.
+        `seed` is None where nobody knows it.  `branch` says which run this one continues, and from where; `cache` which
+        one made the model's answers approximate; `conversation` the messages before the prompt, where that was put to a
+        model that chats; `others` what each of the rules ranks by that every step is compared with.
         """
         header = {
             "unmask": SCHEMA,
@@ -450,8 +450,8 @@ class Trace:
         facts = {
             "step": step.index,
             "window": list(step.window),
-            "forwards": step.forwards,
-            "seconds": round(step.seconds, 4),
+            "forwards": step.forwards if step.forwards >= 0 else None,
+            "seconds": round(step.seconds, 4) if isfinite(step.seconds) else None,
         }
         numbers = {name: round(float(value), 6) for name, value in step.info.items()}
         # a number that JSON has not was not measured; other numbers of the step may have been
@@ -466,13 +466,11 @@ class Trace:
 
     def finish(self, end: str, message: str | None = None) -> str:
         """Close the run: `end` is finished, stopped or error; returns the last line."""
-        totals = {
-            "end": end,
-            "steps": len(self.steps),
-            "forwards": self.steps[-1].forwards if self.steps else 0,
-            "seconds": round(self.steps[-1].seconds, 5) if self.steps else 0.0,
-            "text": self.text(),
-        } | ({"message": message} if message else {})
+        forwards, seconds = (self.steps[-1].forwards, self.steps[-1].seconds) if self.steps else (0, 0.0)
+        totals = {"end": end, "steps": len(self.steps)}
+        totals |= {"forwards": forwards} if forwards >= 0 else {}
+        totals |= {"seconds": round(seconds, 5)} if isfinite(seconds) else {}
+        totals |= {"text": self.text()} | ({"message": message} if message else {})
         self.totals = _record(dumps(totals).encode())
         return self._write("end", totals, [])
 
@@ -570,8 +568,8 @@ class Trace:
         facts = {
             "step": _require(record, "step", int),
             "window": [lo, hi],
-            "forwards": _require(record, "forwards", int),
-            "seconds": float(_require(record, "seconds", (int, float))),
+            "forwards": _require(record, "forwards", (int, type(None))),
+            "seconds": _require(record, "seconds", (int, float, type(None))),
             "info": {name: float(_require(numbers, name, (int, float))) for name in numbers},
         }
         changes = {kind: _pairs(record, kind) for kind in ("write", "blank", "splice")}
@@ -608,15 +606,15 @@ class Trace:
         lo, hi = facts["window"]
         if not 0 <= lo <= hi <= length:
             raise ValueError(f"the window [{lo}, {hi}] lies outside the canvas of {length} positions")
-        if facts["forwards"] < 1 or facts["seconds"] < 0:
-            raise ValueError(
-                f"a step takes at least 1 forward and 0 seconds, got {facts['forwards']} and {facts['seconds']}"
-            )
+        forwards, seconds = facts["forwards"], facts["seconds"]
+        if (forwards is not None and forwards < 1) or (seconds is not None and seconds < 0):
+            raise ValueError(f"a step takes at least 1 forward and 0 seconds, got {forwards} and {seconds}")
         self.steps.append(
             Step(
                 index=facts["step"], window=(lo, hi), before=before, after=after,
                 written=changed["write"], blanked=changed["blank"], copies=copies,
-                forwards=facts["forwards"], seconds=facts["seconds"], info=facts.get("info", {}),
+                forwards=-1 if forwards is None else forwards, seconds=nan if seconds is None else float(seconds),
+                info=facts.get("info", {}),
                 **beliefs,
             )
         )  # fmt: skip
@@ -725,17 +723,21 @@ class Trace:
         return list(self._masks)
 
     def summary(self) -> str:
-        """One line for a person: steps, forwards, seconds, tokens per forward, and whether the model approximated."""
+        """One line for a person: steps, and as far as it was measured forwards, seconds and tokens per forward.
+
+        With them, whether the model approximated.
+        """
         if not self.steps:
             return "0 steps"
         last = self.steps[-1]
         tokens = sum(int(step.written.sum()) for step in self.steps)
         cache = self.header.get("cache")
-        return (
-            f"{len(self.steps)} steps, {last.forwards} forwards, {last.seconds:.2f} seconds, "
-            f"{tokens / last.forwards:.2f} tokens per forward"
-            + (f", approximate: {cache['kind']} cache" if cache else "")
-        )
+        parts = [f"{len(self.steps)} steps"]
+        parts += [f"{last.forwards} forwards"] if last.forwards >= 0 else []
+        parts += [f"{last.seconds:.2f} seconds"] if isfinite(last.seconds) else []
+        parts += [f"{tokens / last.forwards:.2f} tokens per forward"] if last.forwards >= 0 else []
+        parts += [f"approximate: {cache['kind']} cache"] if cache else []
+        return ", ".join(parts)
 
     # -- in notebooks and for other programs; what is needed for it is imported once it is asked for --
 
@@ -777,7 +779,8 @@ class Trace:
         )
         rows = [
             (
-                step.index, step.forwards, step.seconds, at, token, self._token_text(token), float(step.confidence[at]),
+                step.index, step.forwards if step.forwards >= 0 else nan,
+                step.seconds, at, token, self._token_text(token), float(step.confidence[at]),
                 float(step.entropy[at]), None if step.reason[at] == NO_REASON else Reason(step.reason[at]).key,
                 float(step.score[at]),
             )
@@ -834,7 +837,7 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"top_k must be between 1 and 100, got {record['top_k']}")
     _require(record, "prompt", str)
     _require(_require(record, "policy", dict), "name", str)
-    _require(record, "seed", int)
+    _require(record, "seed", (int, type(None)))
     if "cache" in record:
         _require(_require(record, "cache", dict), "kind", str)
     if "conversation" in record:

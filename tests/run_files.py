@@ -37,6 +37,13 @@ def changed(trace: Trace, number: int, **changes: Any) -> bytes:
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
+def unknown(trace: Trace, number: int, *names: str) -> bytes:
+    """The text of a run in which nobody knows some values of a line."""
+    lines = [json.loads(line) for line in trace.lines]
+    lines[number - 1] |= dict.fromkeys(names)
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
 def untyped(trace: Trace) -> bytes:
     """The text of a run as it was recorded before lines had types."""
     records = [json.loads(line) for line in trace.lines]
@@ -107,6 +114,9 @@ def _forms(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Opens]]]:
         "a reason that nobody knows": changed(trace, 1, reasons=["quota", *["luck"] * 80]),
         "nothing written in a step": changed(trace, 7, write=None),
         "a seed of 63 bits": changed(trace, 1, seed=2**63 - 1),
+        "a seed that nobody knows": unknown(trace, 1, "seed"),
+        "a step whose seconds nobody knows": unknown(trace, 3, "seconds"),
+        "a step whose forwards nobody knows": unknown(trace, 3, "forwards"),
         "an emoji in escapes": changed(trace, 1, prompt="\U0001f44d"),
         "text beside a seed": changed(trace, 1, prompt='"seed": 9007199254740993', seed=5),
         "digits in a text": changed(trace, 3, pieces={"1": " 12345678901234567890", "2": '\\"12345678901234567890'}),

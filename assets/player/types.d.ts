@@ -30,8 +30,8 @@ interface Beliefs {
 interface Step extends RunState, Beliefs {
   index: number;
   window: Pair;
-  forwards: number;
-  seconds: number;
+  forwards: number; // so far, NaN where nobody counted
+  seconds: number; // so far, NaN where not timed
   info: Record<string, number>;
   others: number[];
   write: Pair[];

@@ -45,6 +45,11 @@ test("a link names the blocks, and what was said before", () => {
   assert.deepEqual(JSON.parse(query.get("conversation")), conversation.slice(1));
 });
 
+test("a run whose seed nobody knows has no link, and a name all the same", () => {
+  assert.equal(linkQuery(run({ seed: null })), null);
+  assert.equal(fileStem(header({ seed: null })), "unmask-llada-seed");
+});
+
 test("a canvas that was edited has no link", () => {
   assert.equal(linkQuery(run({ canvas: [1, 9, 5, 9] })), null);
   assert.equal(

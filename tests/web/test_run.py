@@ -9,6 +9,7 @@ from dlm_core.canvas import Canvas
 from dlm_core.figures import MAX_CELLS, heatmap_data, progress_data
 from dlm_core.policies import make_policy
 from dlm_core.reasons import Reason, why
+from dlm_core.record import from_canvases
 
 
 def load(js, trace):
@@ -29,6 +30,22 @@ def test_the_page_reads_a_run_as_python_does(js, trace):
         assert theirs["p"] == pytest.approx(step.confidence[step.measured].tolist(), abs=1e-6)
         assert theirs["top"] == step.top_ids[step.measured].ravel().tolist()
         assert theirs["masks"] == trace.masks_left()[step.index + 1]
+
+
+def test_what_nobody_measured_is_no_number_in_the_page(js):
+    trace = from_canvases([[5, MASK], [5, 7]], mask_token_id=MASK, prompt_length=1)
+    load(js, trace)
+    step = "run.steps[0]"
+    assert js(f"[{step}.forwards, {step}.seconds].every(Number.isNaN)")
+    assert js(f"[{step}.masks, {step}.tokens, {step}.measured]") == [0, 1, 0]
+    assert js("tokenAt(run, 1, 1, Infinity)") == {
+        "state": "committed",
+        "id": 7,
+        "shown": 7,
+        "commit": 0,
+        "confidence": None,
+    }
+    assert js("[explain(run, 1, 1)].flat().join(' ')")
 
 
 def test_positions_that_come_and_go_keep_their_names(js, grown):

@@ -48,7 +48,7 @@ export async function keepRun(run) {
   const entry = {
     when: Date.now(),
     policy: String(policy.name),
-    seed,
+    seed: seed ?? "–",
     prompt: prompt.slice(0, 200),
     numbers: numbersOf(run),
     bytes,

@@ -72,7 +72,7 @@ interface Header {
   fixed: Pair[];
   policy: PolicyRecord;
   windows: Pair[];
-  seed: number | string;
+  seed: number | string | null;
   top_k: number;
   reasons?: string[];
   others?: Record<string, string>;
@@ -211,8 +211,8 @@ interface StepRecord {
   type: "step";
   step: number;
   window: Pair;
-  forwards: number;
-  seconds: number;
+  forwards: number | null;
+  seconds: number | null;
   write?: Pair[];
   blank?: Pair[];
   splice?: Pair[];

@@ -185,7 +185,7 @@ function checkHeader(header) {
     isText(prompt),
     isObject(policy),
     isText(policy.name),
-    isLong(seed),
+    seed === null || isLong(seed),
     cache === undefined || (isObject(cache) && isText(cache.kind)),
   );
   must(header.unmask === 1 || (Array.isArray(reasons) && reasons.every(isText)), isObject(others));
@@ -216,8 +216,8 @@ function checkStep(run, record) {
     0 <= window[0] && window[0] <= window[1] && window[1] <= before,
   );
   must(
-    isWhole(record.forwards, 1),
-    Number.isFinite(record.seconds) && record.seconds >= 0,
+    record.forwards === null || isWhole(record.forwards, 1),
+    record.seconds === null || (Number.isFinite(record.seconds) && record.seconds >= 0),
     isObject(info),
     Object.values(info).every(Number.isFinite),
   );

@@ -150,8 +150,8 @@ function addStep(run, record) {
   const step = {
     index: record.step,
     window: record.window,
-    forwards: record.forwards,
-    seconds: record.seconds,
+    forwards: record.forwards ?? NaN,
+    seconds: record.seconds ?? NaN,
     info: record.info || {},
     others: record.others || [],
     write: (record.write || []).map(here),

@@ -12,8 +12,10 @@ import { messageText, phrase, translateFigure } from "../words.js";
 
 const WHOLE_CLOCK = 8; // seconds that playing the clock from start to end takes, unless another speed is chosen
 
-// How many steps of a run have happened when the clock shows `value` forwards or seconds.
+// How many steps of a run have happened when the clock shows `value` forwards or seconds: all, where they were not
+// measured.
 function stepsAt(run, unit, value) {
+  if (run.steps.some((step) => Number.isNaN(step[unit]))) return run.steps.length;
   let at = 0;
   while (at < run.steps.length && run.steps[at][unit] <= value + 1e-9) at++;
   return at;
@@ -158,7 +160,7 @@ class Comparison {
   }
 
   end({ run }, what) {
-    return run.steps.length ? run.steps[run.steps.length - 1][what] : 0;
+    return (run.steps.length && run.steps[run.steps.length - 1][what]) || 0; // 0 where it was not measured
   }
 
   live() {

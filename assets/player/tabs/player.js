@@ -20,6 +20,8 @@ import { KeepMenu } from "./keep.js";
 const STEPS_A_SECOND = 10;
 const PROSE_AFTER = 600; // milliseconds at the end of a finished run
 
+const measured = (value, digits) => (Number.isNaN(value) ? "–" : value.toFixed(digits));
+
 class Player {
   constructor(host, options) {
     this.host = host;
@@ -240,12 +242,12 @@ class Player {
     this.part("mode").textContent = phrase(`player.modes.${this.mode}`);
     this.part("step").textContent = `${this.at} / ${this.total()}`;
     this.part("masks").textContent = masks;
-    this.part("rate").textContent = now ? (tokens / now.forwards).toFixed(1) : "0";
-    this.part("seconds").textContent = `${now ? now.seconds.toFixed(2) : "0.00"} ${phrase("player.second")}`;
+    this.part("rate").textContent = now ? measured(tokens / now.forwards, 1) : "0";
+    this.part("seconds").textContent = `${now ? measured(now.seconds, 2) : "0.00"} ${phrase("player.second")}`;
     this.part("speed").textContent = now?.seconds ? Math.round(tokens / now.seconds) : "–";
     const { name, temperature } = header.policy;
     const heat = temperature === undefined ? "" : `T ${temperature}`;
-    const source = [header.model.name, name, heat, phrase("player.seed", { seed: header.seed })];
+    const source = [header.model.name, name, heat, phrase("player.seed", { seed: header.seed ?? "–" })];
     this.part("source").textContent = source.filter(Boolean).join(" · ");
     const { mode, playing, at } = this;
     const state = { mode, playing: String(playing), step: String(at), steps: String(steps.length) };

@@ -118,10 +118,10 @@ class Gallery {
   }
 
   counted({ forwards, tokens_per_forward, writes, kendall_tau, revisions, pseudo_likelihood }) {
-    const parts = [
-      phrase("runs.forwards", { forwards }),
-      phrase("runs.rate", { rate: tokens_per_forward.toFixed(1), most: Math.max(0, ...writes) }),
-    ];
+    const parts = [];
+    if (Number.isFinite(forwards)) parts.push(phrase("runs.forwards", { forwards })); // else it was not measured
+    if (Number.isFinite(tokens_per_forward))
+      parts.push(phrase("runs.rate", { rate: tokens_per_forward.toFixed(1), most: Math.max(0, ...writes) }));
     if (typeof kendall_tau === "number") parts.push(phrase("runs.order", { tau: kendall_tau.toFixed(2) }));
     if (revisions) parts.push(phrase("runs.revisions", { revisions }));
     if (typeof pseudo_likelihood === "number")

@@ -131,7 +131,7 @@ class FilmPainter {
     );
     this.pen.textAlign = "right";
     this.pen.fillText(
-      `${model.name} · ${policy.name} · ${phrase("player.seed", { seed })}`,
+      `${model.name} · ${policy.name} · ${phrase("player.seed", { seed: seed ?? "–" })}`,
       FILM_WIDTH - FILM_PAD,
       FILM_HEAD / 2,
     );

@@ -67,6 +67,10 @@ def opened(
     return accumulate(_read(engine, files, stop, read))
 
 
+def _seed(trace: Trace) -> str:
+    return "–" if trace.header["seed"] is None else str(trace.header["seed"])
+
+
 def _read(
     engine: Engine, files: Sequence[Any] | None, stop: threading.Event, read: Callable[[Any], Trace]
 ) -> Iterator[str]:
@@ -80,7 +84,7 @@ def _read(
         except RunFileError as error:
             yield envelope("error", message=words.message("compare.damaged", number=number + 1, reason=f"{error}."))
             return
-        title = words.message("compare.file", policy=trace.header["policy"]["name"], seed=str(trace.header["seed"]))
+        title = words.message("compare.file", policy=trace.header["policy"]["name"], seed=_seed(trace))
         value += make_line("pane", pane=number, title=title, place=number)
         value += "".join(line + "\n" for line in trace.lines)
     measurable = [_in_memory(engine, trace) for trace in traces]
