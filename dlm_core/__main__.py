@@ -61,10 +61,10 @@ def parser(policy: str = USUAL) -> tuple[Options, Mapping[str, Options]]:
         "no command, run may be left out.",
     )  # fmt: skip
     commands = options.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    about = "write a page that replays a run"
+    about = "write a page that replays a run, or the step of every token"
     export_run = commands.add_parser("export", help=about, description=f"{about.capitalize()}, with no network.")
     export_run.add_argument("run", metavar="RUN", help="the run file, by custom NAME.run.jsonl.gz")
-    export_run.add_argument("page", metavar="OUT.html", help="the page to write")
+    export_run.add_argument("page", metavar="OUT.html", help="the page to write, or OUT.json: the step map")
     export_run.add_argument("--plotly", action="store_true", help="draw with Plotly: 4.6 MB more, and SVG pictures")
     export_run.set_defaults(act=export)
     about = "write the gallery of recorded runs as a static site"
@@ -181,12 +181,15 @@ def _settings(policy: str, took: Mapping[str, Any], requested: Mapping[str, Any]
 
 
 def export(args: argparse.Namespace) -> None:
-    """Write the page that replays a run."""
+    """Write the page that replays a run, or its step map."""
     from dlm_core.export import page as replay_page
+    from dlm_core.export import step_map
     from dlm_core.trace import Trace
 
     trace = Trace.load(args.run)
-    Path(args.page).write_text(replay_page(trace, args.plotly), encoding="utf-8")
+    as_map = args.page.lower().endswith(".json")
+    text = json.dumps(step_map(trace), ensure_ascii=False) + "\n" if as_map else replay_page(trace, args.plotly)
+    Path(args.page).write_text(text, encoding="utf-8")
     print(f"{args.page}: {trace.summary()}" + (f"; {trace.notice}" if trace.notice else ""), file=sys.stderr)
 
 

@@ -51,6 +51,24 @@ def page(trace: Trace, plotly: bool = False) -> str:
     return _document("replay.title", {"gzip": packed}, plotly=plotly)
 
 
+def step_map(trace: Trace) -> dict[str, Any]:
+    """Return the step at which each token of the newest canvas was last written, as JSON can hold it.
+
+    `ids`, `tokens` (their text, part of a character as U+FFFD) and `step_map` (-1: nobody wrote it) are of one length.
+    """
+    ids = trace.canvas(len(trace.steps)).tolist()
+    pieces = [trace.pieces.get(token, "") for token in ids]
+    return {
+        "model": trace.header["model"]["name"],
+        "policy": trace.header["policy"],
+        "prompt": trace.header["prompt"],
+        "mask_token_id": trace.header["model"]["mask"],
+        "ids": ids,
+        "tokens": [piece.decode(errors="replace") if isinstance(piece, bytes) else piece for piece in pieces],
+        "step_map": trace.step_map(),
+    }
+
+
 def template() -> str:
     """Return the HTML file of `page` without a run, which the page fills in itself (`replayOf` in run/export.js)."""
     return _document("replay.title", "")

@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import pytest
 
 from dlm_core.__main__ import main
 from dlm_core.policies import parameters
+from dlm_core.record import from_step_map
 from dlm_core.trace import Trace
 from dlm_core.unicode import utf8_output
 from dlm_core.words import english
@@ -99,6 +101,16 @@ def test_export_writes_one_page_that_holds_the_run_and_asks_for_nothing(trace, t
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in page
     assert "6 steps" in capsys.readouterr().err
+
+
+def test_export_to_json_writes_the_step_map_that_makes_the_run_again(trace, tmp_path):
+    trace.save(tmp_path / "a.run.jsonl.gz")
+    assert main(["export", str(tmp_path / "a.run.jsonl.gz"), str(tmp_path / "a.json")]) == 0
+    record = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert (record["step_map"], record["ids"]) == (trace.step_map(), trace.canvas(len(trace.steps)).tolist())
+    assert len(record["tokens"]) == len(record["ids"])
+    again = from_step_map(record["ids"], record["step_map"], mask_token_id=record["mask_token_id"])
+    assert again.commit_step().tolist() == trace.commit_step().tolist()
 
 
 def test_export_of_what_is_no_run_is_one_sentence(tmp_path, capsys):

@@ -21,7 +21,7 @@ from dlm_core.trace import Trace
 from dlm_core.ui import words
 from dlm_core.ui.code import snippets
 from dlm_core.ui.controls import is_advanced, parameter, request_of, show_parameters, starting_value
-from dlm_core.ui.page import _denoise_api, _growing, _policies_api, _write_api
+from dlm_core.ui.page import _denoise_api, _growing, _policies_api, _write_api, step_dict
 from dlm_core.ui.streams import StopSignals, newest, stream
 from dlm_core.ui.tabs import compare
 from dlm_core.ui.tabs.denoise import next_conversation, opened
@@ -413,3 +413,7 @@ def test_a_tool_bears_the_name_of_its_endpoint(bundled):
     # MCP calls a tool after its function
     engine = LocalEngine(bundled)
     assert [make(engine).__name__ for make in (_denoise_api, _write_api)] == ["denoise", "write"]
+
+
+def test_a_step_for_programs_says_for_every_position_which_step_wrote_it(trace):
+    assert step_dict(trace)["step_map"] == trace.step_map()

@@ -89,7 +89,7 @@ def _denoise_api(engine: Engine) -> Any:
         params: dict | None = None, model: str | None = None, system: str | None = None,
         conversation: list[dict] | None = None, cache: str | None = None, pins: str = "",
     ) -> Iterator[dict]:  # fmt: skip
-        """Denoise a prompt; yield one dict per step: index, forwards, seconds, text so far, and what was written.
+        """Denoise a prompt; yield one dict per step: index, forwards, seconds, text so far, and what was written when.
 
         `steps` and `temperature` are understood by every policy; left out, they are as the model's authors have them,
         else the policy's own, and steps are at most the length.  `params` are parameters of the policy by name, which
@@ -211,7 +211,8 @@ def step_dict(trace: Trace) -> dict[str, Any]:
     ]
     return {
         "index": step.index, "forwards": step.forwards, "seconds": step.seconds, "masks_left": trace.masks_left()[-1],
-        "written": written, "blanked": step.blanked.nonzero()[0].tolist(), "text": trace.text(),
+        "written": written, "blanked": step.blanked.nonzero()[0].tolist(), "step_map": trace.step_map(),
+        "text": trace.text(),
     }  # fmt: skip
 
 
