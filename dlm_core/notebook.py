@@ -71,7 +71,7 @@ def _begun(
     return Trace.begin(
         model=model.describe(), prompt=prompt, canvas=step.before, fixed=~free if canvas is None else canvas.fixed,
         policy=policy or {"name": "sample"}, windows=windows or [(0, len(step.before))], seed=seed,
-        top_k=max(1, step.top_ids.shape[1]), piece=model.piece,
+        top_k=max(1, step.top_ids.shape[1]), piece=model.piece, cache=model.cache,
         versions={name: version(name) for name in ("torch", "transformers")},
     )  # fmt: skip
 

@@ -19,7 +19,6 @@ from numpy import ndarray
 
 from dlm_core.beliefs import NotNumbersError, believe
 from dlm_core.models.text import Text
-from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.step import Step
 from dlm_core.trace import MAX_BELIEFS, Piece, Trace
 
@@ -46,7 +45,6 @@ class _Frame:
     forwards: int | None = None  # network calls so far
     seconds: float = np.nan  # so far
     beliefs: _Beliefs | None = None
-    reason: ndarray | None = None  # (n,) of the window's positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +132,7 @@ def _trace(start: ndarray, fixed: ndarray, frames: Sequence[_Frame], about: _Abo
         model={"name": about.model, "revision": None, "vocab_size": vocab, "mask": mask, "stop": about.stop},
         prompt=_text(start[:head], piece) if about.prompt is None else about.prompt,
         canvas=canvases[0], fixed=fixed,
-        policy=about.policy or {"name": source}, seed=about.seed, top_k=top_k, piece=piece,
+        policy=about.policy or {"name": source}, sampler=source, seed=about.seed, top_k=top_k, piece=piece,
         windows=list(dict.fromkeys(frame.window for frame in frames if frame.window[0] < frame.window[1])),
         versions={name: version(name) for name in _LIBRARIES if name in sys.modules},
     )  # fmt: skip
@@ -169,7 +167,6 @@ def _step(index: int, frame: _Frame, before: ndarray, after: ndarray, mask: int 
         top_probs=spread(given and given.top_probs, np.nan, top_k),
         written=changed & ~blanked, blanked=blanked, copies=np.ones(length, dtype=np.int64),
         forwards=-1 if frame.forwards is None else frame.forwards, seconds=frame.seconds,
-        reason=spread(frame.reason, NO_REASON).astype(np.int64),
     )  # fmt: skip
 
 
@@ -340,29 +337,23 @@ class Recorder:
         ids = _row(tensors["block_x"])
         if self._about.mask_token_id is None:
             self._about = replace(self._about, mask_token_id=getattr(pipeline, "mask_token_id", None))
-        parts = {name: _row(tensors[name]).astype(bool) for name in _FLAGS if name in tensors}
-        width = max((len(flags) for flags in parts.values()), default=len(ids) - self._settled)
-        window = (len(ids) - width, len(ids))
+        block = next((_row(tensors[name]) for name in ("active_block", "sampled_tokens") if name in tensors), None)
+        window = (self._settled if block is None else len(ids) - len(block), len(ids))
         if self._start is None:
-            if "active_block" not in parts:
+            if "active_block" not in tensors:
                 raise ValueError(
                     "nobody said which positions are the prompt: put(input_ids) it before the pipeline is called, or "
                     "pass callback_on_step_end_tensor_inputs=pipeline._callback_tensor_inputs"
                 )
-            prompt = np.append(np.ones(window[0], dtype=bool), ~parts["active_block"])
+            prompt = np.append(np.ones(window[0], dtype=bool), _row(tensors["active_block"]) == 0)
             self._begin(np.where(prompt, ids, _OPEN), prompt)
-        reason = np.full(width, int(NO_REASON))
-        if "editing_transfer_index" in parts:
-            changed = (_grown(self._canvas, len(ids)) != ids)[window[0] :]
-            reason[parts["editing_transfer_index"] & changed] = Reason.EDIT
         beliefs = None
         if "sampled_probs" in tensors and "sampled_tokens" in tensors:
             confidence = tensors["sampled_probs"].detach().float().cpu().numpy()[0].astype(float)
-            nothing = np.full((width, 1), np.nan)
-            beliefs = _Beliefs(
-                _row(tensors["sampled_tokens"]), confidence, nothing[:, 0], np.full((width, 1), -1), nothing
-            )
-        self._add(ids, window, beliefs, reason=reason)
+            nothing = np.full((len(confidence), 1), np.nan)
+            no_ids = np.full((len(confidence), 1), -1)
+            beliefs = _Beliefs(_row(tensors["sampled_tokens"]), confidence, nothing[:, 0], no_ids, nothing)
+        self._add(ids, window, beliefs)
 
     def _take_canvas(self, pipeline: Any, timestep: int, tensors: Mapping[str, Any]) -> None:
         """Take in a step of DiffusionGemma's pipeline: the canvas that is worked on, which follows the last one."""
@@ -423,11 +414,11 @@ class Recorder:
 
     def _add(
         self, canvas: ndarray, window: tuple[int, int], beliefs: _Beliefs | None = None,
-        reason: ndarray | None = None, forwards: int = 1,
+        forwards: int = 1,
     ) -> None:  # fmt: skip
         self._forwards = None if self._forwards is None else self._forwards + forwards
         self._drafted = True
-        self._frames.append(_Frame(canvas, window, self._forwards, self._seconds, beliefs, reason))
+        self._frames.append(_Frame(canvas, window, self._forwards, self._seconds, beliefs))
 
     def _close(self, end: str, message: str | None) -> None:
         if self._finished is None:
@@ -436,9 +427,6 @@ class Recorder:
             self._finished = trace
             if self.path is not None:
                 trace.save(self.path)
-
-
-_FLAGS = ("active_block", "transfer_index", "editing_transfer_index")
 
 
 def _measured(logits: Any, top_k: int) -> _Beliefs | None:

@@ -125,6 +125,8 @@ class Header(TypedDict):
     windows: Pairs
     seed: Long | None
     """null: not known"""
+    sampler: NotRequired[str]
+    """another program's, whose run this is"""
     top_k: Annotated[int, Field(ge=1, le=100)]
     reasons: NotRequired[list[str]]
     """missing in schema 1 alone"""

@@ -400,12 +400,14 @@ class Trace:
         cache: str | None = None,
         conversation: Sequence[Message] | None = None,
         others: Mapping[str, str] | None = None,
+        sampler: str | None = None,
     ) -> "Trace":
         """Open a run: `model` needs name, vocab_size, mask and stop; `policy` a name and its parameters.
 
         `seed` is None where nobody knows it.  `branch` says which run this one continues, and from where; `cache` which
         one made the model's answers approximate; `conversation` the messages before the prompt, where that was put to a
-        model that chats; `others` what each of the rules ranks by that every step is compared with.
+        model that chats; `others` what each of the rules ranks by that every step is compared with;
+        `sampler` the one of another program that made the steps.
         """
         header = {
             "unmask": SCHEMA,
@@ -424,6 +426,7 @@ class Trace:
         header |= {"cache": {"kind": cache, "approximate": True}} if cache else {}
         header |= {} if conversation is None else {"conversation": [dict(message) for message in conversation]}
         header |= {"others": dict(others)} if others else {}
+        header |= {"sampler": sampler} if sampler else {}
         trace = cls(_record(dumps(header).encode()))  # what is kept is what the file says
         trace._piece = piece
         trace._write("run", header, trace.header["canvas"])
@@ -838,6 +841,7 @@ def _checked_header(record: dict[str, Any]) -> dict[str, Any]:
     _require(record, "prompt", str)
     _require(_require(record, "policy", dict), "name", str)
     _require(record, "seed", (int, type(None)))
+    _require({"sampler": ""} | record, "sampler", str)
     if "cache" in record:
         _require(_require(record, "cache", dict), "kind", str)
     if "conversation" in record:

@@ -114,6 +114,7 @@ def _forms(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Opens]]]:
         "a reason that nobody knows": changed(trace, 1, reasons=["quota", *["luck"] * 80]),
         "nothing written in a step": changed(trace, 7, write=None),
         "a seed of 63 bits": changed(trace, 1, seed=2**63 - 1),
+        "a seed of another sampler": changed(trace, 1, sampler="generate"),
         "a seed that nobody knows": unknown(trace, 1, "seed"),
         "a step whose seconds nobody knows": unknown(trace, 3, "seconds"),
         "a step whose forwards nobody knows": unknown(trace, 3, "forwards"),
@@ -188,7 +189,7 @@ def _faults(trace: Trace) -> Iterator[tuple[str, tuple[bytes, Refused]]]:
         "unmask": (None, 3, 99, "1"), "canvas": (None, [], [vocab], [-1], [1] * (MAX_LENGTH + 1), ["1"], {}),
         "fixed": (None, [[0, 99]], [[2, 1]], [[0, 1.5]], [1], "ab"), "windows": (None, [[0, 4]] * 10_000),
         "top_k": (0, 101, "5", True), "prompt": (None, 5), "policy": (None, {}, {"name": 5}, [1]),
-        "seed": (None, "5", 1.5, True, 2**63), "cache": ({}, 5, {"kind": 1}),
+        "seed": (None, "5", 1.5, True, 2**63), "cache": ({}, 5, {"kind": 1}), "sampler": (5, ["generate"]),
         "conversation": ({}, [{"role": "user"}], [{"role": "user", "content": "x"}], [1], "hi"),
         "model": (
             None, [], {"name": "m", "vocab_size": vocab, "mask": mask}, {"name": "m", "vocab_size": vocab, "stop": []},

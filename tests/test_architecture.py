@@ -61,7 +61,7 @@ TABLE = {
         {"torch", "transformers", "tqdm"},
     ),
     "notebook": ({"canvas", "figures", "models", "step", "trace"}, {"numpy", "IPython"}),
-    "record": ({"beliefs", "models", "reasons", "step", "trace"}, {"numpy"}),
+    "record": ({"beliefs", "models", "step", "trace"}, {"numpy"}),
     "__main__": (
         {"conversation", "policies", "engine", "gallery", "models", "export", "launch", "trace", "unicode", "words"},
         {"transformers"},

@@ -88,7 +88,7 @@ def test_no_step_at_all_is_a_sentence(bundled, shown):
 def test_text_of_a_model_is_never_markup(bundled, shown):
     mask = bundled.mask_token_id
     hostile = SimpleNamespace(
-        mask_token_id=mask, piece=lambda token: "<img src=x onerror=alert(1)>", describe=bundled.describe
+        mask_token_id=mask, cache=None, piece=lambda token: "<img src=x onerror=alert(1)>", describe=bundled.describe
     )
     canvas = Canvas([1, 2, mask], [True, True, False])
     made = list(sample(bundled.denoiser, canvas, make_policy("llada", steps=1)))

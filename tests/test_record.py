@@ -79,6 +79,7 @@ def test_generate_of_transformers_writes_a_run_file_of_every_draft(gemma, tmp_pa
     trace = Trace.load(tmp_path / "a.run.jsonl.gz")
     assert (trace.outcome, trace.header["prompt"], trace.header["seed"]) == ("finished", "why?", 3)
     assert (trace.header["model"]["name"], trace.header["policy"]) == ("tiny", {"name": "generate"})
+    assert trace.header["sampler"] == "generate"
     assert trace.header["fixed"] == [[0, 3]]
     assert trace.header["windows"] == [[3, 11], [11, 19]]
     drawn = [step for step in trace.steps if step.measured.any()]
@@ -199,8 +200,10 @@ def test_llada2_s_pipeline_is_recorded_block_by_block(editing, tmp_path):
         moved = seen["transfer_index"] | seen["editing_transfer_index"]
         assert step.written[here].tolist() == moved[0].tolist()
     assert trace.canvas(len(trace.steps))[3:15].tolist() == sequences[0].tolist()
-    edits = trace.to_frame()["reason"].eq("edit").sum()
-    assert edits > 0 if editing else edits == 0
+    edits = sum(int(seen["editing_transfer_index"].sum()) for seen in recorder.seen)
+    assert summarise(trace).revisions == edits
+    assert (edits > 0) == bool(editing)
+    assert trace.to_frame()["reason"].isna().all()
 
 
 def test_llada2_s_text_alone_is_enough_where_the_prompt_was_put_first():

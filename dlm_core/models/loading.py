@@ -78,6 +78,7 @@ class LoadedModel:
     settings: Mapping[str, Any] = field(default_factory=dict)
     length: int = 96
     starts: Mapping[str, Any] = field(default_factory=dict)  # what a page begins with, where not a policy's defaults
+    cache: str | None = None  # which of CACHES its denoisers approximate by
 
     @property
     def denoiser(self) -> Denoiser:
@@ -108,7 +109,7 @@ class LoadedModel:
             raise ValueError(
                 f"an approximate cache is for decoders that see the whole canvas, and {self.name} is none: leave it out"
             )
-        return replace(self, build=lambda _: self.build(kind))
+        return replace(self, build=lambda _: self.build(kind), cache=kind)
 
     @property
     def caches(self) -> tuple[str, ...]:

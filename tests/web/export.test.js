@@ -45,8 +45,9 @@ test("a link names the blocks, and what was said before", () => {
   assert.deepEqual(JSON.parse(query.get("conversation")), conversation.slice(1));
 });
 
-test("a run whose seed nobody knows has no link, and a name all the same", () => {
+test("a run whose seed nobody knows, or of another sampler, has no link, and a name all the same", () => {
   assert.equal(linkQuery(run({ seed: null })), null);
+  assert.equal(linkQuery(run({ sampler: "generate" })), null);
   assert.equal(fileStem(header({ seed: null })), "unmask-llada-seed");
 });
 

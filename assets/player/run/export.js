@@ -53,7 +53,8 @@ function pinsOf(run, head) {
 }
 
 /**
- * The query that repeats a run in the page; null where settings cannot tell what the canvas was, or nobody its seed.
+ * The query that repeats a run in the page; null where settings cannot tell what the canvas was, or the run is
+ * another program's.
  *
  * @param {Pick<Run, "header" | "pieces">} run
  * @returns {string | null}
@@ -63,7 +64,8 @@ export function linkQuery(run) {
   const head = fixed.length && fixed[0][0] === 0 ? fixed[0][1] : 0;
   const isFixed = (/** @type {number} */ i) => fixed.some(([lo, hi]) => lo <= i && i < hi);
   const pins = pinsOf(run, head);
-  if (seed === null || pins === null || !canvas.every((id, i) => isFixed(i) || id === model.mask)) return null;
+  if (run.header.sampler || seed === null || pins === null || !canvas.every((id, i) => isFixed(i) || id === model.mask))
+    return null;
   const { name, ...params } = policy;
   /** @type {Record<string, any>} */
   const settings = { prompt, policy: name, ...params, length: canvas.length - head, seed };

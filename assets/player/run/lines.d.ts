@@ -73,6 +73,7 @@ interface Header {
   policy: PolicyRecord;
   windows: Pair[];
   seed: number | string | null;
+  sampler?: string;
   top_k: number;
   reasons?: string[];
   others?: Record<string, string>;

@@ -160,6 +160,7 @@ function checkHeader(header) {
     conversation,
     reasons,
     others = {},
+    sampler = "",
   } = header;
   must(isObject(model), isText(model.name), isWhole(model.vocab_size), Array.isArray(model.stop), has(model, "mask"));
   const { vocab_size, stop, ending = [], revision = null, mask, columns = 1 } = model;
@@ -183,6 +184,7 @@ function checkHeader(header) {
   must(
     isWhole(top_k, 1, 101),
     isText(prompt),
+    isText(sampler),
     isObject(policy),
     isText(policy.name),
     seed === null || isLong(seed),
