@@ -83,7 +83,7 @@ class TableDenoiser:
         return self.table(ids)[:, positions]
 
 
-class _Composed:
+class Composed:
     """A denoiser built around another: same vocabulary, same mask."""
 
     denoiser: Denoiser
@@ -109,13 +109,13 @@ def takes_batches(denoiser: Denoiser) -> bool:
     Not where it keeps something of its run from call to call: its own last answer, or what an attribute `one_run`
     says it keeps.
     """
-    if isinstance(denoiser, _Composed):
+    if isinstance(denoiser, Composed):
         return takes_batches(denoiser.denoiser)
     return not (isinstance(denoiser, SelfConditioned) or getattr(denoiser, "one_run", False))
 
 
 @dataclass(frozen=True, eq=False)
-class Advised(_Composed):
+class Advised(Composed):
     """A denoiser with a second opinion: any other one of the same vocabulary, asked about texts without masks.
 
     Policies that take tokens back may let the `planner` judge them: another model, or the same weights read causally.
@@ -132,11 +132,11 @@ def planner(denoiser: Denoiser) -> Denoiser | None:
     """The second opinion that a denoiser comes with, whatever is built around it; None if it has none."""
     if isinstance(denoiser, Advised):
         return denoiser.planner
-    return planner(denoiser.denoiser) if isinstance(denoiser, _Composed) else None
+    return planner(denoiser.denoiser) if isinstance(denoiser, Composed) else None
 
 
 @dataclass(frozen=True, eq=False)
-class Shifted(_Composed):
+class Shifted(Composed):
     """For networks that grew from autoregressive ones: the output at i - 1 speaks about position i.
 
     Position 0 has no predictor and keeps its own output, as in Dream's `generation_utils.py`; put a
@@ -155,7 +155,7 @@ class Shifted(_Composed):
 
 
 @dataclass(frozen=True, eq=False)
-class Banned(_Composed):
+class Banned(Composed):
     """Tokens that must never be written get no probability: the mask itself, padding, control tokens."""
 
     denoiser: Denoiser
@@ -168,7 +168,7 @@ class Banned(_Composed):
 
 
 @dataclass(frozen=True, eq=False)
-class Guided(_Composed):
+class Guided(Composed):
     """Classifier-free guidance as in LLaDA's `generate.py`: u + (scale + 1)(c - u), in one doubled batch.
 
     c sees the canvas; u sees it with every `given (length,)` bool position replaced by the mask.
@@ -189,7 +189,7 @@ class Guided(_Composed):
 
 
 @dataclass(frozen=True, eq=False)
-class BlockCausal(_Composed):
+class BlockCausal(Composed):
     """A position sees its own block and everything before it, never a later block.
 
     Blocks of `block_length` count from `start`, with everything before `start` in one block.  Each block asked about

@@ -25,6 +25,7 @@ TABLE = {
     "noise": (set(), {"torch"}),
     "beliefs": (set(), {"numpy", "torch"}),
     "denoiser": (set(), {"torch"}),
+    "constraints": ({"canvas", "denoiser"}, {"numpy", "outlines_core", "torch"}),
     "reasons": ({"step", "words"}, {"numpy"}),
     "policies": ({"policies", "beliefs", "denoiser", "noise", "reasons", "step"}, {"torch"}),
     "sampler": ({"step", "canvas", "beliefs", "denoiser", "policies", "reasons"}, {"numpy", "torch"}),
