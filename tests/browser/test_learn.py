@@ -1,5 +1,7 @@
 """Learn: beats beside one figure that plays recorded runs."""
 
+import re
+
 from playwright.sync_api import expect
 
 
@@ -38,6 +40,18 @@ def test_one_puzzle_on_two_boards_is_solved_on_one_and_contradicts_itself_on_the
     expect(boards.nth(1).locator(".wrong").first).to_be_visible()
     page.locator("#learn .beat[data-beat=puzzle] button").last.click()
     expect(page.locator("#learn [data-slot=boards]")).to_be_hidden()
+
+
+def test_a_beat_has_an_address_that_opens_it(visit):
+    visitor = visit(reduced_motion="reduce")
+    page = visitor.open("#learn/back")
+    expect(page.locator("#learn .learn")).to_have_attribute("data-beat", "back")
+    page.locator("#learn .beat[data-beat=back] button").click()
+    expect(page).to_have_url(re.compile("#learn/too_few$"))
+    page.click("#tab-race-button")
+    page.go_back()
+    expect(page.locator("#tab-learn-button")).to_have_attribute("aria-selected", "true")
+    assert visitor.complaints == []
 
 
 def test_the_last_beat_writes_a_story_around_the_visitors_words(visitor):

@@ -90,8 +90,7 @@ def test_two_rules_solve_one_puzzle_on_one_clock_and_a_board_opens_in_the_player
     cells = page.locator("#player [data-pos]")
     expect(cells).to_have_count(81)
     lefts = page.evaluate(
-        "[...new Set([...document.querySelectorAll('#player [data-pos]')]"
-        ".map(cell => Math.round(cell.getBoundingClientRect().left)))].length"
+        "[...new Set([...document.querySelectorAll('#player [data-pos]')].map(cell => cell.offsetLeft))].length"
     )
     assert lefts == 9
     tab.wait("step === steps && !playing", timeout=60_000)

@@ -29,8 +29,8 @@ def test_two_sides_race_on_one_clock_of_seconds_and_a_sentence_says_who_won(race
     page = raced.page
     expect(page.locator("#race .pane:visible")).to_have_count(2)
     expect(page.locator("#race tbody tr")).to_have_count(3)
-    expect(page.locator("#race [data-slot=verdict]")).to_contain_text("on time")
-    expect(page.locator("#race [data-slot=verdict]")).to_contain_text("uality")
+    expect(page.locator("#race [data-slot=verdict]")).to_contain_text("On time")
+    expect(page.locator("#race [data-slot=verdict]")).to_contain_text("on quality")
     expect(page.locator("#race .reading")).to_contain_text(" s")
     clock = page.locator("#race [data-role=clock]")
     clock.fill("0")
@@ -44,6 +44,6 @@ def test_the_slider_changes_which_diffusion_run_is_shown_and_the_figure_is_drawn
     page = raced.page
     expect(page.locator("#race .figure .scatterlayer .trace")).to_have_count(4)
     page.locator("#race [data-role=choice]").fill("0")
-    expect(page.locator("#race .pane:visible h2").last).to_have_text("Diffusion, 4 forwards")
+    expect(page.locator("#race .pane:visible h2").last).to_have_text("Diffusion (P2), 4 forwards")
     page.locator("#race .pane:visible button").last.click()
     raced.wait("mode === 'recorded' && steps === 4")

@@ -58,16 +58,21 @@ export function tokenText(run, id) {
 }
 
 /**
- * A token as a word for people: control tokens and half characters have no text to show.
+ * A token as a word for people: control tokens and half characters have no text to show.  In a sentence the space that
+ * many tokens begin with would stand between quotation mark and word.
  *
  * @param {Names} run
  * @param {number} id
+ * @param {{ inSentence?: boolean }} [options]
  */
-export function wordOf(run, id) {
+export function wordOf(run, id, { inSentence = false } = {}) {
   const text = tokenText(run, id);
   if (text instanceof Uint8Array)
     return phrase("token.byte", { bytes: Array.from(text, (b) => b.toString(16).padStart(2, "0")).join(" ") });
   if (run.header.model.stop.includes(id)) return phrase("token.end");
   if (id === run.header.model.mask) return phrase("token.mask");
-  return text === "" ? phrase("token.unnamed", { id }) : phrase("token.quoted", { text: text.replace(/\n/g, "↵") });
+  const shown = text.replace(/\n/g, "↵");
+  return text === ""
+    ? phrase("token.unnamed", { id })
+    : phrase("token.quoted", { text: (inSentence && shown.trim()) || shown });
 }

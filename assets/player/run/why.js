@@ -75,7 +75,7 @@ export function narrate(run, at) {
   });
   const bold = back[0] ?? again[0] ?? written[0];
   if (bold === undefined || step.row[bold] < 0) return counts;
-  const name = wordOf(run, back.length ? before.ids[bold] : step.ids[bold]);
+  const name = wordOf(run, back.length ? before.ids[bold] : step.ids[bold], { inSentence: true });
   const what = back.length ? "caption.back" : again.length ? "caption.again" : "caption.written";
   return `${counts} ${phrase(what, { word: name, reason: reasonPhrase(run, step, step.row[bold]) })}`;
 }

@@ -127,6 +127,13 @@ class Lesson {
     if (n < this.articles.length) this.begin(Math.max(0, n));
   }
 
+  // Goes to the beat of the address, else stays where the page is.
+  arrive() {
+    const named = BEATS.findIndex(({ name }) => location.hash === `#learn/${name}`);
+    if (named > 0) this.go(named);
+    else this.look();
+  }
+
   // The beat that is nearest to where a beat begins on the page.
   look() {
     if (!this.root.getClientRects().length || performance.now() - this.movedAt < SCROLLING) return;
@@ -137,6 +144,7 @@ class Lesson {
 
   async begin(n) {
     if (n === this.beat) return;
+    if (this.beat >= 0) history.replaceState(null, "", `#learn/${BEATS[n].name}`);
     this.beat = n;
     this.articles.forEach((article, k) => {
       article.setAttribute("aria-current", String(k === n));
@@ -163,7 +171,7 @@ class Lesson {
 
   tick(passed) {
     if (!this.root.getClientRects().length) return;
-    if (this.beat < 0) this.look();
+    if (this.beat < 0) this.arrive();
     if (!this.run) return;
     this.clock = Math.min(this.end(), this.clock + passed * BEAT_PACE);
     const key = `${this.beat} ${Math.floor(this.clock)}`;

@@ -18,6 +18,9 @@ from dlm_core.ui.player import comparison, envelope, sentences
 from dlm_core.ui.tabs.compare import pane
 
 FORWARDS = (4, 8, 16, 32, 64)
+# in as many forwards as the page begins with it is the first of those measured whose judged quality is within a tenth of
+# autoregression's at the same temperature (the model's card)
+POLICY = "p2"
 COLUMNS = {"forwards": 0, "seconds": 3, "tokens_per_second": 0, "readable": 3, "autoregressive_nll": 3, "pseudo_nll": 3}
 TIE = 0.03  # two numbers this close, as a share, have no winner
 
@@ -35,16 +38,21 @@ def _pieces(
     model: str | None,
 ) -> Iterator[str]:  # fmt: skip
     def start(policy: str, size: int = length, **params: Any) -> Run:
-        params |= {"temperature": temperature}
         return engine.run(Request(prompt, policy, size, None, seed, params, model=model), stop)
 
+    def rightward(size: int = length) -> Run:
+        return start(AUTOREGRESSIVE, size, temperature=temperature)
+
+    def diffusion(n: int) -> Run:
+        return start(POLICY, num_steps=n, tau=temperature)
+
     try:  # every request is checked before the first one runs
-        runs = [(words.message("race.autoregressive"), start(AUTOREGRESSIVE))]
+        runs = [(words.message("race.autoregressive"), rightward())]
         steps = require_int("steps", steps, 1, length)
         forwards = [steps, *(n for n in FORWARDS if n <= length and n != steps)]
-        runs += [(words.message("race.diffusion", forwards=n), start("llada", steps=n)) for n in forwards]
+        runs += [(words.message("race.diffusion", forwards=n), diffusion(n)) for n in forwards]
         # the first forward of either kind pays for memory that all later ones find ready
-        warm = [start(AUTOREGRESSIVE, min(length, 2)), start("llada", steps=1)]
+        warm = [rightward(min(length, 2)), diffusion(1)]
     except ValueError as error:
         yield envelope("error", message=f"{error}.")
         return
@@ -59,8 +67,8 @@ def _pieces(
         if number == 1:
             yield make_line("rewind")
         sides.append(race_result(trace, engine.autoregressive_likelihood(trace), engine.pseudo_likelihood(trace)))
-        outcome = verdict(sides[0], sides[number]) if number else []
-        yield make_line("summary", summary=sides[number]._asdict(), of=number, verdict=outcome)
+        outcome = {"verdict": verdict(sides[0], sides[number])} if number else {}
+        yield make_line("summary", summary=sides[number]._asdict(), of=number, **outcome)
         if number:
             yield make_line("figure", figure=figure(sides[0], sides[1:]))
         if stop.is_set():
@@ -74,34 +82,36 @@ def figure(left: RaceResult, right: list[RaceResult]) -> dict[str, Any]:
     return {theme: json.loads(plot_tradeoff(data, theme).to_json()) for theme in get_args(Theme)}
 
 
-def verdict(left: RaceResult, right: RaceResult) -> list[dict[str, Any]]:
-    """Return who won on time and on quality, as messages; `left` is autoregression."""
-    return [_on_time(left.tokens_per_second, right.tokens_per_second), _on_quality(left, right)]
+def verdict(left: RaceResult, right: RaceResult) -> dict[str, Any]:
+    """Return the sentence that says who won on time and on quality; `left` is autoregression."""
+    return words.message(
+        "race.verdict", time=_on_time(left.tokens_per_second, right.tokens_per_second), quality=_on_quality(left, right)
+    )
 
 
 def _on_time(left: float, right: float) -> dict[str, Any]:
     if _close(left, right):
-        return words.message("race.tied_time", left=f"{left:.0f}", right=f"{right:.0f}")
+        return words.message("race.time_tied", left=f"{left:.0f}", right=f"{right:.0f}")
     fast, slow = max(left, right), min(left, right)
     times = f"{fast / slow if slow else float('inf'):.1f}"
     return words.message(
-        "race.won_time", winner=_side(right > left), fast=f"{fast:.0f}", slow=f"{slow:.0f}", times=times
+        "race.time_won", winner=_side(right > left), fast=f"{fast:.0f}", slow=f"{slow:.0f}", times=times
     )
 
 
 def _on_quality(left: RaceResult, right: RaceResult) -> dict[str, Any]:
+    """A text is the better one if the model finds it likelier in both of its readings."""
     measured = (left.autoregressive_nll, right.autoregressive_nll, left.pseudo_nll, right.pseudo_nll)
     numbers = [number for number in measured if number is not None]
     if len(numbers) < len(measured):
-        return words.message("race.no_quality")
+        return words.message("race.quality_unmeasured")
     readings = list(zip(numbers[::2], numbers[1::2]))
     right_won = {right < left for left, right in readings}
     if len(right_won) == 1 and not any(_close(*reading) for reading in readings):
-        texts = [f"{value:.2f}" for reading in readings for value in sorted(reading)]
-        names = ("autoregressive_nll", "other_autoregressive_nll", "pseudo_nll", "other_pseudo_nll")
-        return words.message("race.won_quality", winner=_side(right_won.pop()), **dict(zip(names, texts)))
-    names = ("left_autoregressive_nll", "right_autoregressive_nll", "left_pseudo_nll", "right_pseudo_nll")
-    return words.message("race.split_quality", **{name: f"{value:.2f}" for name, value in zip(names, numbers)})
+        low, high = (f"{value:.2f}" for value in sorted(readings[0]))
+        return words.message("race.quality_won", winner=_side(right_won.pop()), low=low, high=high)
+    left_nll, right_nll = (f"{value:.2f}" for value in readings[0])
+    return words.message("race.quality_tied", left=left_nll, right=right_nll)
 
 
 def _side(right: bool) -> dict[str, Any]:
