@@ -45,7 +45,12 @@ def test_what_nobody_measured_is_no_number_in_the_page(js):
         "commit": 0,
         "confidence": None,
     }
-    assert js("[explain(run, 1, 1)].flat().join(' ')")
+    assert "not recorded" not in js("explain(run, 1, 1)")
+    assert "{" not in js("[narrate(run, 1), verdict(run), explain(run, 1, 1)].join(' ')"), "every number is filled in"
+    assert js("verdict(run)").endswith(
+        "Written by another sampler (canvases): what it did not report was not measured."
+    )
+    assert "exact" not in js("verdict(run)")
 
 
 def test_positions_that_come_and_go_keep_their_names(js, grown):

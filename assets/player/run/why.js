@@ -82,12 +82,13 @@ export function narrate(run, at) {
 
 /**
  * How a run ended: whether by itself, after how many of the steps it might take, how much of it stands, and whether
- * its forwards were exact.
+ * its forwards were exact, which nobody knows of another program's sampler.
  *
  * @param {Run} run
  * @returns {string}
  */
 export function verdict(run) {
+  const { cache, sampler } = run.header;
   const steps = run.steps.length;
   const last = stateAfter(run, steps);
   const free = last.place.filter((i) => !run.fixed[i]).length;
@@ -95,7 +96,7 @@ export function verdict(run) {
   return [
     phrase(`verdict.${run.totals.end}`, { steps, share }),
     phrase(firstStopAt(run, steps) < Infinity ? "verdict.ended" : "verdict.filled"),
-    phrase(run.header.cache ? "verdict.approximate" : "verdict.exact"),
+    sampler ? phrase("verdict.recorded", { sampler }) : phrase(cache ? "verdict.approximate" : "verdict.exact"),
   ].join(" ");
 }
 
