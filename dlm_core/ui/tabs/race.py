@@ -18,7 +18,7 @@ from dlm_core.ui.player import comparison, envelope, sentences
 from dlm_core.ui.tabs.compare import pane
 
 FORWARDS = (4, 8, 16, 32, 64)
-# in as many forwards as the page begins with it is the first of those measured whose judged quality is within a tenth of
+# in as many forwards as the page begins with, it is the first whose judged quality was measured to be within a tenth of
 # autoregression's at the same temperature (the model's card)
 POLICY = "p2"
 COLUMNS = {"forwards": 0, "seconds": 3, "tokens_per_second": 0, "readable": 3, "autoregressive_nll": 3, "pseudo_nll": 3}
