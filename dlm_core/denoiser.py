@@ -6,7 +6,7 @@ This module knows nothing of policies, noise or tokenizers.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -128,11 +128,36 @@ class Advised(Composed):
         return self.denoiser(ids, positions)
 
 
+@dataclass(frozen=True, eq=False)
+class BothOrders(Advised):
+    """A network that was trained in both orders: `denoiser` answers in any order, `planner` from left to right.
+
+    The planner reads the text up to the first mask causally, so that a position's answer, that of the first mask too,
+    depends on what stands left of it alone.  It answers for later masks as well, each by itself, from that text and the
+    masks up to the last position asked about: a draft of what comes next.
+    """
+
+
 def planner(denoiser: Denoiser) -> Denoiser | None:
-    """The second opinion that a denoiser comes with, whatever is built around it; None if it has none."""
+    """Return the second opinion that a denoiser comes with, whatever is built around it; None if it has none.
+
+    What is banned around it is banned for the planner as well.
+    """
     if isinstance(denoiser, Advised):
         return denoiser.planner
-    return planner(denoiser.denoiser) if isinstance(denoiser, Composed) else None
+    second = planner(denoiser.denoiser) if isinstance(denoiser, Composed) else None
+    return replace(denoiser, denoiser=second) if second is not None and isinstance(denoiser, Banned) else second
+
+
+def causal(denoiser: Denoiser) -> Denoiser | None:
+    """Return the reading from left to right of a model of both orders; None if it has none.
+
+    Bans hold for it, too; what changes the answers in another way has no reading from left to right.
+    """
+    if isinstance(denoiser, Banned):
+        reading = causal(denoiser.denoiser)
+        return None if reading is None else replace(denoiser, denoiser=reading)
+    return denoiser.planner if isinstance(denoiser, BothOrders) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,6 +76,9 @@ class Reason(IntEnum):
     SETTLED = Effect.WRITE  # the whole text is settled
     BEHIND_END = Effect.WRITE  # the text ended left of it
     NEXT = Effect.WRITE  # autoregression
+    DRAFTED = Effect.WRITE  # to be checked in the next step
+    REPLACED = Effect.WRITE  # a drafted token was rejected, and another takes its place
+    EXTRA = Effect.WRITE  # every drafted token was accepted, so the check writes one more
 
     # --- it is taken back ---
     NOT_BEST_BACK = Effect.BACK
@@ -84,6 +87,7 @@ class Reason(IntEnum):
     WEIGHED_BACK = Effect.BACK  # by chance, the less sure more readily
     POSTERIOR_BACK = Effect.BACK
     BOUND_BACK = Effect.BACK
+    DISCARDED = Effect.BACK  # drafted after a token that was rejected, or after the end of the text
     BELOW_THRESHOLD_BACK = Effect.BACK  # neither sure enough nor among as many as must be committed by now
 
     # --- it stays as it is ---
@@ -109,6 +113,8 @@ class Reason(IntEnum):
     CHANCE_LEFT = Effect.STAY
     WEIGHED_LEFT = Effect.STAY
     POSTERIOR_LEFT = Effect.STAY
+    ACCEPTED = Effect.STAY  # a drafted token that the check would have written
+    KEPT_IN_TIME = Effect.STAY  # one that it would not, so that the run ends within its steps
     COMMITTED = Effect.STAY  # for good
     GIVEN = Effect.STAY  # a token that this run did not write
     STANDS = Effect.STAY  # a token, and this step writes masks alone
@@ -140,6 +146,7 @@ class Ranking(StrEnum):
     WEIGHED_LOG_PROBABILITY = "weighed_log_probability"  # that of a token that stands is multiplied
     PLANNED_LOG_PROBABILITY = "planned_log_probability"  # and by a second opinion
     LOGIT = "logit"
+    ACCEPTANCE = "acceptance"  # of a drafted token: its probability from left to right over that of the draft
     WRITTEN_CONFIDENCE = "-written_confidence"  # with which the token that stands was written
 
     @property

@@ -5,9 +5,11 @@ import json
 from typing import Any
 
 import numpy as np
+import torch
+from oracle import oracle
 
 from dlm_core.canvas import Canvas
-from dlm_core.denoiser import Denoiser
+from dlm_core.denoiser import Banned, BothOrders, Denoiser, TableDenoiser
 from dlm_core.policies import make_policy
 from dlm_core.policies.others import RANKINGS, others
 from dlm_core.sampler import sample
@@ -47,6 +49,26 @@ EVERY = [  # settings that between them give every reason
     (BLANK, "d3llm", {"threshold": 3.0, "block_size": 4, "early_stop": True, "stop_ids": tuple(range(20))}),
     (BLANK, "dreamon", {"alg_temp": 0.2}), (BLANK, "p2", {"num_steps": 6, "kappa_fn": "sine"}),
 ]  # fmt: skip
+
+
+def both_orders(seed: int = 1, gain: int = 12, vocab: int = VOCAB) -> BothOrders:
+    """A denoiser of both orders, whose last token is the mask: text before the first mask is read causally."""
+    mask = vocab - 1
+
+    def any_order(ids: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(oracle(ids.numpy(), seed=seed, vocab=vocab, gain=gain))
+
+    def causal(ids: torch.Tensor) -> torch.Tensor:
+        masks = (ids == mask).any(0).nonzero()
+        end = int(masks[0]) if len(masks) else ids.shape[1]
+        rows = []
+        for at in range(ids.shape[1]):
+            seen = ids.clone()
+            seen[:, min(at, end) :] = mask
+            rows.append(any_order(seen)[:, at])
+        return torch.stack(rows, 1)
+
+    return BothOrders(*(Banned(TableDenoiser(read, vocab, mask), [mask]) for read in (any_order, causal)))
 
 
 def record(denoiser: Denoiser, canvas: Canvas, policy: str = "llada", windows=None, seed: int = 3, **params) -> Trace:

@@ -9,8 +9,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import oracle
-from stand_ins import BLANK, EVERY, HALF, MASK, TEXT, VOCAB
-from test_sampler import LENGTH, MIXED, PLANNED, REVISING, SPLICING, UNIFORM, WINDOWS, canvases, policies
+from stand_ins import BLANK, EVERY, HALF, MASK, TEXT, VOCAB, both_orders
+from test_sampler import (
+    AFTER_PROMPT,
+    DRAFTING,
+    LENGTH,
+    MIXED,
+    PLANNED,
+    PROMPTED,
+    REVISING,
+    SPLICING,
+    UNIFORM,
+    WINDOWS,
+    canvases,
+    policies,
+)
 
 from dlm_core import reasons
 from dlm_core.autoregressive import autoregressive
@@ -62,6 +75,10 @@ class Row:
     def need(self) -> float:
         """What a factor asks of this rank, where ranks are not shared."""
         return 1 - self.info["factor"] / (self.ahead + 2)
+
+    def kept(self) -> int:
+        """How many drafted tokens a check left as they were."""
+        return self.count(Reason.ACCEPTED) + self.count(Reason.KEPT_IN_TIME)
 
     def drawn_by_weight(self) -> bool:
         """Whether a quota was drawn; a row that was drawn may have become room, or have closed its gap."""
@@ -139,6 +156,12 @@ AGREES: Mapping[Reason, Callable[[Row], bool]] = {
     Reason.BEHIND_END: lambda r: r.step.left[r.at] in r.step.left[: r.at],
     Reason.NEXT: lambda r: r.at == r.step.window[0],
     Reason.LAST_STEP: lambda r: r.inside(),
+    Reason.DRAFTED: lambda r: r.is_mask and r.count(Reason.DRAFTED) == r.info["drafted"],
+    Reason.ACCEPTED: lambda r: r.score > 0 and r.kept() == r.info["kept"],
+    Reason.KEPT_IN_TIME: lambda r: r.score < 1 and r.kept() == r.info["kept"] >= r.info["floor"] > 0,
+    Reason.REPLACED: lambda r: r.score < 1 and r.kept() == r.info["kept"] < r.info["drafted"],
+    Reason.EXTRA: lambda r: r.is_mask and r.kept() == r.info["kept"] == r.info["drafted"],
+    Reason.DISCARDED: lambda r: isnan(r.score) and r.kept() == r.info["kept"] < r.info["drafted"],
 } | {
     reason: lambda r: 0 < r.info["t"] <= 1
     for reason in Reason
@@ -187,7 +210,7 @@ ABSORBING = {**PLANNED, **REVISING, **SPLICING}
 
 
 def test_the_tables_hold_every_policy():
-    assert {*ABSORBING, *UNIFORM, *MIXED} == set(POLICIES)
+    assert {*ABSORBING, *UNIFORM, *MIXED, *DRAFTING} == set(POLICIES)
 
 
 @many
@@ -198,6 +221,14 @@ def test_the_tables_hold_every_policy():
 def test_reasons_agree_with_the_rule_over_masks(network, policy, canvas, windows, seed, gain):
     name, params = policy
     for step in sample(network(gain=gain), canvas, make_policy(name, **params), windows=windows, seed=seed):
+        judge(step)
+
+
+@settings(max_examples=40)
+@given(policy=policies(DRAFTING), windows=AFTER_PROMPT, seed=st.integers(0, 2**40), gain=st.sampled_from([2, 5, 12]))
+def test_reasons_agree_with_the_rule_over_drafts(policy, windows, seed, gain):
+    name, params = policy
+    for step in sample(both_orders(gain=gain), PROMPTED, make_policy(name, **params), windows=windows, seed=seed):
         judge(step)
 
 
@@ -236,6 +267,9 @@ def runs(network, gain):
         yield from sample(denoiser, canvas, policy, windows=windows, seed=1)
     advised = Advised(network(gain=gain), network(seed=2, gain=gain))
     yield from sample(advised, BLANK, make_policy("p2", num_steps=5, planner=True), seed=1)
+    for steps in (None, 6):
+        policy = make_policy("speculative", draft_length=3, temperature=1.0, steps=steps)
+        yield from sample(both_orders(gain=gain), BLANK, policy, seed=1)
     for token, canvas, name, params in SETTLED:
         policy, table = make_policy(name, **params), torch.zeros(LENGTH, VOCAB)
         table[:, token] = gain

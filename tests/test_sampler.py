@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import oracle
-from stand_ins import MASK, STOP, VOCAB
+from stand_ins import MASK, STOP, VOCAB, both_orders
 
 from dlm_core.canvas import Canvas, blocks
 from dlm_core.denoiser import Banned, BlockCausal, Denoiser, TableDenoiser
@@ -128,6 +128,12 @@ MIXED = {
         "predictor": st.sampled_from(["euler", "analytic"]),
     },
 }  # fmt: skip
+DRAFTING = {
+    "speculative": {
+        "draft_length": st.integers(1, LENGTH), "temperature": TEMPERATURES, "steps": CAP,
+        "stop_ids": st.sampled_from([None, (STOP, *range(6))]),
+    },
+}  # fmt: skip
 
 
 @st.composite
@@ -140,7 +146,7 @@ def policies(draw, table):
 
 
 def test_every_policy_is_in_a_table_of_laws():
-    assert {*PLANNED, *REVISING, *UNIFORM, *SPLICING, *MIXED} == set(POLICIES)
+    assert {*PLANNED, *REVISING, *UNIFORM, *SPLICING, *MIXED, *DRAFTING} == set(POLICIES)
 
 
 @st.composite
@@ -278,6 +284,21 @@ def test_laws_of_every_policy_that_splices(network, policy, canvas, windows, see
     assert (ids[fixed] == canvas.ids[canvas.fixed]).all()
     again = list(sample(network(), canvas, make_policy(name, **params), windows=windows, seed=seed))
     assert [s.after.tolist() for s in again] == [s.after.tolist() for s in run], "the same seed gives the same run"
+
+
+PROMPTED = Canvas.from_prompt([1, 2], LENGTH - 2, MASK)
+AFTER_PROMPT = st.sampled_from([None, blocks(2, LENGTH, 5), [(2, 3), (3, 9)]])
+
+
+@settings(max_examples=50)
+@given(policy=policies(DRAFTING), windows=AFTER_PROMPT, seed=st.integers(0, 2**40))
+def test_laws_of_every_policy_that_drafts(policy, windows, seed):
+    name, params = policy
+    ids = _common_laws(
+        both_orders(gain=4), PROMPTED, lambda: make_policy(name, **params), windows, seed, params["steps"] or 2 * LENGTH
+    )
+    written = ids[: (windows or [(0, LENGTH)])[-1][1]]
+    assert MASK not in written or np.isin(written, params["stop_ids"] or ()).any(), "a text that has not ended is whole"
 
 
 ORDERLY = ("llada", "threshold", "fast_dllm", "eb", "left_to_right", "llada2", "klass", "pc_sampler")

@@ -7,12 +7,12 @@ import pytest
 import torch
 from stand_ins import MASK, VOCAB
 from test_diffusion_gemma import folder  # noqa: F401  a model whose noise is random tokens
-from test_sampler import MIXED, UNIFORM
+from test_sampler import DRAFTING, MIXED, UNIFORM
 
 import dlm_core.models
 from dlm_core.__main__ import main
 from dlm_core.canvas import Canvas, blocks
-from dlm_core.denoiser import Banned, TableDenoiser
+from dlm_core.denoiser import Banned, BothOrders, TableDenoiser
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.models import load_model
 from dlm_core.policies import POLICIES, make_policy, parameters
@@ -82,6 +82,9 @@ def test_a_policy_that_needs_a_mask_says_so_to_a_model_without_one(policy, folde
 def denoiser(policy):
     """A table of 24 positions, of random tokens where the policy wants that; the mask is never proposed."""
     table = torch.randn(24, VOCAB, generator=torch.Generator().manual_seed(3)) * 2
+    if policy in DRAFTING:
+        both = (Banned(TableDenoiser(table, VOCAB, MASK), [MASK]) for _ in range(2))
+        return BothOrders(*both), Canvas.from_prompt([0], 23, MASK)
     if policy in UNIFORM and policy not in MIXED and policy not in FOR_MASKS:
         return TableDenoiser(table, VOCAB, None), Canvas(np.arange(24), np.zeros(24, bool))
     return Banned(TableDenoiser(table, VOCAB, MASK), [MASK]), Canvas.from_prompt([], 24, MASK)
@@ -110,6 +113,7 @@ TIGHT = {  # so that by themselves they would take a step for every mask
     "threshold": {"threshold": 1.0}, "eb": {"gamma": 0.0}, "fast_dllm_factor": {"factor": 0.0}, "bd3lm": {},
     "d3llm": {"threshold": 0.0, "block_size": 4}, "dinfer": {"threshold": 1.0}, "llada21": {"threshold": 1.0},
     "wino": {"threshold": 1.0, "threshold_back": 1.0}, "dreamon": {}, "dus": {"confidence_threshold": 1.0},
+    "speculative": {"draft_length": 1},
 }  # fmt: skip
 
 

@@ -29,16 +29,21 @@ class About:
 
 def about(model: LoadedModel) -> About:
     """Return what a page must know of `model`."""
-    masks = model.mask_token_id is not None
+    masks, both = model.mask_token_id is not None, model.ar_logits is not None
     return About(
-        model.name, model.revision, model.context, policies_for(masks, model.policy), model.policy, model.settings,
-        model.length, model.starts, model.block_length, masks, model.ar_logits is not None, model.chats, model.caches,
+        model.name, model.revision, model.context, policies_for(masks, model.policy, both), model.policy,
+        model.settings, model.length, model.starts, model.block_length, masks, both, model.chats, model.caches,
     )  # fmt: skip
 
 
-def policies_for(masks: bool, default: str) -> tuple[str, ...]:
-    """Return the policies that suit a model with masks or without, whose authors decode with `default`."""
+def policies_for(masks: bool, default: str, both_orders: bool = True) -> tuple[str, ...]:
+    """Return the policies that suit a model with masks or without, whose authors decode with `default`.
+
+    `both_orders` says whether it was trained to read from left to right too.
+    """
     policies = {name: make_policy(name) for name in POLICIES}
     return tuple(
-        name for name, one in policies.items() if one.for_masks == masks and (name == default or not one.for_few)
+        name
+        for name, one in policies.items()
+        if one.for_masks == masks and (name == default or not one.for_few) and (both_orders or not one.for_both_orders)
     )

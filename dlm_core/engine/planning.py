@@ -30,15 +30,18 @@ class Decoder(NamedTuple):
     parameters: Mapping[str, Parameter]
     revises: bool  # more steps than positions make sense
     for_masks: bool  # a model without a mask has nothing for it to write
+    for_both_orders: bool  # a model that does not read left to right cannot check a draft
     begin: Callable[[LoadedModel, Canvas, list[tuple[int, int]], int, Mapping[str, Any]], Iterator[Step]]
 
 
 def decoder(name: str) -> Decoder:
     """Return a policy in the denoising loop, or left to right with a KV cache; ValueError for an unknown name."""
     if name == AUTOREGRESSIVE:
-        return Decoder(parameters_of(autoregressive), False, False, _autoregress)
+        return Decoder(parameters_of(autoregressive), False, False, True, _autoregress)
     default = make_policy(name)
-    return Decoder(parameters(name), default.revises, default.for_masks, partial(_denoise, name))
+    return Decoder(
+        parameters(name), default.revises, default.for_masks, default.for_both_orders, partial(_denoise, name)
+    )
 
 
 def _denoise(
@@ -50,8 +53,6 @@ def _denoise(
 def _autoregress(
     model: LoadedModel, canvas: Canvas, windows: list[tuple[int, int]], seed: int, params: Mapping[str, Any]
 ) -> Iterator[Step]:
-    if model.ar_logits is None:
-        raise ValueError(f"the model {model.name} does not write left to right: choose a policy of diffusion")
     banned = sorted(set(model.tokenizer.all_special_ids) - set(model.stop_ids))
     return autoregressive(model.model, canvas, banned=banned, stop_ids=model.stop_ids, seed=seed, top_k=TOP_K, **params)
 
@@ -101,6 +102,10 @@ def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Pla
         raise ValueError(
             f"policy {request.policy} writes masks, and the model {model.name} has none: choose one of {suits}"
         )
+    if way.for_both_orders and model.ar_logits is None:
+        raise ValueError(
+            f"the model {model.name} does not write left to right, which {request.policy} needs: choose another policy"
+        )
     seed = require_int("seed", request.seed, 0, MAX_SEED)
     canvas = _canvas(model, request)
     free = np.flatnonzero(~canvas.fixed)
@@ -116,8 +121,8 @@ def plan(model: LoadedModel, request: Request, limits: Limits = Limits()) -> Pla
         None if request.block_length is None else require_int("block length", request.block_length, 1, length)
     )
     windows = model.windows(lo, hi, block_length) if request.windows is None else list(request.windows)
-    if request.cache and request.policy == AUTOREGRESSIVE:
-        raise ValueError("left to right keeps an exact cache: leave the approximate one out")
+    if request.cache and way.for_both_orders:
+        raise ValueError(f"left to right keeps an exact cache, so does {request.policy}: leave the approximate one out")
     planned = Plan(
         canvas=canvas,
         windows=windows,

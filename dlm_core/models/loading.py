@@ -23,7 +23,7 @@ from transformers.utils import is_protobuf_available, is_sentencepiece_available
 import dlm_core.models.board  # noqa: F401  its classes are known to transformers from here on
 from dlm_core.canvas import Canvas, aligned, blocks
 from dlm_core.conversation import Message
-from dlm_core.denoiser import Advised, Banned, Denoiser, Shifted, TableDenoiser
+from dlm_core.denoiser import Banned, BothOrders, Denoiser, Shifted
 from dlm_core.files import ASSETS
 from dlm_core.models.compat_v4 import transformers_v4_compat
 from dlm_core.models.files import ModelError, end_tokens, read_config, require_fields, shards
@@ -33,6 +33,7 @@ from dlm_core.models.networks import (
     BlockAttention,
     BlockCache,
     CanvasDecoder,
+    CausalPrefix,
     CausalWriter,
     FullAttention,
     MaskedEncoder,
@@ -83,11 +84,7 @@ class LoadedModel:
     @property
     def denoiser(self) -> Denoiser:
         """A fresh denoiser: one that keeps a cache or its own last answer keeps them for one run."""
-        denoiser = self.build(None)
-        if self.ar_logits is None:
-            return denoiser
-        causal = TableDenoiser(self.ar_logits, denoiser.vocab_size, denoiser.mask_token_id)
-        return Advised(denoiser, Shifted(causal))
+        return self.build(None)
 
     def causal_logits(self, ids: Tensor) -> Tensor:
         """Return `ar_logits` of `ids (batch, length)`; ValueError for a model that was not trained to read so."""
@@ -542,7 +539,13 @@ def _builder(
         encoder = MaskedEncoder(model, mask)
         return lambda _: finished(encoder)
     full = FullAttention(model, mask)
-    return lambda cache: finished(WindowCache(full, suffix=cache == "dual") if cache else full)
+
+    def any_order(cache: str | None) -> Denoiser:
+        return finished(WindowCache(full, suffix=cache == "dual") if cache else full)
+
+    if family.attention == "dual":
+        return lambda cache: BothOrders(any_order(cache), finished(CausalPrefix(model, mask)))
+    return any_order
 
 
 def _next_token(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from dlm_core.denoiser import mask_of
+
 
 def _no_states() -> Tensor:
     """No positions: what a cache holds before anything is read."""
@@ -270,6 +272,55 @@ class BlockCache(_Cached):
             self._cache.crop(kept - known)
             self._states, self._ids = self._states[:, :kept], self._ids[:, :kept]
         return kept
+
+
+@dataclass(eq=False)
+class CausalPrefix(_Network):
+    """A decoder of both orders: text is read causally, the masks after it see all of it and each other.
+
+    The text ends at the first mask of any row.  This is how decoders that draft and verify ask a network (TiDAR, arXiv
+    2511.08923), and of a text without masks it is the causal reading.  What is causal depends on nothing after it, so
+    keys, values and last states of text that stands are kept, exactly.  One run, one cache; answers are right whatever
+    it is asked, and dear where the text changes far left.
+    """
+
+    _text: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
+    _states: Tensor = field(default_factory=_no_states, init=False)
+    _cache: DynamicCache = field(default_factory=DynamicCache, init=False)
+
+    def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
+        stop = int(positions.max()) + 1 if len(positions) else 0
+        ids = ids[:, :stop]
+        masks = (ids == mask_of(self)).any(0).nonzero()
+        end = int(masks[0]) if len(masks) else stop
+        known = self._known(ids[:, :end])
+        states = self._states[:, :known]
+        if known < stop:
+            self._cache.crop(known - self._text.shape[1])
+            new = self.states(ids, known, end, self._cache)
+            states = torch.cat([states, new], dim=1) if known else new
+            self._cache.crop(end - stop)
+            self._text, self._states = ids[:, :end].clone(), states[:, :end]
+        if not len(positions):
+            return torch.empty(len(ids), 0, self.vocab_size)
+        return self.head(states[:, positions.to(states.device)], ids)
+
+    def states(self, ids: Tensor, known: int, end: int, cache: DynamicCache) -> Tensor:
+        """Last hidden states of `ids[:, known:]`, of which text ends at `end`; the cache holds what stands before."""
+        here = torch.arange(ids.shape[1], device=self.model.device)
+        sight = here.where(here < end, ids.shape[1] - 1)  # the last position that each of them sees
+        return self.model.model(
+            input_ids=ids[:, known:].to(self.model.device), past_key_values=cache, use_cache=True,
+            attention_mask=(here <= sight[known:, None])[None, None], position_ids=here[None, known:],
+        ).last_hidden_state  # fmt: skip
+
+    def _known(self, text: Tensor) -> int:
+        """Return how many positions of `text` are known from the last forward; nothing is, of other rows."""
+        if len(text) != len(self._text):
+            self._text, self._states, self._cache = text[:, :0], _no_states(), DynamicCache()
+        common = min(self._text.shape[1], text.shape[1])
+        same = (self._text[:, :common] == text[:, :common]).all(0)
+        return common if same.all() else int(same.int().argmin())
 
 
 @dataclass(eq=False)

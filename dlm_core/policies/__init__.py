@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from dlm_core.policies.around import EndRule, UntilEnd, Without
+from dlm_core.policies.drafting import DraftAndVerify
 from dlm_core.policies.parameter import Parameter, nearest, parameters_of, shown, validate
 from dlm_core.policies.planned import (
     AlphaQuota,
@@ -515,6 +516,7 @@ POLICIES: Mapping[str, Callable[..., Policy]] = MappingProxyType(
         "dream": dream, "fast_dllm": fast_dllm, "fast_dllm_factor": fast_dllm_factor, "llada2": llada2,
         "llada21": llada21, "sdar": sdar, "klass": klass, "prophet": prophet, "pc_sampler": pc_sampler, "d3llm": d3llm,
         "dinfer": dinfer, "dllm_mdlm": dllm_mdlm, "dus": dus, "p2": PathPlanning, "wino": WideInNarrowOut,
+        "speculative": DraftAndVerify,
         "remedi": KeepBest, "dreamon": dreamon, "remdm": ReMDM, "bd3lm": FirstHitting, "sedd": SEDD, "duo": DUO,
         "gidd": GIDD, "gidd_self_correction": GIDDSelfCorrection,
         "diffusion_gemma": diffusion_gemma, "diffusers_entropy_bound": diffusers_entropy_bound,

@@ -41,6 +41,10 @@ class _Around:
     def for_few(self) -> bool:
         return self.inner.for_few
 
+    @property
+    def for_both_orders(self) -> bool:
+        return self.inner.for_both_orders
+
     def asks(self, view: View) -> Tensor:
         return self.inner.asks(view)
 

@@ -185,6 +185,10 @@ class Policy(Protocol[S]):
     def for_few(self) -> bool:
         """Whether it wants what few models have, such as tokens or answers of its own kind."""
 
+    @property
+    def for_both_orders(self) -> bool:
+        """Whether it wants a model that was trained to read from left to right too."""
+
     def asks(self, view: View) -> Tensor: ...
 
     def begin(self, view: View, before: S | None, /) -> S: ...
@@ -200,6 +204,7 @@ class Writes(Validated):
     revises: ClassVar[bool] = False
     for_masks: ClassVar[bool] = True
     for_few: ClassVar[bool] = False
+    for_both_orders: ClassVar[bool] = False
 
     def asks(self, view: View) -> Tensor:
         return view.masked
@@ -211,6 +216,7 @@ class Revises(Validated):
     revises: ClassVar[bool] = True
     for_masks: ClassVar[bool] = True
     for_few: ClassVar[bool] = False
+    for_both_orders: ClassVar[bool] = False
 
     def asks(self, view: View) -> Tensor:
         return view.free

@@ -73,6 +73,7 @@ CreditPower = Annotated[float, Parameter(minimum=0, increment=0.1, soft_range=(0
 Share = Annotated[float, Parameter(minimum=0, maximum=1, unit="share", increment=0.05)]
 RareShare = Annotated[float, Parameter(minimum=0, maximum=1, unit="share", increment=0.05, advanced=True)]
 AtLeast = Annotated[int, Parameter(minimum=1, unit="tokens", advanced=True)]
+DraftLength = Annotated[int, Parameter(minimum=1, unit="tokens", soft_range=(1, 32))]
 TokensAStep = Annotated[int, Parameter(minimum=1, unit="tokens")]
 Finer = Annotated[int, Parameter(minimum=2, soft_range=(2, 16))]
 BlockSize = Annotated[int, Parameter(minimum=1, unit="tokens")]

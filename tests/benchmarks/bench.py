@@ -17,7 +17,7 @@ from pathlib import Path
 from dlm_core.training.report import replace_between_markers
 from tests.benchmarks.measure import Row
 
-GROUPS = ("steps", "shares", "orders", "batches", "published", "growth", "page", "prompts", "machines")
+GROUPS = ("steps", "shares", "orders", "drafts", "batches", "published", "growth", "page", "prompts", "machines")
 ROOT = Path(__file__).parents[2]
 
 

@@ -11,7 +11,7 @@ from dlm_core.denoiser import Denoiser
 from dlm_core.policies import POLICIES, make_policy, parameters
 from dlm_core.policies.parameter import find
 
-FOR_MASKS = [name for name in POLICIES if make_policy(name).for_masks]
+FOR_MASKS = [name for name in POLICIES if (one := make_policy(name)).for_masks and not one.for_both_orders]
 OPEN = 128
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from stand_ins import EVERY, MASK, as_schema_1, record
+from stand_ins import EVERY, MASK, as_schema_1, both_orders, record
 
 from dlm_core.canvas import Canvas
 from dlm_core.figures import MAX_CELLS, heatmap_data, progress_data
@@ -238,6 +238,24 @@ def test_the_page_gives_the_reason_that_python_gives(js, network, policy, params
         said = js("([at, tracks]) => tracks.map(i => explain(run, at, i))", [step.index + 1, tracks.tolist()])
         for i in (step.measured & (step.reason != Reason.FIXED)).nonzero()[0]:
             assert why(step, i).removesuffix(".") in said[i], (step.index, i)
+
+
+def test_a_caption_counts_what_a_draft_proposed_and_its_check_kept_as_the_rule_recorded_it(js):
+    canvas = Canvas.from_prompt([1], 20, MASK)
+    trace = record(both_orders(gain=3), canvas, "speculative", draft_length=5, temperature=1.0)
+    load(js, trace)
+    captions = js("run.steps.map((_, s) => narrate(run, s + 1))")
+    for step, caption, left in zip(trace.steps, captions, trace.masks_left()[1:]):
+        k, kept = int(step.info["drafted"]), step.info.get("kept")
+        counts = f"drafted {k}" if kept is None else f"drafted {k}, kept {int(kept)}"
+        assert caption.startswith(f"Step {step.index + 1}: {counts}, {left} left.")
+        replaced = (step.reason == Reason.REPLACED).nonzero()[0]
+        if len(replaced):
+            assert caption.endswith(f"replaces another word. {why(step, replaced[0])}")
+        said = js("at => run.order.map(i => explain(run, at, i))", step.index + 1)
+        for i in step.measured.nonzero()[0]:
+            assert why(step, i).removesuffix(".") in said[i], (step.index, i)
+    assert sum("replaces another word" in caption for caption in captions) > 1
 
 
 def test_a_reason_that_this_version_does_not_know_is_called_by_its_name(js, trace):

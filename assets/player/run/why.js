@@ -52,7 +52,8 @@ export function explain(run, at, i) {
 
 /**
  * What happens in the step before the playhead, in two sentences: how much, and the boldest of it with its reason: a
- * word that is taken back, else one that is rewritten, else the surest that is written.
+ * word that is taken back, else one that is rewritten, else the surest that is written.  Of a draft that was checked the
+ * word that replaces another comes first: for what was drafted after it, it is the reason.
  *
  * @param {Run} run
  * @param {number} at
@@ -67,17 +68,34 @@ export function narrate(run, at) {
   /** @type {(i: number) => number} */
   const sureness = (i) => (step.row[i] < 0 ? -1 : step.confidence[step.row[i]]);
   const written = step.write.map(([i]) => i).sort((a, b) => sureness(b) - sureness(a));
-  const counts = phrase(back.length ? "caption.step_back" : "caption.step", {
+  const key = countsPhrase(run, step);
+  const counts = phrase(key, {
     step: at,
     written: written.length,
     back: back.length,
     masks: step.masks,
+    ...step.info,
   });
-  const bold = back[0] ?? again[0] ?? written[0];
+  const bold =
+    key === "caption.step_verified" ? (again[0] ?? written[0] ?? back[0]) : (back[0] ?? again[0] ?? written[0]);
   if (bold === undefined || step.row[bold] < 0) return counts;
-  const name = wordOf(run, back.length ? before.ids[bold] : step.ids[bold], { inSentence: true });
-  const what = back.length ? "caption.back" : again.length ? "caption.again" : "caption.written";
+  const isBack = back.includes(bold);
+  const name = wordOf(run, isBack ? before.ids[bold] : step.ids[bold], { inSentence: true });
+  const what = isBack ? "caption.back" : again.includes(bold) ? "caption.again" : "caption.written";
   return `${counts} ${phrase(what, { word: name, reason: reasonPhrase(run, step, step.row[bold]) })}`;
+}
+
+/**
+ * The sentence that counts a step: a draft and its check have their own, by the reasons that were recorded.
+ *
+ * @param {Run} run
+ * @param {Step} step
+ */
+function countsPhrase(run, step) {
+  const names = new Set([...step.reason].map((code) => run.header.reasons?.[code]));
+  if (names.has("drafted")) return "caption.step_drafted";
+  if (names.has("accepted") || names.has("replaced")) return "caption.step_verified";
+  return step.blank.length ? "caption.step_back" : "caption.step";
 }
 
 /**
