@@ -38,7 +38,7 @@ def sample(
     which one is at work, and may narrow what it can be asked about.  The same arguments give the same steps.  Wrong
     arguments raise ValueError here, not at the first step.
     """
-    return _Run(policy, _checked(denoiser, canvas, policy, windows, seed, top_k), top_k, [])
+    return _Run(policy, _checked(denoiser, canvas, policy, windows, seed, top_k, False), top_k, [])
 
 
 def sample_many(
@@ -60,22 +60,17 @@ def sample_many(
     seeds = range(len(canvases)) if seeds is None else seeds
     if len(seeds) != len(canvases):
         raise ValueError(f"every canvas needs a seed of its own, got {len(seeds)} for {len(canvases)} canvases")
-    if len(canvases) > 1 and not takes_batches(denoiser):
-        raise ValueError(
-            "this denoiser keeps a cache or its last answer for one run, so it cannot take several canvases at once: "
-            "give each to sample(), with a denoiser of its own"
-        )
     batch: list[_Run] = []
     for canvas, seed in zip(canvases, seeds):
-        _Run(policy, _checked(denoiser, canvas, policy, windows, seed, top_k), top_k, batch)
+        _Run(policy, _checked(denoiser, canvas, policy, windows, seed, top_k, len(canvases) > 1), top_k, batch)
     return [*batch]
 
 
 def _checked(
     denoiser: Denoiser, canvas: Canvas, policy: Policy[S], windows: Sequence[tuple[int, int]] | None, seed: int,
-    top_k: int,
+    top_k: int, of_several: bool,
 ) -> View:  # fmt: skip
-    """The view that a run begins with; ValueError for whatever loop or policy refuse."""
+    """The view that a run begins with, one of several or alone; ValueError for whatever loop or policy refuse."""
     length = len(canvas)
     ranges = [(0, length)] if windows is None else [(int(lo), int(hi)) for lo, hi in windows]
     if length == 0:
@@ -102,6 +97,11 @@ def _checked(
     rehearsal, state = fresh(), None
     for rehearsal.window_index in range(len(ranges)):  # every rule that depends on the windows is checked now
         state = policy.begin(rehearsal, state)
+    if of_several and not takes_batches(rehearsal.denoiser):  # the one that the policy asks
+        raise ValueError(
+            "this denoiser keeps a cache or its last answer for one run, so it cannot take several canvases at once: "
+            "give each to sample(), with a denoiser of its own"
+        )
     return fresh()
 
 

@@ -19,7 +19,7 @@ from dlm_core.models import load_model
 from dlm_core.models.networks import CausalPrefix, FullAttention
 from dlm_core.policies import make_policy
 from dlm_core.reasons import Reason, why
-from dlm_core.sampler import sample
+from dlm_core.sampler import sample, sample_many
 from dlm_core.trace import Trace
 
 
@@ -288,6 +288,11 @@ def test_a_denoiser_of_one_order_is_refused_before_the_first_step(network):
     for denoiser in (network(), Advised(network(), table)):
         with pytest.raises(ValueError, match="trained to read from left to right too"):
             sample(denoiser, canvas_of(MASK, 4), make_policy("speculative"))
+
+
+def test_several_canvases_at_once_are_refused_for_the_reading_keeps_the_text_of_one():
+    with pytest.raises(ValueError, match="cannot take several canvases at once"):
+        sample_many(of_both_orders(tiny(0)), [canvas_of(11, 4)] * 2, make_policy("speculative"))
 
 
 def test_it_is_offered_for_models_of_both_orders_and_others_are_refused_by_name(bundled, saved):

@@ -284,6 +284,7 @@ class CausalPrefix(_Network):
     it is asked, and dear where the text changes far left.
     """
 
+    one_run: ClassVar[bool] = True
     _text: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long), init=False)
     _states: Tensor = field(default_factory=_no_states, init=False)
     _cache: DynamicCache = field(default_factory=DynamicCache, init=False)
