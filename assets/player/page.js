@@ -66,7 +66,17 @@ const PARTS = {
       race: () => click("tab-race-button"),
       puzzle: () => click("tab-puzzle-button"),
     }),
-  compare: (host, options) => mountCompare(host, { ...options, promote, alive }),
+  compare: (host, options, apply) =>
+    mountCompare(host, {
+      ...options,
+      promote,
+      alive,
+      race: (query) => {
+        apply(query);
+        click("tab-race-button");
+        scrollTo({ top: 0 });
+      },
+    }),
   noise: (host, options, apply) =>
     mountNoise(host, {
       ...options,

@@ -5,6 +5,7 @@
 import { putWords } from "../page/language.js";
 import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun } from "../run/state.js";
+import { follow } from "../store.js";
 import { everyFrame, loadPlotly, text, theme } from "../view/dom.js";
 import { StreamReader, waitingWords, watchConnection } from "../view/stream.js";
 import { TokenCanvas } from "../view/tokens.js";
@@ -54,6 +55,7 @@ class Comparison {
     });
     new ResizeObserver(() => this.drawFigure()).observe(this.root);
     this.pressed();
+    if (this.section === "race") follow("raced", this.root, (query) => this.options.race(query));
     this.options.watch(() => this.ingest());
     this.ingest();
     this.connection.begin();

@@ -320,10 +320,18 @@ class Player {
         this.inColours = this.canvas.isProse;
         this.endedAt = -PROSE_AFTER;
       },
+      race: () => publish({ raced: this.raceable() }),
       resume: () => publish({ branch: { run: this.run, at: this.at } }),
       edit: () => publish({ branch: { run: this.run, at: this.at, edit: true } }),
       ...keep.actions(),
     };
+  }
+
+  // What the run was made with, as far as both sides of a race can be.
+  raceable() {
+    const { prompt, canvas, policy, seed } = this.run.header;
+    const temperature = policy.temperature ?? policy.tau ?? 0;
+    return { prompt, length: canvas.filter((_, i) => !this.run.fixed[i]).length, temperature, seed };
   }
 
   focus(i) {

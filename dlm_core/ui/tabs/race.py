@@ -142,11 +142,17 @@ def build(engine: Engine, using: gr.State) -> ModelDependent:
     def on_stop(visitor: gr.Request) -> None:
         stops.stop(visitor.session_hash)
 
+    def on_challenge(steps: Any, event: gr.EventData) -> list[Any]:
+        query: dict[str, Any] = dict(event._data or {})
+        length = query.get("length")
+        fitting = min(steps, length) if isinstance(steps, int) and isinstance(length, int) else steps
+        return [str(query.get("prompt", "")), length, fitting, query.get("temperature"), str(query.get("seed", ""))]
+
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on(
-        [run.click, prompt.submit], on_race, [using, prompt, length, steps, temperature, seed], screen,
-        trigger_mode="multiple", **event,
-    )  # fmt: skip
+    settings = [prompt, length, steps, temperature, seed]
+    gr.on([run.click, prompt.submit], on_race, [using, *settings], screen, trigger_mode="multiple", **event)
+    challenge = screen.apply(on_challenge, steps, settings, trigger_mode="multiple", **event)
+    challenge.then(on_race, [using, *settings], screen, **event)
     stop.click(on_stop, None, None, queue=False, **event)
 
     def update_for_model(about: About, prompt: str) -> list[Any]:
