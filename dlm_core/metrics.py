@@ -13,7 +13,7 @@ class Summary(NamedTuple):
 
     forwards: int | None
     seconds: float | None
-    tokens_per_forward: float | None
+    tokens_per_forward: float | None  # of the tokens that stand at the end, however often they were written
     kendall_tau: float | None  # of the commit order against reading order: 1 left to right, -1 right to left
     revisions: int  # tokens taken back or rewritten
     commit_confidence: float | None  # mean confidence of the tokens that stayed, when they were written
@@ -36,7 +36,6 @@ def summarise(trace: Trace, pseudo_likelihood: ndarray | None = None) -> Summary
     steps, commit = trace.steps, trace.commit_step()
     at = np.flatnonzero(commit >= 0)
     confidence = _commit_confidence(trace)[at]
-    written = sum(int(step.written.sum()) for step in steps)
     blanked = sum(int(step.blanked.sum()) for step in steps)
     mask = trace.header["model"]["mask"]
     rewritten = sum(int((step.written & (step.before != mask) & (step.before != step.left)).sum()) for step in steps)
@@ -45,7 +44,7 @@ def summarise(trace: Trace, pseudo_likelihood: ndarray | None = None) -> Summary
     return Summary(
         forwards=forwards if forwards >= 0 else None,
         seconds=None if np.isnan(seconds) else seconds,
-        tokens_per_forward=None if forwards < 0 else written / max(1, forwards),
+        tokens_per_forward=None if forwards < 0 else len(at) / max(1, forwards),
         kendall_tau=kendall_tau(commit[at]) if len(at) > 1 else None,
         revisions=blanked + rewritten,
         commit_confidence=_mean(confidence),

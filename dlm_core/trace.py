@@ -733,7 +733,7 @@ class Trace:
         if not self.steps:
             return "0 steps"
         last = self.steps[-1]
-        tokens = sum(int(step.written.sum()) for step in self.steps)
+        tokens = np.count_nonzero(self.commit_step() >= 0)
         cache = self.header.get("cache")
         parts = [f"{len(self.steps)} steps"]
         parts += [f"{last.forwards} forwards"] if last.forwards >= 0 else []

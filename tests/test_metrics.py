@@ -39,6 +39,14 @@ def test_tokens_taken_back_count_as_revisions(network):
     assert summarise(trace).revisions == sum(int(step.blanked.sum()) for step in trace.steps) > 0
 
 
+def test_a_token_counts_once_however_often_it_was_written(network):
+    trace = record(network(), Canvas.from_prompt([1], 12, MASK), policy="p2", num_steps=24, eta=3.0)
+    standing = 12 - trace.masks_left()[-1]
+    assert summarise(trace).tokens_per_forward == standing / trace.steps[-1].forwards
+    assert sum(int(step.written.sum()) for step in trace.steps) > standing
+    assert f"{standing / trace.steps[-1].forwards:.2f} tokens per forward" in trace.summary()
+
+
 def test_a_run_without_a_step_has_numbers_without_meaning_as_none():
     trace = Trace.begin(
         model={"name": "x", "vocab_size": 9, "mask": 0, "stop": []}, prompt="", canvas=[1], fixed=np.array([True]),

@@ -8,7 +8,7 @@ interface RunState {
   sure: Float32Array; // its confidence then
   again: Uint8Array; // whether it replaced another token
   masks: number; // that may still be written
-  tokens: number; // written so far
+  tokens: number; // that were written and stand
 }
 
 /** What the model believed, by row: the measured positions in ascending order; `row` leads from a track to its row. */

@@ -30,6 +30,7 @@ def test_the_page_reads_a_run_as_python_does(js, trace):
         assert theirs["p"] == pytest.approx(step.confidence[step.measured].tolist(), abs=1e-6)
         assert theirs["top"] == step.top_ids[step.measured].ravel().tolist()
         assert theirs["masks"] == trace.masks_left()[step.index + 1]
+    assert js("run.steps.at(-1).tokens") == (trace.commit_step() >= 0).sum()
 
 
 def test_what_nobody_measured_is_no_number_in_the_page(js):

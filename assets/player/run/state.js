@@ -165,7 +165,7 @@ function addStep(run, record) {
     sure: longer(before.sure, NaN),
     again: longer(before.again, 0),
     masks: 0,
-    tokens: before.tokens + (record.write || []).length,
+    tokens: 0,
     mean: NaN,
   };
   for (const i of place) if (step.ids[i] < 0) step.ids[i] = mask;
@@ -183,6 +183,7 @@ function addStep(run, record) {
     step.again[i] = 0;
   }
   step.masks = masksIn(run, step);
+  step.tokens = place.filter((i) => step.commit[i] >= 0).length; // what was taken back or rewritten counts once
   const measured = step.write.map(([i]) => step.sure[i]).filter((confidence) => !Number.isNaN(confidence));
   step.mean = measured.reduce((a, b) => a + b, 0) / measured.length; // NaN where no confidence was measured
   run.steps.push(step);
