@@ -197,8 +197,8 @@ def main(argv: list[str] | None = None) -> int:
     for lines in evaluate(args.puzzles, args.hard, args.deep, args.searched):
         tables.append("\n".join(lines))
         print(tables[-1], end="\n\n", flush=True)
-    if args.write:
-        replace_between_markers(args.write, PROGRAM, "\n\n".join(tables))
+        if args.write:  # each table takes long: what stands so far is kept if the next one is never finished
+            replace_between_markers(args.write, PROGRAM, "\n\n".join(tables))
     return 0
 
 
