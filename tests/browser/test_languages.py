@@ -22,7 +22,7 @@ NAMES = re.compile(
 )
 # text of the model, of the visitor, of programs, in other languages, and of Gradio itself
 OTHERS = "#language, footer, [data-testid^=status]"
-SAID = f"{OTHERS}, .tokens, .caption, .cells, .pairs, textarea, input, .cm-editor, .alternative, #model"
+SAID = f"{OTHERS}, .tokens, .caption, .excerpt, .cells, .pairs, textarea, input, .cm-editor, .alternative, #model"
 LATIN = """said => {
   const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
