@@ -7,7 +7,7 @@ import { mountPlaces } from "./page/places.js";
 import { roll } from "./page/seed.js";
 import { served } from "./page/server.js";
 import { mountShortcuts } from "./page/shortcuts.js";
-import { publish, shared } from "./store.js";
+import { follow, publish, shared } from "./store.js";
 import { mountBranches } from "./tabs/branches.js";
 import { mountCode } from "./tabs/code.js";
 import { mountCompare } from "./tabs/compare.js";
@@ -71,11 +71,7 @@ const PARTS = {
       ...options,
       promote,
       alive,
-      race: (query) => {
-        apply(query);
-        click("tab-race-button");
-        scrollTo({ top: 0 });
-      },
+      race: apply,
     }),
   noise: (host, options, apply) =>
     mountNoise(host, {
@@ -116,6 +112,12 @@ export function mount(name, element, { id, props, watch, trigger, ...options }) 
 export const address = () => served("");
 export const rollSeed = (die, seed, start) => roll(die, seed, start);
 export const shownRun = () => shared.run;
+
+follow("raced", document.documentElement, (query) => {
+  if (!query) return;
+  click("tab-race-button");
+  scrollTo({ top: 0 });
+});
 
 startLanguage();
 mountShortcuts();

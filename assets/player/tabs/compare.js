@@ -5,7 +5,7 @@
 import { putWords } from "../page/language.js";
 import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun } from "../run/state.js";
-import { follow } from "../store.js";
+import { follow, publish, shared } from "../store.js";
 import { everyFrame, loadPlotly, text, theme } from "../view/dom.js";
 import { StreamReader, waitingWords, watchConnection } from "../view/stream.js";
 import { TokenCanvas } from "../view/tokens.js";
@@ -55,11 +55,22 @@ class Comparison {
     });
     new ResizeObserver(() => this.drawFigure()).observe(this.root);
     this.pressed();
-    if (this.section === "race") follow("raced", this.root, (query) => this.options.race(query));
+    if (this.section === "race") this.listenToRaces();
     this.options.watch(() => this.ingest());
     this.ingest();
     this.connection.begin();
     everyFrame(this.root, (passed) => this.tick(passed));
+  }
+
+  // The tab comes into the page when it is first opened, which may be by the press that asks for a race.
+  listenToRaces() {
+    const take = (query) => {
+      if (!query) return;
+      publish({ raced: null });
+      this.options.race(query);
+    };
+    follow("raced", this.root, take);
+    take(shared.raced);
   }
 
   watchConnection() {
