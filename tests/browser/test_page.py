@@ -393,3 +393,15 @@ def test_a_cache_is_chosen_on_the_page_and_the_run_says_that_it_approximates(vis
     visitor.wait("mode === 'finished' && steps === 8")
     told = page.evaluate("import('unmask').then(({ shownRun }) => shownRun().header.cache)")
     assert told == {"kind": "dual", "approximate": True}
+
+
+def test_a_word_that_is_chosen_does_not_stop_the_player_while_another_tab_is_open(watcher):
+    page = watcher.page
+    page.locator("#player [data-pos]").nth(20).click()
+    expect(page.locator("#player [data-slot=inspector]")).to_be_visible()
+    page.evaluate("location.hash = '#puzzle'")  # as Back and links do: a click elsewhere would close the box
+    expect(page.locator("#tab-puzzle-button")).to_have_attribute("aria-selected", "true")
+    page.evaluate("document.querySelector('#player [data-action=restart]').click()")
+    page.evaluate("location.hash = ''")
+    page.click("#player [data-action=play]")
+    watcher.wait("playing && step > 0")

@@ -88,8 +88,9 @@ export class Inspector {
    * @param {HTMLElement | undefined} word
    */
   place(word) {
-    if (this.box.hidden || !word) return;
-    const stage = this.box.offsetParent.getBoundingClientRect();
+    const frame = this.box.offsetParent; // none while the box is hidden or another tab is open
+    if (!frame || !word) return;
+    const stage = frame.getBoundingClientRect();
     const at = word.getBoundingClientRect();
     const left = Math.max(8, Math.min(at.left - stage.left, stage.width - this.box.offsetWidth - 8));
     const below = at.bottom + this.box.offsetHeight + 8 < innerHeight || at.top < this.box.offsetHeight;
