@@ -109,7 +109,7 @@ def load(path: Path) -> dict[str, Any]:
     case = json.loads(path.read_text(encoding="utf-8"))
     assert case["algorithm"] in FAMILIES, f"no policy for the family {case['algorithm']}"
     if len(case["canvas"]) > 1:
-        pytest.skip("two canvases at once: this project runs one")
+        pytest.skip("two canvases that share one stream of draws: here each run has its own")
     return case
 
 

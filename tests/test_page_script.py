@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gradio as gr
@@ -76,7 +77,8 @@ def test_page_and_script_are_found_below_a_root_whether_a_proxy_takes_it_off_or_
     page = PageScriptMiddleware(app, SCRIPT)
     path = page.path if stripped else root + page.path
     scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": []}
-    asyncio.run(page(scope, None, send))
+    with ThreadPoolExecutor(1) as apart:  # where a browser is open in this process, its loop has the main thread
+        apart.submit(asyncio.run, page(scope, None, send)).result()
     assert sent == [200, None]
 
 

@@ -77,9 +77,7 @@ class Lesson {
     box.setAttribute("aria-label", name);
     pane.append(text("h3", name), box, state);
     this.part("boards").append(pane);
-    const place = (cell) => ({ row: Math.floor(cell / 9) + 1, column: (cell % 9) + 1 });
-    const label = (cell, digit) => phrase(digit ? "puzzle.cell" : "puzzle.blank", { ...place(cell), digit });
-    return { view: new BoardView(box, label), state };
+    return { view: new BoardView(box), state };
   }
 
   button(label, press) {

@@ -5,7 +5,7 @@ import { putWords } from "../page/language.js";
 import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun } from "../run/state.js";
 import { cellAt } from "../run/sudoku.js";
-import { BoardView } from "../view/board.js";
+import { BoardView, placeOf } from "../view/board.js";
 import { everyFrame, text } from "../view/dom.js";
 import { StreamReader, waitingWords } from "../view/stream.js";
 import { messageText, phrase } from "../words.js";
@@ -27,7 +27,7 @@ class Puzzle {
     this.dirty = true;
     this.pointed = null;
 
-    this.given = new BoardView(this.part("given"), (cell, digit) => this.label(cell, digit));
+    this.given = new BoardView(this.part("given"));
     for (const { element } of this.given.cells) element.tabIndex = -1;
     this.given.cells[0].element.tabIndex = 0;
 
@@ -157,14 +157,6 @@ class Puzzle {
     return this.root.querySelector(`[data-role=${name}]`);
   }
 
-  place(cell) {
-    return { row: Math.floor(cell / 9) + 1, column: (cell % 9) + 1 };
-  }
-
-  label(cell, digit) {
-    return phrase(digit ? "puzzle.cell" : "puzzle.blank", { ...this.place(cell), digit });
-  }
-
   longest() {
     return Math.max(
       0,
@@ -259,7 +251,7 @@ class Puzzle {
       box,
       card,
       name,
-      view: new BoardView(box, (cell, digit) => this.label(cell, digit)),
+      view: new BoardView(box),
       summary: null,
     };
     this.panes.push(this.pane);
@@ -320,7 +312,7 @@ class Puzzle {
     this.part("cell").hidden = this.pointed === null || !this.panes.length;
     if (this.part("cell").hidden) return;
     const rows = this.panes.filter(({ run }) => run.header).map((one) => this.cellWords(one));
-    this.part("cell").replaceChildren(text("h2", phrase("puzzle.place", this.place(this.pointed.cell))), ...rows);
+    this.part("cell").replaceChildren(text("h2", phrase("puzzle.place", placeOf(this.pointed.cell))), ...rows);
   }
 
   // What stands in the cell on one board, and what the model believes of it.

@@ -1,15 +1,18 @@
 // A Sudoku board: 81 cells, each with its digit or with what the model believes of it.
 
 import { contradictions } from "../run/sudoku.js";
+import { phrase } from "../words.js";
 import { grade, text } from "./dom.js";
 
 const isMeasured = (confidence) => confidence !== undefined && !Number.isNaN(confidence);
 
+// Row and column of a cell, as people count them.
+export const placeOf = (cell) => ({ row: Math.floor(cell / 9) + 1, column: (cell % 9) + 1 });
+
 // Draws 81 cells once, in rows that a screen reader can count; `paint` then touches what differs.
 export class BoardView {
-  constructor(box, label) {
+  constructor(box) {
     this.box = box;
-    this.label = label;
     this.rows = Array.from({ length: 9 }, () => text("div", "", "row"));
     this.cells = Array.from({ length: 81 }, (_, cell) => {
       const element = text("span", "", "cell");
@@ -35,7 +38,10 @@ export class BoardView {
     const key = JSON.stringify([digit, fixed, commit, sure, again, digit ? 0 : believed, now, back, wrong]);
     if (key === slot.key) return;
     slot.key = key;
-    slot.element.setAttribute("aria-label", this.label(cell, digit));
+    slot.element.setAttribute(
+      "aria-label",
+      phrase(digit ? "puzzle.cell" : "puzzle.blank", { ...placeOf(cell), digit }),
+    );
     const shade = digit && !fixed && isMeasured(sure) ? grade(sure) : "";
     const marks = Object.entries({ clue: fixed, wrong, now, again, back }).filter(([, is]) => is);
     slot.element.className = ["cell", shade, ...marks.map(([name]) => name)].filter(Boolean).join(" ");
