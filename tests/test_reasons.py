@@ -6,7 +6,7 @@ from math import isnan
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle import oracle
 from stand_ins import BLANK, EVERY, HALF, MASK, TEXT, VOCAB, both_orders
@@ -79,6 +79,13 @@ class Row:
     def kept(self) -> int:
         """How many drafted tokens a check left as they were."""
         return self.count(Reason.ACCEPTED) + self.count(Reason.KEPT_IN_TIME)
+
+    def kept_enough(self) -> bool:
+        return self.info["kept"] >= self.info["floor"] > 0
+
+    def cut_short(self) -> bool:
+        """Whether the last drafted token that was kept is an end of text: nothing is replaced or written after it."""
+        return self.info["floor"] > 0 and self.info["kept"] < self.info["drafted"] and not self.count(Reason.REPLACED)
 
     def drawn_by_weight(self) -> bool:
         """Whether a quota was drawn; a row that was drawn may have become room, or have closed its gap."""
@@ -158,7 +165,7 @@ AGREES: Mapping[Reason, Callable[[Row], bool]] = {
     Reason.LAST_STEP: lambda r: r.inside(),
     Reason.DRAFTED: lambda r: r.is_mask and r.count(Reason.DRAFTED) == r.info["drafted"],
     Reason.ACCEPTED: lambda r: r.score > 0 and r.kept() == r.info["kept"],
-    Reason.KEPT_IN_TIME: lambda r: r.score < 1 and r.kept() == r.info["kept"] >= r.info["floor"] > 0,
+    Reason.KEPT_IN_TIME: lambda r: r.score < 1 and r.kept() == r.info["kept"] and (r.kept_enough() or r.cut_short()),
     Reason.REPLACED: lambda r: r.score < 1 and r.kept() == r.info["kept"] < r.info["drafted"],
     Reason.EXTRA: lambda r: r.is_mask and r.kept() == r.info["kept"] == r.info["drafted"],
     Reason.DISCARDED: lambda r: isnan(r.score) and r.kept() == r.info["kept"] < r.info["drafted"],
@@ -224,7 +231,11 @@ def test_reasons_agree_with_the_rule_over_masks(network, policy, canvas, windows
         judge(step)
 
 
+SHORT_BY_AN_END = ("speculative", {"draft_length": 1, "temperature": 1.0, "steps": 6, "stop_ids": (46, *range(6))})
+
+
 @settings(max_examples=40)
+@example(policy=SHORT_BY_AN_END, windows=None, seed=2, gain=2)
 @given(policy=policies(DRAFTING), windows=AFTER_PROMPT, seed=st.integers(0, 2**40), gain=st.sampled_from([2, 5, 12]))
 def test_reasons_agree_with_the_rule_over_drafts(policy, windows, seed, gain):
     name, params = policy
