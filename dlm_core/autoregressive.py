@@ -52,7 +52,9 @@ def _steps(
     ids, new = canvas.ids.copy(), torch.from_numpy(canvas.ids[:opening].copy())[None]
     for index, position in enumerate(range(opening, len(canvas))):
         began = time.perf_counter()
-        states = model.model(input_ids=new, is_causal=True, past_key_values=cache, use_cache=True).last_hidden_state
+        states = model.model(
+            input_ids=new.to(model.device), is_causal=True, past_key_values=cache, use_cache=True
+        ).last_hidden_state
         logits = model.lm_head(states[:, -1]).float()
         logits[:, banned] = float("-inf")
         beliefs = believe(logits, top_k)

@@ -3,6 +3,9 @@
 Logits over a large vocabulary are the dearest thing in a step (128 positions of 126,464 tokens are 65 MB), so they
 are read a few rows at a time, while the rows are still in the processor's cache, and never copied as a whole.  What is
 kept of a row is one number for every `_WIDTH` tokens; only the few groups that matter are looked at again, in float64.
+
+All of it is worked out on the device that the logits are on, by the same operations everywhere.  What is found of a
+row, a few numbers, is on the CPU, where a run's canvas, its random numbers and its rules are.
 Knows nothing of canvases or policies.
 """
 
@@ -10,12 +13,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy import ndarray
 from torch import Tensor
 
 _CACHE_FLOATS = 1 << 19  # rows worked on at once: two megabytes of float32
+_CARD_FLOATS = 1 << 25  # on an accelerator, which has no such cache and wants few and large calls
 _WIDTH = 64  # vocabulary entries per group in the two-level searches
 _NUCLEUS = 64  # the best tokens in which a nucleus is looked for first
 _BINS = 4096  # of logits, where it is larger
@@ -33,7 +35,7 @@ class Beliefs:
     probabilities near 1 stay distinct, where a float32 softmax would call them all 1 and make ties.
     """
 
-    logits: Tensor  # (n, vocab)
+    logits: Tensor  # (n, vocab), where the model is; all that follows is on the CPU
     highest: Tensor  # (n,) float64, the largest logit
     rest: Tensor  # (n,) float64, sum of exp(l - highest) over all other tokens
     entropy: Tensor  # (n,) float64, nats
@@ -42,18 +44,27 @@ class Beliefs:
 
     def probability(self, ids: Tensor) -> Tensor:
         """Clean softmax probability `(n,)` float64 of one token id per row."""
-        chosen = self.logits.gather(1, ids[:, None])[:, 0].double().numpy()
-        return torch.from_numpy(np.exp(chosen - self.highest.numpy()) / (1 + self.rest.numpy()))
+        return (at_ids(self.logits, ids).double() - self.highest).exp_().div_(1 + self.rest)
 
     def probability_without(self, ids: Tensor, without: Sequence[int]) -> Tensor:
         """The same `(n,)` if the tokens `without` did not exist; 0 where one of them is asked for."""
         highest, rest = self.highest[:, None], 1 + self.rest
         others = torch.tensor(without)
-        weights = (self.logits[:, others].double() - highest).exp()
+        weights = (self.logits[:, others].double().cpu() - highest).exp()
         best = self.top_ids[:, :1] == others  # its weight is the 1 that is not in `rest`
         rest = torch.where(best.any(1), self.rest, rest) - weights.masked_fill(best, 0.0).sum(1)
-        own = (self.logits.gather(1, ids[:, None]).double() - highest).exp()[:, 0]
+        own = (at_ids(self.logits, ids).double() - self.highest).exp()
         return torch.where(torch.isin(ids, others), 0.0, own / rest.maximum(own))
+
+
+def at_ids(values: Tensor, ids: Tensor) -> Tensor:
+    """The number `(n,)` of one id per row of `values (n, vocab)`, on the CPU."""
+    return values.gather(1, ids[:, None].to(values.device))[:, 0].cpu()
+
+
+def likeliest(values: Tensor) -> Tensor:
+    """The ids `(n,)` of the largest of each row of `values (n, vocab)`, on the CPU."""
+    return values.argmax(1).cpu()
 
 
 # --- rows and groups --------------------------------------------------------------------------------------------------
@@ -63,24 +74,27 @@ class _Scratch(threading.local):
     """Memory that every chunk of every step is worked on in: fresh memory costs more than the arithmetic."""
 
     def __init__(self) -> None:
-        self.kept: dict[torch.dtype, Tensor] = {}
+        self.kept: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def like(self, values: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        if dtype not in self.kept or self.kept[dtype].numel() < values.numel():
+        kept = self.kept.get(which := (values.device, dtype))
+        if kept is None or kept.numel() < values.numel():
             with torch.inference_mode(False):  # else it could not be used outside of inference mode
-                self.kept[dtype] = torch.empty(max(values.numel(), _CACHE_FLOATS), dtype=dtype)
-        return self.kept[dtype][: values.numel()].view(values.shape)
+                kept = torch.empty(max(values.numel(), _CACHE_FLOATS), dtype=dtype, device=values.device)
+            self.kept[which] = kept
+        return kept[: values.numel()].view(values.shape)
 
 
 _SCRATCH = _Scratch()
 
 
-def _chunk_rows(vocab: int) -> int:
-    return max(1, _CACHE_FLOATS // max(1, vocab))
+def _chunk_rows(logits: Tensor) -> int:
+    floats = _CACHE_FLOATS if logits.device.type == "cpu" else _CARD_FLOATS
+    return max(1, floats // max(1, logits.shape[1]))
 
 
 def _chunks(logits: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    rows = _chunk_rows(logits.shape[1])
+    rows = _chunk_rows(logits)
     for start in range(0, len(logits), rows):
         yield slice(start, start + rows), logits[start : start + rows].float()
 
@@ -99,10 +113,10 @@ def _by_group(reduce: Callable[..., Tensor], values: Tensor, out: Tensor) -> Non
         reduce(values[:, whole * _WIDTH :], 1, out=out[:, whole])
 
 
-def _members(logits: Tensor, groups: ndarray) -> tuple[Tensor, Tensor]:
+def _members(logits: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
     """The ids `(n, m * _WIDTH)` of `groups (n, m)` and their logits, -inf after the end of the vocabulary."""
-    n, m = groups.shape
-    ids = torch.from_numpy((groups[:, :, None] * _WIDTH + np.arange(_WIDTH)).reshape(n, m * _WIDTH))
+    within = torch.arange(_WIDTH, device=logits.device)
+    ids = torch.add(within, groups[:, :, None], alpha=_WIDTH).view(len(groups), groups.shape[1] * _WIDTH)
     vocab = logits.shape[1]
     if vocab % _WIDTH == 0:
         return ids, logits.gather(1, ids)
@@ -115,13 +129,13 @@ def _top_in_order(values: Tensor, k: int, ids: Tensor | None = None) -> tuple[Te
 
     Of equal ones the lower of `ids (n, m)` comes first, or without them the one further left; topk alone takes any.
     """
-    found, at = values.topk(min(k + 1, values.shape[1]), dim=1)
-    tied = ((found[:, 1:] == found[:, :-1]) & (found[:, 1:] > float("-inf"))).any(1)
-    if tied.any():
-        left = torch.arange(values.shape[1]).expand(int(tied.sum()), -1) if ids is None else ids[tied].argsort(1)
-        best, order = values[tied].gather(1, left).sort(dim=1, descending=True, stable=True)
-        found[tied], at[tied] = best[:, : found.shape[1]], left.gather(1, order[:, : found.shape[1]])
-    return found[:, :k], at[:, :k]
+    found, where = values.topk(min(k + 1, values.shape[1]), dim=1)
+    if (same := found[:, 1:] == found[:, :-1]).any():
+        rows, width = (same & (found[:, 1:] > float("-inf"))).any(1).nonzero()[:, 0], values.shape[1]
+        left = torch.arange(width, device=values.device).expand(len(rows), -1) if ids is None else ids[rows].argsort(1)
+        best, order = values[rows].gather(1, left).sort(dim=1, descending=True, stable=True)
+        found[rows], where[rows] = best[:, : found.shape[1]], left.gather(1, order[:, : found.shape[1]])
+    return found[:, :k], where[:, :k]
 
 
 def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -133,9 +147,9 @@ def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     groups = _group_count(values.shape[1])
     if groups <= k:
         return _top_in_order(values, k)
-    highest = torch.empty(len(values), groups)
+    highest = torch.empty(len(values), groups, device=values.device)
     _by_group(torch.amax, values, highest)
-    ids, found = _members(values, top(highest, k)[1].numpy())
+    ids, found = _members(values, top(highest, k)[1])
     found, where = _top_in_order(found, k, ids)
     return found, ids.gather(1, where)
 
@@ -149,7 +163,8 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
     A logit of -inf is a banned token's; a row of nothing else is no softmax either.
     """
     (n, vocab), k = logits.shape, min(top_k, logits.shape[1])
-    highest, masses, sums = torch.empty(3, n, _group_count(vocab))
+    groups = torch.empty(3, n, _group_count(vocab), device=logits.device)
+    highest, masses, sums = groups
     for rows, values in _chunks(logits):
         p = _SCRATCH.like(values)
         _by_group(torch.amax, values, highest[rows])
@@ -157,34 +172,29 @@ def believe(logits: Tensor, top_k: int = 5) -> Beliefs:
         _by_group(torch.sum, p, masses[rows])
         _by_group(torch.nansum, p.mul_(values), sums[rows])  # a banned token's 0 * -inf is not a number
     # the k likeliest tokens lie in the k groups with the largest maxima, and those are in order
-    group = top(highest, min(k, highest.shape[1]))[1].numpy()
+    group = top(highest, min(k, highest.shape[1]))[1]
     ids, found = _members(logits, group)
-    likeliest, where = _top_in_order(found, k, ids)
-    top_ids = ids.gather(1, where)
+    scores, where = _top_in_order(found, k, ids)
+    top_ids, scores, first = ids.gather(1, where), scores.double(), group[:, :1]
     # 1 - p would lose a small p's digits, so the best token's group is summed again, without that token
-    row, scores, mass, weighted = np.arange(n), likeliest.double().numpy(), masses.numpy(), sums.numpy()
-    if np.isnan(mass[row, group[:, 0]]).any():  # of sums that are there already, so no logit is read twice
+    best = scores[:, :1]
+    near = (found[:, :_WIDTH].double() - best).clamp_(min=-1e4)
+    e = near.exp().scatter_(1, near.argmax(1, keepdim=True), 0.0)
+    inside = e.sum(1, keepdim=True)
+    z = (1 + inside) / masses.gather(1, first)  # the softmax divided by this
+    groups[1:].scatter_(2, first.expand(2, -1, -1), 0.0)
+    outside, weighted = groups[1:].sum(2, keepdim=True, dtype=torch.float64) * z
+    whole = 1 + (rest := inside + outside)
+    # H = log Z - sum p (l - highest), and the largest token adds nothing to the sum
+    below = e.mul_(near).sum(1, keepdim=True) + weighted - best * outside
+    entropy, top_probs = rest.log1p() - below / whole, (scores - best).exp_() / whole
+    best, rest, entropy, top_probs = torch.cat([best, rest, entropy, top_probs], 1).cpu().split([1, 1, 1, k], 1)
+    if rest.isnan().any():
         raise NotNumbersError(
             "the model's answers are not numbers (NaN or infinite logits): load it in float32 or bfloat16, or restore "
             "its weights"
         )
-    best = scores[:, 0]
-    near = np.maximum(found[:, :_WIDTH].double().numpy() - best[:, None], -1e4)
-    e = np.exp(near)
-    e[row, near.argmax(1)] = 0.0
-    inside = e.sum(1)
-    z = (1 + inside) / mass[row, group[:, 0]]  # the softmax divided by this
-    mass[row, group[:, 0]] = weighted[row, group[:, 0]] = 0.0
-    outside = mass.sum(1).astype(float) * z
-    rest = inside + outside
-    # H = log Z - sum p (l - highest), and the largest token adds nothing to the sum
-    below = (e * near).sum(1) + weighted.sum(1).astype(float) * z - best * outside
-    entropy = np.log1p(rest) - below / (1 + rest)
-    top_probs = np.exp(scores - best[:, None]) / (1 + rest)[:, None]
-    return Beliefs(
-        logits, highest=torch.from_numpy(best), rest=torch.from_numpy(rest), entropy=torch.from_numpy(entropy),
-        top_ids=top_ids, top_probs=torch.from_numpy(top_probs),
-    )  # fmt: skip
+    return Beliefs(logits, best[:, 0], rest[:, 0], entropy[:, 0], top_ids.cpu(), top_probs)
 
 
 def divergence(now: Tensor, before: Tensor, rows: Tensor, rows_before: Tensor, floor: float) -> Tensor:
@@ -192,30 +202,33 @@ def divergence(now: Tensor, before: Tensor, rows: Tensor, rows_before: Tensor, f
 
     `floor` is added to every probability inside a logarithm.
     """
-    change, few = torch.empty(len(rows)), _chunk_rows(now.shape[1])
-    for at in torch.arange(len(rows)).split(few):
-        p, q = now[rows[at]].float().softmax(1), before[rows_before[at]].float().softmax(1)
-        change[at] = torch.linalg.vecdot(p, (p + floor).log_().sub_(q.add_(floor).log_()))
-    return change
+    change, few = torch.empty(len(rows), device=now.device), _chunk_rows(now)
+    for some in torch.arange(len(rows)).split(few):
+        p, q = now[rows[some]].float().softmax(1), before[rows_before[some]].float().softmax(1)
+        change[some] = torch.linalg.vecdot(p, (p + floor).log_().sub_(q.add_(floor).log_()))
+    return change.cpu()
 
 
 def nucleus_edge(logits: Tensor, p: float, crossing: bool = False) -> tuple[Tensor, Tensor]:
     """The smallest logit `(n,)` among each row's likeliest tokens that together stay within `p`, and their probability.
 
-    With `crossing` the token that crosses the line stays too.  The best token always does, and so do tokens as likely
-    as the last one that stays.  No row is sorted as a whole: that costs more than the rest of a step.
+    The edge is where the logits are, which it is for, and the probability `(n,)` float64 on the CPU.  With `crossing`
+    the token that crosses the line stays too.  The best token always does, and so do tokens as likely as the last one
+    that stays.  No row is sorted as a whole: that costs more than the rest of a step.
     """
     if p >= 1:
-        return torch.full((len(logits),), float("-inf")), torch.ones(len(logits), dtype=torch.float64)
-    edge, mass = torch.empty(len(logits)), torch.empty(len(logits), dtype=torch.float64)
+        edge = torch.full((len(logits),), float("-inf"), device=logits.device)
+        return edge, torch.ones(len(logits), dtype=torch.float64)
+    edge = torch.empty(len(logits), device=logits.device)
+    mass = torch.empty(len(logits), dtype=torch.float64, device=logits.device)
     for rows, values in _chunks(logits):
         share = torch.softmax(values, 1, out=_SCRATCH.like(values))
         best, ids = top(values, min(_NUCLEUS, values.shape[1]))
-        least, kept = _cut(best, share.gather(1, ids), torch.zeros(len(best)), p, crossing)
+        least, kept = _cut(best, share.gather(1, ids), torch.zeros(len(best), device=best.device), p, crossing)
         if (least <= best[:, -1]).any():
             least, kept = _cut_by_bins(values, share, p, crossing)
         edge[rows], mass[rows] = least, kept
-    return edge, mass
+    return edge, mass.cpu()
 
 
 def _cut(best: Tensor, share: Tensor, before: Tensor, p: float, crossing: bool) -> tuple[Tensor, Tensor]:
@@ -233,17 +246,17 @@ def _cut_by_bins(values: Tensor, share: Tensor, p: float, crossing: bool) -> tup
     depth = (values.shape[1] * share.amax(1, keepdim=True) / (1 - p)).log()
     scaled = torch.sub(highest, values).mul_((_BINS - 1) / depth).nan_to_num_(0).clamp_(max=_BINS - 1)
     bins = _SCRATCH.like(values, torch.long).copy_(scaled)
-    mass = torch.zeros(len(values), _BINS).scatter_add_(1, bins, share).double().cumsum(1)
+    mass = torch.zeros(len(values), _BINS, device=values.device).scatter_add_(1, bins, share).double().cumsum(1)
     mass /= (whole := mass[:, -1:].clone())  # a softmax over many tokens adds up to 1 and some millionths
     last = (mass <= p).sum(1, keepdim=True).clamp(max=_BINS - 1)
     # with the bin before it that is not empty, in which the last token stands if none of this one stays
     first = (mass < mass.gather(1, (last - 1).clamp(min=0))).sum(1, keepdim=True)
     inside, before = (scaled >= first).logical_and_(scaled < last + 1), torch.cat([torch.zeros_like(whole), mass], 1)
-    edge, kept = torch.empty(len(values)), torch.empty(len(values), dtype=torch.float64)
+    edge, kept = torch.empty_like(highest[:, 0]), torch.empty_like(whole[:, 0])
     for row, start in enumerate(before.gather(1, first)):
-        at = torch.from_numpy(np.flatnonzero(inside[row].numpy()))
-        best, order = values[row, at].sort(descending=True)
-        edge[row], kept[row] = _cut(best[None], (share[row, at[order]] / whole[row])[None], start, p, crossing)
+        ids = inside[row].nonzero()[:, 0]
+        best, order = values[row, ids].sort(descending=True)
+        edge[row], kept[row] = _cut(best[None], (share[row, ids[order]] / whole[row])[None], start, p, crossing)
     return edge, kept
 
 
@@ -266,12 +279,13 @@ def perturbed(logits: Tensor, temperature: float, generator: torch.Generator) ->
     """
     tokens = draw(logits, temperature, generator)
     time, crowd = -(-uniforms(len(logits), generator)).log1p(), torch.empty(len(logits), dtype=torch.float64)
-    noise = torch.empty(min(len(logits), _chunk_rows(logits.shape[1])), logits.shape[1])
+    won, when = tokens.to(logits.device), time.to(logits.device)
+    noise = torch.empty(min(len(logits), _chunk_rows(logits)), logits.shape[1])
     for rows, values in _chunks(logits):
         share = torch.mul(values, 1 / temperature, out=_SCRATCH.like(values))
-        torch.softmax(share, 1, out=share).mul_(time[rows, None]).scatter_(1, tokens[rows, None], 0.0)
-        late = torch.rand(values.shape, generator=generator, out=noise[: len(values)]).log_()
-        crowd[rows] = share.div_(late.neg_().add_(share)).sum(1).double()
+        torch.softmax(share, 1, out=share).mul_(when[rows, None]).scatter_(1, won[rows, None], 0.0)
+        late = torch.rand(values.shape, generator=generator, out=noise[: len(values)]).to(values.device).log_()
+        crowd[rows] = share.div_(late.neg_().add_(share)).sum(1).double().cpu()
     return tokens, -crowd.log1p()
 
 
@@ -283,30 +297,30 @@ def uniforms(n: int, generator: torch.Generator) -> Tensor:
 def inverse(logits: Tensor, temperature: float, uniform: Tensor, edge: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Tokens `(n,)` at which the cumulative distribution of softmax(logits / temperature) passes `uniform (n,)`.
 
-    With their probabilities in it, `(n,)` float64.  Found in two levels, the group by the sums of groups, then the
-    token inside it, in float64.
+    With their probabilities in it, `(n,)` float64, both on the CPU, from where `uniform` comes.  Found in two levels,
+    the group by the sums of groups, then the token inside it, in float64.
     """
-    n, vocab = logits.shape
-    masses, row = torch.empty(n, _group_count(vocab)), np.arange(n)
+    masses = torch.empty(len(logits), _group_count(logits.shape[1]), device=logits.device)
     for rows, values in _chunks(logits):
         weight = torch.mul(values, 1 / temperature, out=_SCRATCH.like(values))
         torch.softmax(weight, 1, out=weight)
         if edge is not None:
             weight.masked_fill_(values < edge[rows, None], 0.0)
         _by_group(torch.sum, weight, masses[rows])
-    mass = masses.numpy()
-    level = mass.cumsum(1, dtype=np.float64)
-    whole = level[:, -1]
-    target = np.minimum(uniform.numpy() * whole, np.nextafter(whole, 0))  # so that the group has weight
-    group = (level <= target[:, None]).sum(1).clip(max=level.shape[1] - 1)  # the last for logits that are no numbers
-    here = mass[row, group]
-    part = 1 - (level[row, group] - target) / here
-    ids, found = _members(logits, group[:, None])
-    members = found.double().numpy()
+    level = masses.cumsum(1, dtype=torch.float64)
+    whole = level[:, -1:]
+    target = uniform.to(logits.device)[:, None] * whole
+    target = target.minimum(whole.nextafter(torch.zeros_like(whole)))  # so that the group has weight
+    group = (level <= target).sum(1, keepdim=True).clamp_(max=level.shape[1] - 1)  # the last for what is no numbers
+    here = masses.gather(1, group).double()
+    part = 1 - (level.gather(1, group) - target) / here
+    ids, members = _members(logits, group)
+    members = members.double()
     if edge is not None:
-        members = np.where(members < edge.numpy()[:, None], -np.inf, members)
-    inside = np.exp((members - members.max(1, keepdims=True)) / temperature)
+        members = members.masked_fill_(members < edge[:, None], float("-inf"))
+    inside = ((members - members.amax(1, keepdim=True)) / temperature).exp_()
     running = inside.cumsum(1)
     total = running[:, -1:]
-    at = np.minimum((running <= part[:, None] * total).sum(1), (running < total).sum(1))
-    return torch.from_numpy(ids.numpy()[row, at]), torch.from_numpy(here / whole * inside[row, at] / total[:, 0])
+    found = torch.minimum((running <= part * total).sum(1, keepdim=True), (running < total).sum(1, keepdim=True))
+    probability = here / whole * inside.gather(1, found) / total
+    return ids.gather(1, found)[:, 0].cpu(), probability[:, 0].cpu()

@@ -211,8 +211,8 @@ class Constrained(Composed):
         """The probability `(n, kinds)` float64 of each kind of token, not 0 where it is possible."""
         assert self.rule is not None
         p = logits.double().softmax(1).clamp(min=_LEAST).masked_fill(logits == float("-inf"), 0.0)
-        kinds = torch.tensor(self.rule.kinds).expand(len(p), -1)
-        return p.new_zeros(len(p), self.rule.table.shape[1]).scatter_add_(1, kinds, p)
+        kinds = torch.tensor(self.rule.kinds).to(p.device).expand(len(p), -1)
+        return p.new_zeros(len(p), self.rule.table.shape[1]).scatter_add_(1, kinds, p).cpu()
 
     def _way(self, ids: Tensor, positions: Tensor, logits: Tensor) -> list[int]:
         """The likeliest states before and after each position of the text, that its tokens can go through.
@@ -278,6 +278,6 @@ def answer_probabilities(denoiser: Denoiser, canvas: Canvas, start: int, options
     total = torch.zeros(len(answers), dtype=torch.float64)
     for position, tokens in zip(range(slot.start, slot.stop), answers.T):
         logits = denoiser(rows, torch.tensor([position]))[:, 0].double()
-        total += logits.log_softmax(1).gather(1, tokens[:, None])[:, 0]
+        total += logits.log_softmax(1).gather(1, tokens[:, None].to(logits.device))[:, 0].cpu()
         rows[:, position] = tokens
     return total.exp().numpy()

@@ -435,9 +435,8 @@ def _measured(logits: Any, top_k: int) -> _Beliefs | None:
         logits = logits[0]
     if logits.ndim != 2:
         raise ValueError(f"one text is recorded at a time: logits must be of shape (1, n, vocab), got {logits.shape}")
-    logits = logits.detach().cpu()
     try:
-        beliefs = believe(logits, top_k)
+        beliefs = believe(logits.detach(), top_k)
     except NotNumbersError:
         return None
     predicted = beliefs.top_ids[:, 0]

@@ -100,7 +100,8 @@ def _believed(model: LoadedModel, clean: Tensor, canvases: Tensor, hits: Tensor,
             where, nowhere = hit[1:][asked], torch.zeros(len(asked), dtype=torch.bool)
             weights = loss_weights(where, nowhere) if kind == "mask" else loss_weights(nowhere, where)
             # not the logarithm of the probability: that of a token that is all but impossible is infinite
-            nats = torch.nn.functional.cross_entropy(logits[asked].float(), clean[1:][asked], reduction="none")
+            wanted = clean[1:][asked].to(logits.device)
+            nats = torch.nn.functional.cross_entropy(logits[asked].float(), wanted, reduction="none").cpu()
             loss = float(weighted_mean(nats, weights)) if hit.any() else None
             states.append(
                 NoisyState(

@@ -552,8 +552,7 @@ def _next_token(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
     @torch.inference_mode()
     def ar_logits(ids: Tensor) -> Tensor:
         """`ids (batch, length)` to next-token logits `(batch, length, vocab)` under causal attention."""
-        logits = model(input_ids=ids.to(model.device), is_causal=True, use_cache=False).logits
-        return logits.float().to(ids.device)
+        return model(input_ids=ids.to(model.device), is_causal=True, use_cache=False).logits.float()
 
     return ar_logits
 

@@ -1,6 +1,6 @@
 """Networks of transformers as denoisers: what each position sees, the head only where asked, exact caches and others.
 
-Each takes ids on any device, computes where its weights are, and answers in float32 where the ids came from.
+Each takes ids on any device, computes where its weights are, and answers in float32 there.
 """
 
 from abc import ABC, abstractmethod
@@ -31,9 +31,9 @@ class _Network:
     def vocab_size(self) -> int:
         return self.model.config.get_text_config().vocab_size
 
-    def head(self, states: Tensor, like: Tensor) -> Tensor:
-        """`states (batch, n, hidden)` to float32 logits on the device of `like`."""
-        return self.model.lm_head(states).float().to(like.device)
+    def head(self, states: Tensor) -> Tensor:
+        """`states (batch, n, hidden)` to float32 logits."""
+        return self.model.lm_head(states).float()
 
 
 @dataclass(eq=False)
@@ -41,9 +41,10 @@ class FullAttention(_Network):
     """A decoder read bidirectionally: its own output at each position."""
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
-        ids_there = ids.to(self.model.device)
-        states = self.model.model(input_ids=ids_there, is_causal=False, use_cache=False).last_hidden_state
-        return self.head(states[:, positions.to(states.device)], ids)
+        states = self.model.model(
+            input_ids=ids.to(self.model.device), is_causal=False, use_cache=False
+        ).last_hidden_state
+        return self.head(states[:, positions.to(states.device)])
 
 
 class _Cached:
@@ -110,7 +111,7 @@ class WindowCache(_Cached):
         else:
             lo, hi = self._window[0], self._window[1] if self.suffix else length
             states = self._states(ids, lo, hi, _CacheWithGap(self._kept, lo, hi))
-        return self.network.head(states[:, positions.to(states.device) - lo], ids)
+        return self.network.head(states[:, positions.to(states.device) - lo])
 
     def _states(self, ids: Tensor, lo: int, hi: int, cache: DynamicCache) -> Tensor:
         """Last hidden states of `ids[:, lo:hi]`, which see each other and all that the cache holds around them."""
@@ -129,7 +130,7 @@ class RemoteCode(_Network):
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
         logits = self.call(ids.to(self.model.device))
-        return logits[:, positions.to(logits.device)].float().to(ids.device)
+        return logits[:, positions.to(logits.device)].float()
 
     def call(self, ids: Tensor) -> Tensor:
         return self.model(input_ids=ids).logits
@@ -195,7 +196,7 @@ class MaskedEncoder(_Network):
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
         token = _POSITIONS.set(positions)
         try:
-            return self.model(input_ids=ids.to(self.model.device)).logits.float().to(ids.device)
+            return self.model(input_ids=ids.to(self.model.device)).logits.float()
         finally:
             _POSITIONS.reset(token)
 
@@ -225,7 +226,7 @@ class BlockAttention(_Network):
 
     def __call__(self, ids: Tensor, positions: Tensor) -> Tensor:
         states = self.states(ids, 0, None)
-        return self.head(states[:, positions.to(states.device)], ids)
+        return self.head(states[:, positions.to(states.device)])
 
 
 @dataclass(eq=False)
@@ -256,7 +257,7 @@ class BlockCache(_Cached):
             self._ids = ids.clone()
         if not len(positions):
             return torch.empty(len(ids), 0, self.vocab_size)
-        return self.network.head(self._states[:, positions.to(self._states.device)], ids)
+        return self.network.head(self._states[:, positions.to(self._states.device)])
 
     def _keep(self, ids: Tensor) -> int:
         """Forget everything from the first block on that changed; how many positions of `ids` stay known."""
@@ -304,7 +305,7 @@ class CausalPrefix(_Network):
             self._text, self._states = ids[:, :end].clone(), states[:, :end]
         if not len(positions):
             return torch.empty(len(ids), 0, self.vocab_size)
-        return self.head(states[:, positions.to(states.device)], ids)
+        return self.head(states[:, positions.to(states.device)])
 
     def states(self, ids: Tensor, known: int, end: int, cache: DynamicCache) -> Tensor:
         """Last hidden states of `ids[:, known:]`, of which text ends at `end`; the cache holds what stands before."""
@@ -357,7 +358,7 @@ class CausalWriter(_Network):
         if known < stop:
             new = self.model.write(there, known, stop, self._cache)[-1]
             self._states, self._fed = torch.cat([self._states, new], 1), ids[:, :stop].clone()
-        return self.head(self._states[:, positions.to(self._states.device)], ids)
+        return self.head(self._states[:, positions.to(self._states.device)])
 
 
 @dataclass(eq=False)
@@ -433,7 +434,7 @@ class RemoteCodeEncoder(RemoteCode, _Canvases):
             block = ids[:, lo:hi].to(self.model.device)
             logits = self.model(block, past_key_values=self._cache, use_cache=False).logits
             answers[:, inside.to(logits.device)] = logits[:, (positions[inside] - lo).to(logits.device)]
-        return answers.float().to(ids.device)
+        return answers.float()
 
     def encode(self, ids: Tensor, cache: Any) -> Any:
         past = {} if cache is None else {"past_key_values": cache}
@@ -473,7 +474,7 @@ class CanvasDecoder(_Canvases):
         ).logits.float()  # fmt: skip
         self._positions = positions.to(logits.device) - lo
         self._last_logits = logits.to(self.model.dtype)
-        return logits[:, self._positions].to(ids.device)
+        return logits[:, self._positions]
 
     def observe(self, logits: Tensor) -> None:
         if self._last_logits is not None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import draw, inverse, uniforms
+from dlm_core.beliefs import at_ids, draw, inverse, uniforms
 from dlm_core.denoiser import causal
 from dlm_core.policies.draws import tempered
 from dlm_core.policies.policy import Revises, Update, View
@@ -158,7 +158,7 @@ class DraftAndVerify(Revises):
         """Return min(1, p / q) `(k,)` float64 of the drafted tokens; at temperature 0, if each is the likeliest."""
         if not self.temperature:
             return (draft.tokens == likeliest).double()
-        p, q = (self._log_probabilities(each).gather(1, draft.tokens[:, None])[:, 0] for each in (logits, draft.logits))
+        p, q = (at_ids(self._log_probabilities(each), draft.tokens) for each in (logits, draft.logits))
         return (p - q).exp().clamp(max=1)
 
     def _next(self, view: View, row: int, q: Tensor | None, uniform: Tensor) -> Tensor:

@@ -1,13 +1,14 @@
 """How a token is drawn: filters on a distribution, and the published samplers' own streams of random numbers.
 
 Every published sampler draws its numbers in its own shape and precision, for more positions than it needs.  These
-functions repeat such a stream and give the part of it that belongs to the rows at hand.
+functions repeat such a stream and give the part of it that belongs to the rows at hand.  Numbers are drawn on the CPU,
+so that a seed gives the same ones everywhere, and go to where the distribution is; tokens come back.
 """
 
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import nucleus_edge
+from dlm_core.beliefs import likeliest, nucleus_edge
 from dlm_core.policies.settings import COLDEST
 
 
@@ -21,8 +22,8 @@ def gumbel_race(logits: Tensor, rows: Tensor, total: int, temperature: float, ge
 
     Lower precision would cut the tails and lower the effective temperature (arXiv 2409.02908).
     """
-    uniform = torch.rand(total, logits.shape[1], dtype=torch.float64, generator=generator)[rows]
-    return (logits.double() - temperature * (-uniform.log()).log()).argmax(1)
+    uniform = torch.rand(total, logits.shape[1], dtype=torch.float64, generator=generator)[rows].to(logits.device)
+    return likeliest(logits.double() - temperature * (-uniform.log()).log())
 
 
 def categorical(probabilities: Tensor, rows: Tensor, total: int, generator: torch.Generator) -> Tensor:
@@ -32,7 +33,7 @@ def categorical(probabilities: Tensor, rows: Tensor, total: int, generator: torc
     """
     shape = (total, probabilities.shape[1])
     exponential = torch.empty(shape, dtype=probabilities.dtype).exponential_(generator=generator)
-    return (probabilities / exponential[rows]).argmax(1)
+    return likeliest(probabilities / exponential[rows].to(probabilities.device))
 
 
 def weighed(scores: Tensor, temperature: float, exponential: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import believe, divergence, draw, inverse, uniforms
+from dlm_core.beliefs import believe, divergence, draw, inverse, likeliest, uniforms
 from dlm_core.noise import SCHEDULES
 from dlm_core.policies.draws import categorical, gumbel_race, keep_top_k, keep_top_p, weighed
 from dlm_core.policies.parameter import Validated
@@ -57,7 +57,7 @@ class Proposal:
     """
 
     tokens: Tensor  # (n,)
-    logits: Tensor | None = None  # (n, vocab)
+    logits: Tensor | None = None  # (n, vocab), where those of the view are
     probability: Tensor | None = None  # (n,) float64
 
 
@@ -120,10 +120,10 @@ class Gumbel(_Stateless):
         return Proposal(sampled(view, view.logits, view.beliefs.top_ids[:, 0], self.temperature, self.draws))
 
 
-def sampled(view: View, logits: Tensor, likeliest: Tensor, temperature: float, draws: str) -> Tensor:
-    """Tokens `(n,)` from softmax(logits / temperature), the `likeliest (n,)` at temperature 0 (LLaDA)."""
+def sampled(view: View, logits: Tensor, best: Tensor, temperature: float, draws: str) -> Tensor:
+    """Tokens `(n,)` from softmax(logits / temperature), the `best (n,)` at temperature 0 (LLaDA)."""
     if temperature == 0:
-        return likeliest
+        return best
     if draws == "canvas":
         return gumbel_race(logits, view.positions, len(view.ids), temperature, view.generator)
     return draw(logits, temperature, view.generator)
@@ -162,9 +162,16 @@ class Filtered(_Stateless):
             return Proposal(tokens, logits, probability)
         lo, hi = (0, len(view.positions)) if self.stream == "rows" else view.window
         at = torch.arange(len(view.positions)) if self.stream == "rows" else view.positions
-        inside, tokens = (at >= lo) & (at < hi), logits.argmax(1)
+        inside, tokens = (at >= lo) & (at < hi), likeliest(logits)
         tokens[inside] = categorical(logits[inside].float().softmax(1), at[inside] - lo, hi - lo, view.generator)
         return Proposal(tokens, logits)
+
+
+@dataclass
+class Credits:
+    """The memory `(length, vocab)` of a window's guesses, where the logits are; None before the first of them."""
+
+    memory: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -181,15 +188,17 @@ class Boosted(Validated):
     temperature: Temperature = 0.0
     draws: Draws = "positions"
 
-    def begin(self, view: View, before: object) -> Tensor:
-        return torch.zeros(len(view.ids), view.denoiser.vocab_size)
+    def begin(self, view: View, before: object) -> Credits:
+        return Credits()
 
-    def __call__(self, view: View, memory: Tensor) -> Proposal:
-        memory *= self.decay_beta
-        best = view.beliefs.top_ids[:, 0]
-        memory[view.positions, best] += view.beliefs.top_probs[:, 0].float() ** self.boost_gamma
-        logits = view.logits + self.credit_alpha * (memory[view.positions] + 1).log()
-        return Proposal(sampled(view, logits, logits.argmax(1), self.temperature, self.draws), logits)
+    def __call__(self, view: View, state: Credits) -> Proposal:
+        if state.memory is None:
+            state.memory = torch.zeros(len(view.ids), view.logits.shape[1], device=view.logits.device)
+        state.memory *= self.decay_beta
+        gain = (view.beliefs.top_probs[:, 0].float() ** self.boost_gamma).to(state.memory.device)
+        state.memory[view.positions, view.beliefs.top_ids[:, 0]] += gain
+        logits = view.logits + self.credit_alpha * (state.memory[view.positions] + 1).log()
+        return Proposal(sampled(view, logits, likeliest(logits), self.temperature, self.draws), logits)
 
 
 # --- score ------------------------------------------------------------------------------------------------------------

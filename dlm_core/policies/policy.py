@@ -24,7 +24,8 @@ S = TypeVar("S")  # the state of a policy, or of a part of one
 class View:
     """What a policy may look at.  `positions`, `logits` and `beliefs` are rows of one table, n positions long.
 
-    The table is the denoiser's last answer; before the first one it has no rows.
+    The table is the denoiser's last answer; before the first one it has no rows.  Logits stay on the model's device,
+    which nothing of the vocabulary's size ever leaves; all else is on the CPU.
     """
 
     ids: Tensor  # (length,) the canvas now
@@ -37,7 +38,7 @@ class View:
     step: int = 0  # steps in this window so far
     forwards: int = 0  # network calls in the whole run so far
     positions: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))  # (n,) asked about, ascending
-    logits: Tensor = field(default_factory=lambda: torch.empty(0, 1))  # (n, vocab)
+    logits: Tensor = field(default_factory=lambda: torch.empty(0, 1))  # (n, vocab), where the model is
     beliefs: Beliefs = field(default_factory=lambda: believe(torch.empty(0, 1)))
 
     @property

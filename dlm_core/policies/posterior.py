@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import believe, draw, inverse, nucleus_edge, uniforms
+from dlm_core.beliefs import at_ids, believe, draw, inverse, likeliest, nucleus_edge, uniforms
 from dlm_core.policies.draws import nucleus, tempered
 from dlm_core.policies.parameter import shown
 from dlm_core.policies.policy import Revises, Update, View, Writes, only, ranked
@@ -49,8 +49,13 @@ def race(weights: Tensor, rows: Tensor, total: int, generator: torch.Generator) 
 
     The race of MDLM and its descendants; MDLM and SEDD draw float32, ReMDM, BD3-LM and DUO float64.
     """
-    uniform = torch.rand(total, weights.shape[1], dtype=weights.dtype, generator=generator)[rows]
-    return (weights / (1e-10 - (uniform + 1e-10).log())).argmax(1)
+    uniform = torch.rand(total, weights.shape[1], dtype=weights.dtype, generator=generator)[rows].to(weights.device)
+    return likeliest(weights / (1e-10 - (uniform + 1e-10).log()))
+
+
+def there(view: View, values: Tensor) -> Tensor:
+    """The tokens that stand in the rows, `(n, 1)`, where the vocabulary-sized `values` are."""
+    return view.current[:, None].to(values.device)
 
 
 def clean_log_probabilities(view: View) -> Tensor:
@@ -65,7 +70,7 @@ def clean_log_probabilities(view: View) -> Tensor:
 
 def _chance_in(p: Tensor, ids: Tensor, rows: Tensor) -> Tensor:
     """Probability of `ids (n,)` in `p (n, vocab)`, for `rows`."""
-    return p.gather(1, ids[:, None])[rows, 0]
+    return at_ids(p, ids)[rows]
 
 
 def chances(log_p: Tensor, temperature: float) -> Tensor:
@@ -252,12 +257,12 @@ class ReMDM(Revises):
         if self.sampler == "mdlm" or (self.sampler == "remdm-loop" and not self.t_off < t <= self.t_on):
             p = p.float()
         alpha_t, alpha_s, sigma = self._chances(view, clock, t, s, p.dtype)
-        masks, column = view.open_masks, sigma[:, None] if isinstance(sigma, Tensor) else sigma
+        masks, column = view.open_masks, sigma[:, None].to(p.device) if isinstance(sigma, Tensor) else sigma
         opens = p * ((alpha_s - (1 - column) * alpha_t) / (1 - alpha_t)) if alpha_t < 1 else p
-        keeps = torch.zeros_like(p).scatter(1, view.current[:, None], 1.0) * (1 - column)
-        weight = torch.where(masks[:, None], opens, keeps)
+        keeps = torch.zeros_like(p).scatter(1, there(view, p), 1.0) * (1 - column)
+        weight = torch.where(masks[:, None].to(p.device), opens, keeps)
         stays = torch.where(masks, (1 - alpha_s - sigma * alpha_t) / (1 - alpha_t), sigma)
-        weight[:, view.mask_token_id] = stays.to(p.dtype)
+        weight[:, view.mask_token_id] = stays.to(p)
         return race(weight.double(), view.positions, len(view.ids), view.generator)
 
     def _toss(self, view: View, clock: RemaskClock, uniform: Tensor, t: float, s: float) -> Tensor:
@@ -457,8 +462,8 @@ class DUO(_EverywhereOnce):
 
     def _posterior(self, p: Tensor, current: Tensor, a_s: float, a_t: float) -> Tensor:
         vocab, a_ts = p.shape[1], a_t / a_s
-        here = torch.zeros_like(p).scatter(1, current[:, None], 1.0)
-        p_here = p.gather(1, current[:, None])
+        here = torch.zeros_like(p).scatter(1, current, 1.0)
+        p_here = p.gather(1, current)
         top = a_t * vocab * p * here + (a_ts - a_t) * here + (a_s - a_t) * p + (1 - a_ts) * (1 - a_s) / vocab
         return top / (a_t * vocab * p_here + (1 - a_t))
 
@@ -470,15 +475,15 @@ class DUO(_EverywhereOnce):
             p.masked_fill_(logits < edge[:, None], 0.0)
         times = self._times(steps)
         kappas = self._mixture(times) if self.kappas is None else self.kappas
-        a_t = self.alpha(times[min(i, steps)])
+        a_t, current = self.alpha(times[min(i, steps)]), there(view, p)
         if i == steps:
             greedy = self.noise_removal == "greedy"
-            last = p.argmax(1) if greedy else self.pick(view, self._posterior(p, view.current, 1.0, a_t))
+            last = likeliest(p) if greedy else self.pick(view, self._posterior(p, current, 1.0, a_t))
             return self.update(view, last, 0.0)
         a_s = self.alpha(times[i + 1])
-        weights = self._posterior(p, view.current, a_s, a_t)
+        weights = self._posterior(p, current, a_s, a_t)
         if kappas[i] < 1:
-            clean = self._posterior(p, view.current, 1.0, a_t)
+            clean = self._posterior(p, current, 1.0, a_t)
             weights = kappas[i] * weights + (1 - kappas[i]) * (a_s * clean + (1 - a_s) / p.shape[1])
         return self.update(view, self.pick(view, weights), times[i])
 
@@ -507,35 +512,35 @@ class GIDD(_EverywhereOnce):
             raise ValueError("gidd takes masks and random tokens back, and this model has no mask")
         return view.share_of(self.num_denoising_steps) - 1
 
-    def _level(self, t: float, vocab: int, mask: int) -> tuple[float, Tensor]:
+    def _level(self, t: float, like: Tensor, mask: int) -> tuple[float, Tensor]:
+        """The share of the clean text and that of each token of noise `(vocab,)` at t, for rows `like` these."""
         p_u = max(self.p_uniform, 2.061153622438558e-09)  # e^-20: no uniform noise at all has no reverse
-        c = 2 * p_u / (1 - p_u) * (t * (1 - t)) ** 0.5
-        noise = torch.full((vocab,), c / (vocab - 1))
+        c, vocab = 2 * p_u / (1 - p_u) * (t * (1 - t)) ** 0.5, like.shape[1]
+        noise = torch.full((vocab,), c / (vocab - 1), device=like.device)
         noise[mask] = t
         return (1 - t) / (1 + c), noise / (1 + c)
 
     def __call__(self, view: View, last: int) -> Update:
-        mask, vocab, steps = view.mask_token_id, view.logits.shape[1], last + 1
-        logits = view.logits.clone()
+        mask, steps, logits = view.mask_token_id, last + 1, view.logits.clone()
         logits[:, mask] = -1e6
         p = tempered(logits, self.temperature).softmax(1)
         grid = torch.linspace(self.t_eps, 1 - self.t_eps, steps + 1)
         at = steps - 1 - view.step
         t, s = float(grid[at]), float(grid[max(at - 1, 0)])
-        (alpha_t, noise_t), (alpha_s, noise_s) = self._level(t, vocab, mask), self._level(s, vocab, mask)
+        (alpha_t, noise_t), (alpha_s, noise_s) = self._level(t, p, mask), self._level(s, p, mask)
         q_t, q_s = alpha_t * p + noise_t, alpha_s * p + noise_s
         alpha_ts = alpha_t / alpha_s
         noise_ts = noise_t - alpha_ts * noise_s
-        here = torch.zeros_like(p).scatter(1, view.current[:, None], 1.0)
-        towards = alpha_ts * here + noise_ts[view.current][:, None]
-        q = towards * q_s / q_t.gather(1, view.current[:, None])
+        current = there(view, p)
+        towards = alpha_ts * torch.zeros_like(p).scatter(1, current, 1.0) + noise_ts[current]
+        q = towards * q_s / q_t.gather(1, current)
         q = q.masked_fill(q < self.min_p, 0.0)
         q = q / q.sum(1, keepdim=True)
-        uniform = torch.rand(len(view.ids), generator=view.generator)[view.positions]
+        uniform = torch.rand(len(view.ids), generator=view.generator)[view.positions].to(q.device)
         running = q.cumsum(1)
         running[:, -1] = 1 + 1e-4
-        tokens = torch.searchsorted(running, uniform[:, None], right=True)[:, 0].clamp(max=vocab - 1)
-        return self.update(view, tokens, t)
+        tokens = torch.searchsorted(running, uniform[:, None], right=True)[:, 0].clamp(max=q.shape[1] - 1)
+        return self.update(view, tokens.cpu(), t)
 
 
 @dataclass
@@ -630,7 +635,7 @@ class SEDD(_EverywhereOnce):
         if self.graph == "absorb":
             shift = torch.where(sigma < 0.5, torch.expm1(sigma), sigma.exp() - 1).log()
             logits = logits - shift - torch.log(torch.tensor(logits.shape[1] - 1.0))
-        here = view.current[:, None]
+        here = there(view, logits)
         if self.temperature != 1:
             others = logits.scatter(1, here, float("-inf"))
             logits = tempered(others, self.temperature).log_softmax(1) + others.logsumexp(1, keepdim=True)
@@ -638,18 +643,18 @@ class SEDD(_EverywhereOnce):
 
     def _rates(self, view: View, score: Tensor) -> Tensor:
         """The reverse rates `(n, states)`, rows adding up to 0."""
-        states, current = score.shape[1], view.current[:, None]
+        states, current = score.shape[1], there(view, score)
         if self.graph == "uniform":
             forward = torch.full_like(score, 1 / states).scatter(1, current, 1 / states - 1)
         else:
             # rate into x from y: only masks can have come from elsewhere
-            is_mask = (view.current == view.mask_token_id).float()[:, None]
+            is_mask = (current == view.mask_token_id).float()
             forward = is_mask.expand_as(score) - torch.zeros_like(score).scatter(1, current, 1.0)
         rates = (forward * score).scatter(1, current, 0.0)
         return rates.scatter(1, current, -rates.sum(1, keepdim=True))
 
     def _staggered(self, view: View, score: Tensor, d: Tensor) -> Tensor:
-        states, current = score.shape[1], view.current[:, None]
+        states, current = score.shape[1], there(view, score)
         if self.graph == "uniform":
             shift = ((-d).exp() - 1) / (states * (-d).exp()) * score.sum(1, keepdim=True)
             move = (1 - (-d).exp()) / states
@@ -660,7 +665,7 @@ class SEDD(_EverywhereOnce):
         mask, staggered = view.mask_token_id, score * d.exp()
         staggered[:, mask] += (1 - d.exp()) * score.sum(1)
         edge = torch.zeros_like(score).scatter(1, current, 1.0) * (-d).exp()
-        edge = edge + torch.where((view.current == mask)[:, None], 1 - (-d).exp(), 0.0)
+        edge = edge + torch.where(current == mask, 1 - (-d).exp(), 0.0)
         return staggered * edge
 
     def __call__(self, view: View, steps: int) -> Update:
@@ -676,7 +681,7 @@ class SEDD(_EverywhereOnce):
                 weights = weights[:, states]
             return self.update(view, states[self.pick(view, weights)], 0.0)
         if self.predictor == "euler":
-            here = torch.zeros_like(score).scatter(1, view.current[:, None], 1.0)
+            here = torch.zeros_like(score).scatter(1, there(view, score), 1.0)
             weights = here + dt * rate * self._rates(view, score)
         else:
             weights = self._staggered(view, score, sigma - self._sigma(t - dt)[0])

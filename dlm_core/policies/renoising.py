@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from dlm_core.policies.draws import keep_top_k, keep_top_p
+from dlm_core.beliefs import at_ids, likeliest
+from dlm_core.policies.draws import categorical, keep_top_k, keep_top_p
 from dlm_core.policies.policy import Revises, Update, View, only, ranked
 from dlm_core.policies.revising import edited
 from dlm_core.policies.settings import (
@@ -51,7 +52,8 @@ class _Renoises(Revises):
 
 def sampled(probabilities: Tensor, generator: torch.Generator) -> Tensor:
     """One token a row of `probabilities (n, vocab)`, on torch's own stream."""
-    return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+    every = torch.arange(len(probabilities))
+    return categorical(probabilities, every, len(every), generator)
 
 
 @dataclass
@@ -103,7 +105,7 @@ class EntropyRenoise(_Renoises):
         probabilities = logits.float().softmax(1)
         tokens = sampled(probabilities, view.generator)
         log = logits.float().log_softmax(1).masked_fill(probabilities == 0, 0.0)  # of a banned token it is -inf
-        entropy = -(probabilities * log).sum(1)
+        entropy = -(probabilities * log).sum(1).cpu()
         rows = inside.nonzero()[:, 0]
         order = rows[entropy[rows].argsort(stable=True)]
         passed = entropy[order].cumsum(0) - entropy[order] <= self.entropy_bound
@@ -113,7 +115,7 @@ class EntropyRenoise(_Renoises):
         info = {"gamma": self.entropy_bound, "passed": int(passed.sum())}
         ranking = {"score": only(-entropy, rows), "ranking": Ranking.PROPOSAL_ENTROPY}
         if self.stability_threshold is not None:
-            draft, drafts = logits.argmax(1), state.texts
+            draft, drafts = likeliest(logits), state.texts
             recent = drafts[len(drafts) - self.stability_threshold :] if self.stability_threshold else []
             stable = len(drafts) >= self.stability_threshold and all(torch.equal(d, draft) for d in recent)
             drafts.append(draft)
@@ -150,12 +152,12 @@ class StickyRenoise(_Renoises):
 
     def __call__(self, view: View, committed_at: Tensor) -> Update:
         inside, committed = view.in_window(), committed_at[view.positions]
-        tokens = view.logits.argmax(1)
+        tokens = likeliest(view.logits)
         logits = view.logits
         if self.temperature:
             logits = keep_top_p(keep_top_k(view.logits / self.temperature, self.top_k), self.top_p)
             tokens = sampled(logits.float().softmax(1), view.generator)
-        score = logits.double().softmax(1).gather(1, tokens[:, None])[:, 0]
+        score = at_ids(logits.double().softmax(1), tokens)
         size, steps = int(inside.sum()), self.num_inference_steps
         need = -(-(view.step + 1) * size // steps) - int((inside & committed).sum())
         rows = (inside & ~committed).nonzero()[:, 0]
@@ -193,7 +195,7 @@ class DiscreteDDIM(_Renoises):
 
     def __call__(self, view: View, state: None) -> Update:
         vocab, steps, inside = view.logits.shape[1], self.num_inference_steps, view.in_window()
-        clean = view.logits.argmax(1)
+        clean = likeliest(view.logits)
         if self.temperature:
             clean = sampled((view.logits / self.temperature).float().softmax(1), view.generator)
         a_t, a_s = view.step / steps, (view.step + 1) / steps

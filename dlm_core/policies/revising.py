@@ -8,7 +8,7 @@ from math import log, pi, sin
 import torch
 from torch import Tensor
 
-from dlm_core.beliefs import believe, draw, perturbed
+from dlm_core.beliefs import at_ids, believe, draw, likeliest, perturbed
 from dlm_core.denoiser import planner
 from dlm_core.policies.draws import gumbel_race
 from dlm_core.policies.planned import BlockQuotas, Filtered, Gumbel, ProposalConfidence, ThresholdOrQuota
@@ -151,10 +151,10 @@ class PathPlanning(Revises):
         if self.draws == "positions":
             return perturbed(view.logits, self.tau, view.generator)
         uniform = torch.rand(len(view.ids), view.logits.shape[1], dtype=torch.float64, generator=view.generator)
-        noise = -(-(uniform[view.positions] + 1e-8).log() + 1e-8).log()
-        noisy = (view.logits.double() / self.tau + noise).log_softmax(1)
-        best = noisy.max(1)
-        return best.indices, best.values
+        uniform = uniform[view.positions].to(view.logits.device)
+        noise = -(-(uniform + 1e-8).log() + 1e-8).log()
+        best = (view.logits.double() / self.tau + noise).log_softmax(1).max(1)
+        return best.indices.cpu(), best.values.cpu()
 
     def __call__(self, view: View, steps: int) -> Update:
         tokens, score = self._propose(view)
@@ -202,9 +202,9 @@ class KeepBest(Revises):
 
     def __call__(self, view: View, counts: list[int]) -> Update:
         inside, masks = view.in_window(), view.open_masks
-        proposed = draw(view.logits, self.temperature, view.generator) if self.temperature else view.logits.argmax(1)
+        proposed = draw(view.logits, self.temperature, view.generator) if self.temperature else likeliest(view.logits)
         tokens = torch.where(masks, proposed, view.current)
-        score = view.logits.gather(1, tokens[:, None])[:, 0].float().masked_fill(~inside, float("-inf"))
+        score = at_ids(view.logits, tokens).float().masked_fill(~inside, float("-inf"))
         keep = torch.zeros_like(inside)
         keep[score.argsort(descending=True, stable=True)[: counts[view.step]]] = True
         info = {"keep": counts[view.step]}

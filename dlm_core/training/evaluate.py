@@ -110,8 +110,8 @@ def autoregressive_nats(model: LoadedModel, canvases: Tensor) -> Tensor:
     """Return the exact negative log-likelihood `(rows,)` of canvases `(rows, length)`, given their first token."""
     total = []
     for rows in canvases.split(ROWS):
-        losses = F.cross_entropy(model.causal_logits(rows)[:, :-1].transpose(1, 2), rows[:, 1:], reduction="none")
-        total.append(losses.sum(1))
+        logits = model.causal_logits(rows)[:, :-1].transpose(1, 2)
+        total.append(F.cross_entropy(logits, rows[:, 1:].to(logits.device), reduction="none").sum(1).cpu())
     return torch.cat(total)
 
 
@@ -133,7 +133,7 @@ def diffusion_nats(model: LoadedModel, canvases: Tensor, *, counts: int = 16, se
             masked = F.pad(order < k[:, None], (1, 0))
             noisy = torch.where(masked, mask_of(model), rows)
             logits = model.denoiser(noisy, torch.arange(rows.shape[1]))
-            losses = F.cross_entropy(logits[masked], rows[masked], reduction="none")
+            losses = F.cross_entropy(logits[masked], rows[masked].to(logits.device), reduction="none").cpu()
             sums = torch.zeros(rows.shape).masked_scatter(masked, losses).sum(1)
             total[start : start + ROWS] += sums * n / k / counts
     return total
