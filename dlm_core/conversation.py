@@ -54,7 +54,9 @@ def dump(messages: Sequence[Message]) -> str:
 
 
 def with_system(system: str | None, messages: Sequence[Message]) -> list[Message]:
-    """Return the messages after a system text, if that is not empty."""
+    """Return the messages after a system text, if that is not empty; ValueError for one that is no text."""
+    if not isinstance(system, str | None):
+        raise ValueError("a system text must be a text")
     return ([{"role": SYSTEM, "content": system}] if system and system.strip() else []) + [*messages]
 
 

@@ -49,7 +49,10 @@ TABLE = {
         },
         {"numpy", "torch"},
     ),
-    "engine.remote": ({"canvas", "conversation", "engine", "lines", "proxies", "trace"}, {"httpx", "numpy"}),
+    "engine.remote": (
+        {"canvas", "conversation", "engine", "lines", "policies", "proxies", "trace"},
+        {"httpx", "numpy"},
+    ),
     "engine.cluster": ({"engine", "lines", "models", "trace", "unicode"}, {"ray", "starlette"}),
     "engine.zerogpu": (set(), {"spaces"}),
     "serve": ({"engine"}, set()),
@@ -72,7 +75,7 @@ TABLE = {
             "ui", "bundle", "conversation", "engine", "export", "figures", "gallery", "lines", "metrics", "policies",
             "proxies", "reasons", "sudoku", "trace", "unicode", "words",
         },
-        {"gradio", "numpy", "starlette"},
+        {"fastapi", "gradio", "numpy", "starlette"},
     ),
     "launch": ({"engine", "proxies", "ui", "unicode"}, set()),
     # older names of modules

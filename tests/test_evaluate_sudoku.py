@@ -9,7 +9,18 @@ from dlm_core.policies import POLICIES
 from dlm_core.sampler import sample
 from dlm_core.sudoku import CELLS, minimal, parse, puzzle, solutions, solve
 from dlm_core.training import evaluate_sudoku
-from dlm_core.training.evaluate_sudoku import PROGRAM, PUBLISHED, WAYS, Case, cases, forwards_to_solve, main, rows
+from dlm_core.training.evaluate_sudoku import (
+    PROGRAM,
+    PUBLISHED,
+    TABLES,
+    WAYS,
+    Case,
+    blank_cases,
+    forwards_to_solve,
+    main,
+    minimal_cases,
+    rows,
+)
 
 BY_NAME = {way.name: way for way in WAYS}
 
@@ -27,7 +38,7 @@ def test_the_published_puzzles_have_17_clues_and_one_solution(text):
 
 
 def test_the_puzzles_measured_are_as_hard_as_they_are_called():
-    plain, minimals = cases(2, 2, searched=8)
+    plain, minimals = blank_cases(2), minimal_cases(2, searched=8)
     assert [(case.name, {cells.count(0) for cells in case.puzzles}) for case in plain] == [
         (f"{blanks} blanks", {blanks}) for blanks in (30, 40, 48, 54)
     ]
@@ -92,7 +103,8 @@ def test_the_program_prints_its_tables_and_puts_them_where_they_belong(tmp_path,
     monkeypatch.setattr(evaluate_sudoku, "PUBLISHED", ("".join(map(str, minimal(3)[1])),))
     monkeypatch.setattr(evaluate_sudoku, "WAYS", tuple(BY_NAME[name] for name in ("all above 0.99", "WINO", "WINO")))
     card = tmp_path / "card.md"
-    card.write_text(f"Before.\n<!-- measured: printed by {PROGRAM} -->\nold\n<!-- /measured -->\nAfter.\n", "utf-8")
+    places = [f"<!-- measured: printed by {PROGRAM.format(name)} -->\nold\n<!-- /measured -->\n" for name in TABLES]
+    card.write_text(f"Before.\n{''.join(places)}After.\n", "utf-8")
     assert main(["--puzzles", "1", "--hard", "1", "--deep", "1", "--searched", "1", "--write", str(card)]) == 0
     told, written = capsys.readouterr().out, card.read_text(encoding="utf-8")
     assert "old" not in written
@@ -110,8 +122,21 @@ def test_a_count_below_one_is_refused(wrong, capsys):
     assert "argument --puzzles" in capsys.readouterr().err
 
 
-def test_the_card_has_the_place_that_the_program_writes_to():
-    assert f"<!-- measured: printed by {PROGRAM} -->" in evaluate_sudoku.CARD.read_text(encoding="utf-8")
+def test_one_table_is_measured_alone_and_leaves_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate_sudoku, "BLANKS", (4,))
+    card = tmp_path / "card.md"
+    places = [f"<!-- measured: printed by {PROGRAM.format(name)} -->\nold\n<!-- /measured -->\n" for name in TABLES]
+    card.write_text("".join(places), "utf-8")
+    assert main(["--tables", "twin", "--puzzles", "1", "--write", str(card)]) == 0
+    written = card.read_text(encoding="utf-8")
+    assert written.count("old") == len(TABLES) - 1
+    assert "--tables twin --puzzles 1" in written
+
+
+def test_the_card_has_the_places_that_the_program_writes_to():
+    card = evaluate_sudoku.CARD.read_text(encoding="utf-8")
+    for name in TABLES:
+        assert f"<!-- measured: printed by {PROGRAM.format(name)} -->" in card
 
 
 def test_a_step_that_writes_only_right_cells_is_never_the_end(model):

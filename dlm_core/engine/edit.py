@@ -11,6 +11,7 @@ import numpy as np
 
 from dlm_core.canvas import Canvas
 from dlm_core.models import LoadedModel
+from dlm_core.policies.parameter import shown
 
 MAX_CHARACTERS = 2000  # typed into one canvas
 _PIN = re.compile(r"(\d{1,6}):(\S+)")
@@ -49,6 +50,8 @@ def edited(model: LoadedModel, cells: Sequence[Cell]) -> Canvas:
 
 def parse_pins(text: str) -> dict[int, str]:
     """Parse "0:Once 5:upon" into words by their position after the prompt."""
+    if not isinstance(text, str):
+        raise ValueError(f"pins are a text such as 5:upon, got {shown(text)}")
     pins: dict[int, str] = {}
     for part in text.split():
         if not (hit := _PIN.fullmatch(part)):

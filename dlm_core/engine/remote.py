@@ -24,6 +24,7 @@ from dlm_core.engine.lesson import Kind, Lesson, NoisyState
 from dlm_core.engine.request import Request
 from dlm_core.engine.unavailable import UnavailableEngine, unmeasured
 from dlm_core.lines import is_waiting, make_line, read_line, type_of
+from dlm_core.policies.parameter import shown
 from dlm_core.proxies import is_loopback
 from dlm_core.trace import Trace, decode_token_texts, encode_token_texts
 
@@ -46,29 +47,57 @@ def pack(request: Request) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def unpack(record: Mapping[str, Any]) -> Request:
+def unpack(record: Any) -> Request:
     """Return the request in a record that may come from anywhere; ValueError for one that is none.
 
     Whether the request makes sense is for the engine to say.
     """
-    try:
-        canvas, cells, windows = record.get("canvas"), record.get("cells"), record.get("windows")
-        fields = {name: record[name] for name in ("prompt", "policy", "length", "block_length", "seed")}
-        if not isinstance(fields["prompt"], str) or not isinstance(fields["policy"], str):
-            raise TypeError("prompt and policy are texts")
-        return Request(
-            **fields,
-            params=dict(record["params"]),
-            canvas=canvas and Canvas(canvas["ids"], canvas["fixed"]),
-            cells=cells and [Cell(token if isinstance(token, str) else int(token), bool(at)) for token, at in cells],
-            pins={int(position): str(word) for position, word in record["pins"]},
-            windows=windows and [(int(lo), int(hi)) for lo, hi in windows],
-            branch=record.get("branch") and dict(record["branch"]),
-            cache=record.get("cache"),
-            conversation=record.get("conversation", ()),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"this is no request ({str(error)[:80]})") from error
+    return Request(**_read("request", _REQUEST, record))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+_REQUEST: Mapping[str, Callable[[Any], Any]] = {
+    "prompt": lambda value: value,
+    "policy": lambda value: value,
+    "length": lambda value: value,
+    "block_length": lambda value: value,
+    "seed": lambda value: value,
+    "params": dict,
+    "canvas": _optional(lambda canvas: Canvas(canvas["ids"], canvas["fixed"])),
+    "cells": _optional(
+        lambda cells: [Cell(token if isinstance(token, str) else int(token), bool(fixed)) for token, fixed in cells]
+    ),
+    "pins": lambda pins: {int(position): str(word) for position, word in pins},
+    "windows": _optional(lambda windows: [(int(lo), int(hi)) for lo, hi in windows]),
+    "branch": _optional(dict),
+    "cache": lambda value: value,
+    "conversation": lambda messages: () if messages is None else messages,
+}
+_LESSON: Mapping[str, Callable[[Any], Any]] = {
+    "text": _text, "kind": _text, "schedule": _text, "seed": lambda value: value,
+}  # fmt: skip
+
+
+def _read(what: str, fields: Mapping[str, Callable[[Any], Any]], record: Any) -> dict[str, Any]:
+    """Return the fields of a record by name, each read; one that cannot be is a ValueError that names it."""
+    if not isinstance(record, Mapping):
+        raise ValueError(f"a {what} is one JSON object, got {shown(record)}")
+    values = {}
+    for name, read in fields.items():
+        try:
+            values[name] = read(record.get(name))
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{name} of a {what} cannot be read, got {shown(record.get(name))}") from error
+    return values
 
 
 def _pack_lesson(lesson: Lesson) -> dict[str, Any]:
@@ -90,8 +119,19 @@ def _probabilities(values: ndarray) -> list[str]:
     return [make_line("probabilities", values=known)]
 
 
+def _record(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("the body of a call is JSON, and this cannot be read as JSON") from error
+
+
 def _parse_request(body: bytes) -> Request:
-    return unpack(json.loads(body))
+    return unpack(_record(body))
+
+
+def _parse_lesson(body: bytes) -> dict[str, Any]:
+    return _read("lesson", _LESSON, _record(body))
 
 
 METHODS: Mapping[str, Callable[[Engine, bytes, threading.Event], Iterable[str]]] = {
@@ -102,7 +142,9 @@ METHODS: Mapping[str, Callable[[Engine, bytes, threading.Event], Iterable[str]]]
     "autoregressive_likelihood": lambda engine, body, _stop: _probabilities(
         engine.autoregressive_likelihood(Trace.parse(body))
     ),
-    "lesson": lambda engine, body, _stop: [make_line("lesson", lesson=_pack_lesson(engine.lesson(**json.loads(body))))],
+    "lesson": lambda engine, body, _stop: [
+        make_line("lesson", lesson=_pack_lesson(engine.lesson(**_parse_lesson(body))))
+    ],
 }
 
 
@@ -110,7 +152,7 @@ def handle(engine: Engine, method: str, body: bytes, stop: threading.Event) -> I
     """Yield the lines of an engine's answer to one of `METHODS`; `stop` ends a run after the step it is in."""
     try:
         yield from METHODS[method](engine, body, stop)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         yield make_line("error", message=str(error))
 
 

@@ -8,6 +8,7 @@ from dlm_core.canvas import Canvas
 from dlm_core.conversation import Message
 from dlm_core.engine.edit import Cell
 from dlm_core.policies import Parameter
+from dlm_core.policies.parameter import shown
 from dlm_core.unicode import well_formed
 
 MAX_SEED = 2**63 - 1
@@ -41,6 +42,9 @@ class Request:
     conversation: Sequence[Message] = ()
 
     def __post_init__(self) -> None:
+        for name, may_miss in {"prompt": False, "policy": False, "model": True, "cache": True}.items():
+            if not isinstance(value := getattr(self, name), str) and not (may_miss and value is None):
+                raise ValueError(f"{name} must be a text, got {shown(value)}")
         # wherever it comes from, its text is Unicode from here on
         for one in fields(self):
             object.__setattr__(self, one.name, well_formed(getattr(self, one.name)))

@@ -8,7 +8,9 @@ changes nothing that it wrote, a run ends with its first wrong cell: it is not s
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import mean, median
 from typing import Any, NamedTuple
@@ -25,7 +27,7 @@ from dlm_core.training.evaluate import at_least, table
 from dlm_core.training.report import replace_between_markers
 
 CARD = ASSETS / "sudoku" / "README.md"
-PROGRAM = "make evaluate"
+PROGRAM = "make evaluate: {}"
 BLANKS = (30, 40, 48, 54)
 CLUES = (25, 24, 23, 22, 21, 20)  # of minimal puzzles: with any clue less they would have several solutions
 SEARCHED = 4000  # minimal puzzles that are looked through for those
@@ -83,25 +85,28 @@ WAYS = (
 LEFT_TO_RIGHT = (Way("the twin, left to right", "threshold", lambda _: {}),)
 
 
-def cases(n: int, hard: int, searched: int = SEARCHED) -> tuple[list[Case], list[Case]]:
-    """Return `n` puzzles for each number of blanks, and at most `hard` for each number of clues of minimal ones."""
+def blank_cases(n: int) -> list[Case]:
+    """Return `n` puzzles for each number of blanks."""
     many = [
         [puzzle(FIRST_SEED + i, blanks) for i in tqdm(range(n), desc=f"{blanks} blanks", leave=False)]
         for blanks in BLANKS
     ]
+    return [_solved(f"{blanks} blanks", cells) for blanks, cells in zip(BLANKS, many)]
+
+
+def minimal_cases(hard: int, searched: int = SEARCHED) -> list[Case]:
+    """Return at most `hard` minimal puzzles for each number of clues."""
     found: dict[int, list[list[int]]] = {clues: [] for clues in CLUES}
     for seed in tqdm(range(FIRST_SEED, FIRST_SEED + searched), desc="minimal puzzles", leave=False):
         cells = minimal(seed)[1]
         if len(few := found.get(CELLS - cells.count(0), [])) < hard:
             few.append(cells)
     hardest = [isomorph(parse(PUBLISHED[i % len(PUBLISHED)]), i) for i in range(hard)]
-    plain = [Case(f"{blanks} blanks", cells, []) for blanks, cells in zip(BLANKS, many)]
-    minimals = [Case(f"{clues} clues", cells, []) for clues, cells in [*found.items(), (17, hardest)] if cells]
-    return [_solved(case) for case in plain], [_solved(case) for case in minimals]
+    return [_solved(f"{clues} clues", cells) for clues, cells in [*found.items(), (17, hardest)] if cells]
 
 
-def _solved(case: Case) -> Case:
-    return case._replace(solutions=[solve(cells) for cells in case.puzzles])
+def _solved(name: str, puzzles: list[list[int]]) -> Case:
+    return Case(name, puzzles, [solve(cells) for cells in puzzles])
 
 
 def forwards_to_solve(model: LoadedModel, cells: Sequence[int], solution: Sequence[int], way: Way) -> int | None:
@@ -152,32 +157,60 @@ def times(model: LoadedModel, case: Case) -> str:
     )
 
 
-def evaluate(n: int, hard: int, deep: int, searched: int = SEARCHED) -> Iterator[list[str]]:
-    """Yield the lines of one table after the other: `n` puzzles a case, `hard` of those with few clues.
+@dataclass(frozen=True)
+class Counts:
+    """How many puzzles are measured: of each number of blanks, of each number of clues, of each for the deep network.
 
-    The network that thinks longest is measured on `deep` of each.
+    `searched` minimal puzzles are looked through for those with few clues.
     """
-    plain, minimals = cases(n, hard, searched)
-    default, shallow, longest, twin = map(
-        load_model, ("sudoku", "sudoku-shallow", "sudoku-deep", "sudoku-autoregressive")
-    )
 
-    def shown(caption: str, model: LoadedModel, ways: Sequence[Way], measured: Sequence[Case]) -> list[str]:
-        header = ["order", *(f"{case.name}, n = {len(case.puzzles)}" for case in measured)]
-        how = "share of boards wholly right, and in brackets the mean forwards of those"
-        return table(f"`{model.name}`, {caption}: {how}.", header, rows(model, ways, measured))
+    n: int
+    hard: int
+    deep: int
+    searched: int = SEARCHED
 
-    yield shown("each forward thinks twice", default, WAYS, plain)
-    yield shown("the same weights, each forward thinks once", shallow, WAYS, plain)
-    yield shown("the twin that writes from left to right", twin, LEFT_TO_RIGHT, plain)
-    yield [times(default, plain[-1])]
-    yield shown(
+    @cached_property
+    def plain(self) -> list[Case]:
+        """Puzzles by their blanks."""
+        return blank_cases(self.n)
+
+    @cached_property
+    def minimals(self) -> list[Case]:
+        """Puzzles by their clues."""
+        return minimal_cases(self.hard, self.searched)
+
+
+def _share_solved(caption: str, name: str, ways: Sequence[Way], measured: Sequence[Case]) -> list[str]:
+    model = load_model(name)
+    header = ["order", *(f"{case.name}, n = {len(case.puzzles)}" for case in measured)]
+    how = "share of boards wholly right, and in brackets the mean forwards of those"
+    return table(f"`{name}`, {caption}: {how}.", header, rows(model, ways, measured))
+
+
+def _deep(counts: Counts) -> list[str]:
+    few = [
+        Case(case.name, case.puzzles[: counts.deep], case.solutions[: counts.deep])
+        for case in [*counts.plain, *counts.minimals]
+    ]
+    loops = load_model("sudoku-deep").model.config.loops
+    return _share_solved(f"the same weights, each forward thinks {loops} times", "sudoku-deep", WAYS[:-2], few)
+
+
+TABLES: Mapping[str, Callable[[Counts], list[str]]] = {
+    "twice": lambda counts: _share_solved("each forward thinks twice", "sudoku", WAYS, counts.plain),
+    "once": lambda counts: _share_solved(
+        "the same weights, each forward thinks once", "sudoku-shallow", WAYS, counts.plain
+    ),
+    "twin": lambda counts: _share_solved(
+        "the twin that writes from left to right", "sudoku-autoregressive", LEFT_TO_RIGHT, counts.plain
+    ),
+    "solver": lambda counts: [times(load_model("sudoku"), counts.plain[-1])],
+    "minimal": lambda counts: _share_solved(
         "minimal puzzles, which would have several solutions with any clue less, and puzzles with 17 clues, "
-        f"{len(PUBLISHED)} of Gordon Royle's list in new guises", default, WAYS, minimals,
-    )  # fmt: skip
-    few = [Case(case.name, case.puzzles[:deep], case.solutions[:deep]) for case in [*plain, *minimals]]
-    loops = longest.model.config.loops
-    yield shown(f"the same weights, each forward thinks {loops} times", longest, WAYS[:-2], few)
+        f"{len(PUBLISHED)} of Gordon Royle's list in new guises", "sudoku", WAYS, counts.minimals,
+    ),
+    "deep": _deep,
+}  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -185,20 +218,22 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m dlm_core.training.evaluate_sudoku", description="Measure Sudoku.")
     add = parser.add_argument
+    add("--tables", nargs="+", choices=TABLES, default=[*TABLES], metavar="NAME", help=f"of {', '.join(TABLES)}")
     add("--puzzles", type=at_least(1), default=200, help="puzzles for each number of blanks")
     add("--hard", type=at_least(1), default=50, help="puzzles for each number of clues, of those with few")
     add("--deep", type=at_least(1), default=20, help="of each of those for the network that thinks longest")
     add("--searched", type=at_least(1), default=SEARCHED, help="minimal puzzles looked through for few clues")
     add("--write", type=Path, nargs="?", const=CARD, help="put the tables into the card, or this file")
     args = parser.parse_args(argv)
-    counts = f"--puzzles {args.puzzles} --hard {args.hard} --deep {args.deep} --searched {args.searched}"
-    tables = [f"Measured by `python -m dlm_core.training.evaluate_sudoku {counts}`, one puzzle at a time, on a CPU."]
-    print(tables[0], end="\n\n", flush=True)
-    for lines in evaluate(args.puzzles, args.hard, args.deep, args.searched):
-        tables.append("\n".join(lines))
-        print(tables[-1], end="\n\n", flush=True)
+    counts = Counts(args.puzzles, args.hard, args.deep, args.searched)
+    options = f"--puzzles {args.puzzles} --hard {args.hard} --deep {args.deep} --searched {args.searched}"
+    for name in args.tables:
+        lines = "\n".join(TABLES[name](counts))
+        program = f"python -m dlm_core.training.evaluate_sudoku --tables {name} {options}"
+        text = f"{lines}\n\nMeasured by `{program}`, one puzzle at a time, on a CPU."
+        print(text, end="\n\n", flush=True)
         if args.write:  # each table takes long: what stands so far is kept if the next one is never finished
-            replace_between_markers(args.write, PROGRAM, "\n\n".join(tables))
+            replace_between_markers(args.write, PROGRAM.format(name), text)
     return 0
 
 

@@ -25,6 +25,7 @@ from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.trace import Trace
 from dlm_core.ui import code, link, models, streams, words
 from dlm_core.ui.compat import session
+from dlm_core.ui.compat.calls import EXCEPTION_HANDLERS
 from dlm_core.ui.compat.early import KeptFile, LinkCard, PageScriptMiddleware
 from dlm_core.ui.player import branches, plotly, sentences
 from dlm_core.ui.tabs import compare, denoise, edit, learn, noise, puzzle, race, runs
@@ -163,8 +164,14 @@ def _given(params: Any, **more: Any) -> Any:
     if params is None or (isinstance(params, Mapping) and not more.keys() & params.keys()):
         return {**(params or {}), **more}
     if isinstance(params, Mapping):
-        raise gr.Error(f"{min(more.keys() & params.keys())} is given twice, as itself and in params: give one of them.")
+        twice = min(more.keys() & params.keys())
+        raise _refused(f"{twice} is given twice, as itself and in params: give one of them")
     return params
+
+
+def _refused(reason: object) -> gr.Error:
+    """Return what a program gets in place of an answer; it is the caller's to read, and no traceback in the log."""
+    return gr.Error(well_formed(f"{reason}."), print_exception=False)
 
 
 def _growing(
@@ -189,12 +196,12 @@ def _growing(
         )
         run = engine.run(request)
     except ValueError as error:
-        raise gr.Error(well_formed(f"{error}.")) from error
+        raise _refused(error) from error
     for line in run:
         if not is_waiting(line):
             yield run.trace
     if run.trace.outcome == "error":
-        raise gr.Error(f"{run.trace.message}.")
+        raise _refused(run.trace.message)
 
 
 def step_dict(trace: Trace) -> dict[str, Any]:
@@ -230,7 +237,7 @@ def launch_options(limits: Limits) -> dict[str, Any]:
     return {
         "css": css(),
         "i18n": words.translations(),
-        "app_kwargs": {"middleware": [front]},
+        "app_kwargs": {"middleware": [front], "exception_handlers": EXCEPTION_HANDLERS},
         "theme": gr.themes.Base(font=system, font_mono=["ui-monospace", "monospace"]),
         "footer_links": ["api"],
         "enable_monitoring": False,

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -24,19 +25,22 @@ def free_port() -> int:
 
 
 class Server:
-    """`python app.py`, or another script that serves the page, in a process of its own; `before` runs in it first."""
+    """`python app.py`, or another script that serves the page, in a process of its own; `before` runs in it first.
+
+    It writes what it prints into `messages`, else where the tests do."""
 
     def __init__(
         self, script: str = "app.py", before: Callable[[], None] | None = None, port: int | None = None,
-        folder: Path = ROOT, **environment: str,
+        folder: Path = ROOT, messages: IO[str] | None = None, **environment: str,
     ) -> None:  # fmt: skip
         self.port = port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         offline = {"PORT": str(port), "HOST": "127.0.0.1", "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
         settings = os.environ | offline | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])} | environment
         self.process = subprocess.Popen(
-            [sys.executable, script], cwd=folder, env=settings, preexec_fn=before, start_new_session=True
-        )
+            [sys.executable, script], cwd=folder, env=settings, preexec_fn=before, start_new_session=True,
+            stdout=messages, stderr=messages,
+        )  # fmt: skip
         deadline = time.monotonic() + 120
         while True:
             try:
