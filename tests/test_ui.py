@@ -92,7 +92,7 @@ def test_programs_ask_in_a_conversation_and_with_a_cache_or_hear_why_not(bundled
         ({"steps": 8, "params": {"steps": 4}}, "steps is given twice"),
         ({"steps": "many"}, "steps must be a whole number between 1 and 8, got 'many'"),
         ({"temperature": "hot"}, "temperature must be a number of 0 or more, got 'hot'"),
-        ({"policy": [1]}, r"policy must be a text, got \[1\]"),
+        ({"policy": [1]}, r"unknown policy \[1\]: choose one of"),
         ({"policy": "thresholt"}, r"unknown policy 'thresholt' \(the nearest is 'threshold'\)"),
         ({"policy": "p2", "steps": 4, "params": {"num_steps": 4}}, "num_steps and steps are the same parameter"),
     ],

@@ -55,6 +55,10 @@ def unpack(record: Any) -> Request:
     return Request(**_read("request", _REQUEST, record))
 
 
+def _unread(value: Any) -> Any:
+    return value  # the engine says what it must be
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
@@ -66,11 +70,11 @@ def _optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 _REQUEST: Mapping[str, Callable[[Any], Any]] = {
-    "prompt": lambda value: value,
-    "policy": lambda value: value,
-    "length": lambda value: value,
-    "block_length": lambda value: value,
-    "seed": lambda value: value,
+    "prompt": _unread,
+    "policy": _unread,
+    "length": _unread,
+    "block_length": _unread,
+    "seed": _unread,
     "params": dict,
     "canvas": _optional(lambda canvas: Canvas(canvas["ids"], canvas["fixed"])),
     "cells": _optional(
@@ -79,11 +83,11 @@ _REQUEST: Mapping[str, Callable[[Any], Any]] = {
     "pins": lambda pins: {int(position): str(word) for position, word in pins},
     "windows": _optional(lambda windows: [(int(lo), int(hi)) for lo, hi in windows]),
     "branch": _optional(dict),
-    "cache": lambda value: value,
+    "cache": _unread,
     "conversation": lambda messages: () if messages is None else messages,
 }
 _LESSON: Mapping[str, Callable[[Any], Any]] = {
-    "text": _text, "kind": _text, "schedule": _text, "seed": lambda value: value,
+    "text": _text, "kind": _text, "schedule": _text, "seed": _unread,
 }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ class Request:
     conversation: Sequence[Message] = ()
 
     def __post_init__(self) -> None:
-        for name, may_miss in {"prompt": False, "policy": False, "model": True, "cache": True}.items():
+        for name, may_miss in {"prompt": False, "model": True, "cache": True}.items():
             if not isinstance(value := getattr(self, name), str) and not (may_miss and value is None):
                 raise ValueError(f"{name} must be a text, got {shown(value)}")
         # wherever it comes from, its text is Unicode from here on

@@ -27,7 +27,8 @@ def free_port() -> int:
 class Server:
     """`python app.py`, or another script that serves the page, in a process of its own; `before` runs in it first.
 
-    It writes what it prints into `messages`, else where the tests do."""
+    It writes what it prints into `messages`, else where the tests do.
+    """
 
     def __init__(
         self, script: str = "app.py", before: Callable[[], None] | None = None, port: int | None = None,
