@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dlm_core.engine import LocalEngine, Request
-from dlm_core.engine.edit import Cell, edited, parse_pins
+from dlm_core.engine.edit import Cell, edited, parse_pins, pins_of
 from dlm_core.models import load_model
 from dlm_core.trace import Trace
 from dlm_core.ui.tabs.edit import canvas_value, growing_policy, request
@@ -47,6 +47,20 @@ def test_a_canvas_that_cannot_be_denoised_is_refused_with_a_reason(bundled, cell
 def test_pins_are_read_by_position():
     assert parse_pins(" 0:Once  5:upon 7:: ") == {0: "Once", 5: "upon", 7: ":"}
     assert parse_pins("") == {}
+
+
+@pytest.mark.parametrize("pins", ["10:robot 30:garden 50:storm", "3:zebra 9:dog 10:sat", ""])
+def test_the_pins_of_a_run_are_those_that_it_was_made_with(engine, pins):
+    run = engine.run(Request("A dog", "llada", 60, pins=parse_pins(pins), params={"steps": 2})).complete()
+    assert pins_of(run) == pins
+
+
+def test_what_is_fixed_and_does_not_begin_a_word_is_no_pin(engine):
+    run = engine.run(Request("A dog", "llada", 8, params={"steps": 2})).complete()
+    inner = next(token for token, piece in run.pieces.items() if piece[:1] not in (" ", b" "))
+    canvas = [*run.header["canvas"][:-1], inner]
+    run.header |= {"canvas": canvas, "fixed": [*run.header["fixed"], [len(canvas) - 1, len(canvas)]]}
+    assert pins_of(run) == ""
 
 
 @pytest.mark.parametrize("text", ["Once", "0:", "x:Once", "-1:Once", "0: Once", "5:a 5:b"])

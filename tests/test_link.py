@@ -20,6 +20,20 @@ def test_a_link_fills_what_it_names_and_leaves_the_rest(engine):
     assert read({"length": "32"}, engine).values == {"length": 32, "steps": 32}, "at most one step a token"
 
 
+@pytest.mark.parametrize(
+    ("query", "pins"),
+    [
+        ({"prompt": "The cat"}, {"value": ""}),
+        ({"policy": "p2"}, {"value": ""}),
+        ({"pins": "5:cat"}, {"value": "5:cat"}),
+        ({"lang": "zh"}, {}),
+    ],
+)
+def test_a_link_to_another_run_has_the_pinned_words_that_it_names_and_no_others(engine, query, pins):
+    (shown,) = [update for name, update in zip(PLAIN, opening(query, None, engine)[6:]) if name == "pins"]
+    assert {name: shown[name] for name in shown if name == "value"} == pins
+
+
 @pytest.mark.parametrize("seed", [2**53 + 1, 2**63 - 1])
 def test_a_seed_that_javascript_would_round_is_itself(engine, seed):
     link = read({"seed": str(seed)}, engine)

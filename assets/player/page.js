@@ -17,6 +17,7 @@ import { mountEdit } from "./tabs/edit.js";
 import { mountLearn } from "./tabs/learn.js";
 import { mountModels } from "./tabs/models.js";
 import { mountNoise } from "./tabs/noise.js";
+import { mountPins } from "./tabs/pins.js";
 import { mountPlayer } from "./tabs/player.js";
 import { mountPuzzle } from "./tabs/puzzle.js";
 import { mountRuns } from "./tabs/runs.js";
@@ -84,6 +85,7 @@ const PARTS = {
   edit: (host, options) => mountEdit(host, options),
   composer: (host, options, apply) =>
     mountComposer(host, { ...options, ask: (query) => apply({ query }), player: toPlayer }),
+  pins: mountPins,
   puzzle: (host, options, apply, trigger) =>
     mountPuzzle(host, { ...options, promote, ask: apply, stop: () => trigger("stop", {}) }),
   branches: (host, options, apply) =>
@@ -112,6 +114,7 @@ export function mount(name, element, { id, props, watch, trigger, ...options }) 
 export const address = () => served("");
 export const rollSeed = (die, seed, start) => roll(die, seed, start);
 export const shownRun = () => shared.run;
+export const showPins = (pins, length) => publish({ pinned: { pins, length } });
 
 follow("raced", document.documentElement, (query) => {
   if (!query) return;

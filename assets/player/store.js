@@ -11,6 +11,8 @@ export const shared = {
   asked: null, // the query of a link that is to be opened here
   opened: null, // lines of a run that the player is to show, and the name of the sentence that says what to look for
   branch: null, // a run that is to continue another one, or a canvas that is to be run or edited
+  pinned: null, // the text of the words that stand fixed in the next run, and the length of that run
+  ownPins: false, // the visitor put them there himself
   raced: null, // what a race is to be run with: prompt, length, temperature and seed
   kept: 0, // how often the list of this browser's runs has changed
 };

@@ -12,6 +12,7 @@ import numpy as np
 from dlm_core.canvas import Canvas
 from dlm_core.models import LoadedModel
 from dlm_core.policies.parameter import shown
+from dlm_core.trace import Trace
 
 MAX_CHARACTERS = 2000  # typed into one canvas
 _PIN = re.compile(r"(\d{1,6}):(\S+)")
@@ -60,6 +61,23 @@ def parse_pins(text: str) -> dict[int, str]:
             raise ValueError(f"position {position} is pinned twice, to {pins[position]!r} and {hit[2][:40]!r}")
         pins[position] = hit[2]
     return pins
+
+
+def pins_of(trace: Trace) -> str:
+    """Return the words that are fixed after a run's prompt, as `parse_pins` reads them; "" if some are no words."""
+    canvas, fixed = trace.header["canvas"], trace.header["fixed"]
+    head = fixed[0][1] if fixed and fixed[0][0] == 0 else 0
+    pins: list[str] = []
+    for start, end in fixed:
+        for i in range(max(start, head), end):
+            piece = trace.pieces.get(canvas[i], "")
+            if isinstance(piece, bytes) or not (piece.startswith(" ") or i > start):
+                return ""
+            if piece.startswith(" "):
+                pins.append(f"{i - head}:{piece.strip()}")
+            else:
+                pins[-1] += piece
+    return " ".join(pins) if all(map(_PIN.fullmatch, pins)) else ""
 
 
 def pinned(model: LoadedModel, canvas: Canvas, start: int, length: int, pins: Mapping[int, str]) -> Canvas:

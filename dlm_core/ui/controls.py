@@ -30,24 +30,26 @@ class ModelDependent(NamedTuple):
     update: Callable[[About, str], list[Any]]
 
 
-def ask(
-    value: str, go: I18nData, ids: tuple[str, str, str], hint: I18nData | None = None, ready: bool = True
-) -> tuple[gr.Textbox, gr.Button, gr.Button]:
-    """Lay out a prompt that begins with `value`, the button `go` that runs it, and Stop, with their `ids`.
-
-    `hint` is what stands there while it is empty; `ready` is whether the button works from the start.
-    """
-    prompt, run, stop = ids
-    hint = hint or words.label("page.prompt")
+def ask(value: str, go: I18nData, ids: tuple[str, str, str]) -> tuple[gr.Textbox, gr.Button, gr.Button]:
+    """Lay out a prompt that begins with `value`, the button `go` that runs it, and Stop, with their `ids`."""
     with gr.Row(elem_classes="ask"):
-        return (
-            gr.Textbox(
-                value, label=words.label("page.prompt"), show_label=False, container=False, lines=1, max_lines=5,
-                placeholder=hint, elem_id=prompt, elem_classes="prompt",
-            ),
-            gr.Button(go, elem_id=run, elem_classes="go", variant="primary", scale=0, interactive=ready),
-            gr.Button(words.label("page.stop"), elem_id=stop, elem_classes="quiet", scale=0),
-        )  # fmt: skip
+        return prompt_box(value, ids[0]), *run_buttons(go, ids[1:])
+
+
+def prompt_box(value: str, elem_id: str, hint: I18nData | None = None) -> gr.Textbox:
+    """Return a prompt that begins with `value`; `hint` is what stands there while it is empty."""
+    return gr.Textbox(
+        value, label=words.label("page.prompt"), show_label=False, container=False, lines=1, max_lines=5,
+        placeholder=hint or words.label("page.prompt"), elem_id=elem_id, elem_classes="prompt",
+    )  # fmt: skip
+
+
+def run_buttons(go: I18nData, ids: tuple[str, str], ready: bool = True) -> tuple[gr.Button, gr.Button]:
+    """Return the button `go`, which runs a prompt, and Stop, with their `ids`; `ready`: it works from the start."""
+    return (
+        gr.Button(go, elem_id=ids[0], elem_classes="go", variant="primary", scale=0, interactive=ready),
+        gr.Button(words.label("page.stop"), elem_id=ids[1], elem_classes="quiet", scale=0),
+    )
 
 
 def has(about: About, name: str) -> bool:

@@ -97,7 +97,8 @@ def read(query: Mapping[str, str], engine: Engine, model: str | None = None) -> 
 def opening(query: Mapping[str, str], model: str, engine: Engine) -> list[Any]:
     """Return what a link changes: the run flag, the player's value, the fold, the die, prompt, policy, every control.
 
-    A seed that is named stays: the die rests.
+    A seed that is named stays: the die rests.  Words that stand fixed are of the run that was made with them: where the
+    link makes another run, and names none, there are none.
     """
     names = (*controls.PLAIN, *words.NAMES)
     if not query:
@@ -108,6 +109,8 @@ def opening(query: Mapping[str, str], model: str, engine: Engine) -> list[Any]:
     notice = envelope("notice", message=complaints) if complaints else gr.skip()
     prompt = gr.update(**({"value": values["prompt"]} if "prompt" in values else {}))
     filled = [updates[name] | ({"value": values[name]} if name in values else {}) for name in names]
+    if (values or run or "policy" in query) and "pins" not in values:
+        filled[names.index("pins")]["value"] = ""
     die = False if "seed" in values else gr.skip()
     return [run, notice, more, die, prompt, about | {"value": policy}, *filled]
 

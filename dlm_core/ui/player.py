@@ -156,7 +156,12 @@ def composer(elem_id: str, presets: Sequence[Mapping[str, str]], prompts: Mappin
     return _component("composer", elem_id, presets=list(presets), prompts=dict(prompts))
 
 
-def _component(part: str, elem_id: str, value: str = "", **options: Any) -> gr.HTML:
+def pins(elem_id: str, text: str, length: int, visible: bool) -> gr.HTML:
+    """Return words that stand fixed in a text of `length` positions, on a line: a view of the field of that text."""
+    return _component("pins", elem_id, visible=visible, pins=text, length=length)
+
+
+def _component(part: str, elem_id: str, value: str = "", visible: bool = True, **options: Any) -> gr.HTML:
     # a function and not a subclass: Gradio writes a stub file beside the source of every component class
     return gr.HTML(
         value,
@@ -164,6 +169,7 @@ def _component(part: str, elem_id: str, value: str = "", **options: Any) -> gr.H
         js_on_load=_on_load(part, id=elem_id, **options),
         apply_default_css=False,
         elem_id=elem_id,
+        visible=visible,
     )
 
 

@@ -162,3 +162,102 @@ def test_a_run_of_another_model_that_is_opened_does_not_run_the_last_preset_agai
     page.locator("#runs .card").filter(has_text="A Sudoku, solved").locator("button.title").click()
     visitor.wait("mode === 'recorded' && steps === 54 && !playing", timeout=60_000)
     expect(page.locator("#player [data-slot=source]")).to_contain_text("sudoku")
+
+
+def chips(page):
+    return [" ".join(text.split()) for text in page.locator("#pin-line .handle").all_text_contents()]
+
+
+def test_the_opening_shows_its_pinned_words_and_a_prompt_of_ones_own_takes_them_away(visitor):
+    page = visitor.page
+    assert chips(page) == ["robot 10", "garden 30", "storm 50", "lost 68", "smiled 86"]
+    expect(page.locator("#pins textarea")).to_have_value("10:robot 30:garden 50:storm 68:lost 86:smiled")
+    visitor.run(prompt="The moon", length=8, steps=2)
+    assert chips(page) == []
+    assert saved(visitor).header["fixed"] == [[0, 3]]
+
+
+def test_words_that_a_visitor_touched_stay_with_a_prompt_of_his_own(visitor):
+    page = visitor.page
+    page.locator("#pin-line .handle").first.press("ArrowRight")
+    visitor.set(prompt="The moon")
+    assert chips(page) == ["robot 11", "garden 30", "storm 50", "lost 68", "smiled 86"]
+    page.locator("#composer [data-slot=prompts] button").first.click()
+    visitor.wait("mode === 'live' || mode === 'finished'")
+    expect(page.locator("#pins textarea")).to_have_value(re.compile("^11:robot 30:garden"))
+
+
+def test_presets_and_examples_leave_the_words_of_the_shown_run_behind_and_bring_their_own(visitor):
+    page = visitor.page
+    page.locator("#composer [data-slot=presets] button").first.click()
+    expect(page.locator("#pin-line .handle")).to_have_count(0)
+    page.locator("#composer [data-slot=presets] button").last.click()
+    expect(page.locator("#pin-line .handle")).to_have_count(5)
+    visitor.set(prompt="The moon")
+    assert len(chips(page)) == 5, "whoever asks for a text around words wants them around his own prompt too"
+
+
+def test_pinned_words_are_typed_edited_moved_and_removed_by_keyboard_alone(visitor):
+    page = visitor.page
+    visitor.set(prompt="Once")
+    page.locator("#pin-line .add").focus()
+    for typed in ("dragon", "5:moon rain"):
+        page.keyboard.type(typed)
+        page.keyboard.press("Enter")
+    assert chips(page) == ["moon 5", "dragon 48", "rain 72"]
+    dragon = page.get_by_role("slider", name="dragon")
+    dragon.focus()
+    for key in ("ArrowLeft", "ArrowLeft", "PageUp", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(dragon).to_be_focused()
+    expect(dragon).to_have_attribute("aria-valuenow", "57")
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.keyboard.type("cat")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("slider", name="cat")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("slider", name="rain").press("Delete")
+    assert chips(page) == ["cat 1", "moon 5"]
+    expect(page.locator("#pins textarea")).to_have_value("1:cat 5:moon")
+    page.locator("#pin-line .add").focus()
+    page.keyboard.press("Backspace")
+    expect(page.locator("#pins textarea")).to_have_value("1:cat")
+    visitor.run(length=16, steps=4)
+    assert page.locator("#player [data-state=fixed]").filter(has_text="cat").count() == 1
+
+
+def test_a_pinned_word_is_dragged_along_the_text_clicked_to_be_edited_and_taken_away_by_its_button(visitor):
+    page = visitor.page
+    line = page.locator("#pin-line .line").bounding_box()
+    storm = page.get_by_role("slider", name="storm")
+    box = storm.bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 20 + line["width"] / 4, box["y"] + 10, steps=8)
+    page.mouse.up()
+    expect(storm).to_have_attribute("aria-valuenow", "74")
+    assert chips(page) == ["robot 10", "garden 30", "lost 68", "storm 74", "smiled 86"]
+    storm.click()
+    page.locator("#pin-line li input").fill("52:rain")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Remove robot").click()
+    expect(page.locator("#pins textarea")).to_have_value("30:garden 52:rain 68:lost 86:smiled")
+
+
+def test_a_word_goes_where_the_line_of_words_is_pressed(visitor):
+    page = visitor.page
+    visitor.set(prompt="Once")
+    line = page.locator("#pin-line .line").bounding_box()
+    page.mouse.click(line["x"] + line["width"] * 0.25, line["y"] + line["height"] / 2)
+    page.keyboard.type("dragon")
+    page.keyboard.press("Enter")
+    assert chips(page) == ["dragon 24"]
+
+
+def test_the_line_of_words_follows_the_field_that_a_program_fills(visitor):
+    page = visitor.page
+    page.locator("#pins textarea").fill("3:dragon 9:moon")
+    expect(page.locator("#pin-line .handle")).to_have_count(2)
+    visitor.set(prompt="Once")
+    assert chips(page) == ["dragon 3", "moon 9"]

@@ -3,7 +3,7 @@
 
 import { putWords } from "../page/language.js";
 import { linkQuery } from "../run/export.js";
-import { follow } from "../store.js";
+import { follow, publish, shared } from "../store.js";
 import { text } from "../view/dom.js";
 import { phrase } from "../words.js";
 
@@ -30,12 +30,19 @@ export function mountComposer(host, { presets, prompts, ask, player }) {
   /** @type {(name: string) => HTMLElement} */
   const part = (name) => host.querySelector(`[data-slot="${name}"]`);
   const form = /** @type {HTMLElement} */ (host.closest(".denoise"));
+  // a link without pinned words takes those away that are there: the visitor's own come along
+  /** @param {Record<string, string>} query */
+  const run = (query) => {
+    const pins = shared.ownPins && shared.pinned?.pins;
+    if (query.pins) publish({ ownPins: true });
+    ask({ ...(pins ? { pins } : {}), ...query });
+  };
   for (const { name, ...query } of presets)
     part("presets").append(
-      chip(phrase(`composer.${name}.title`), phrase(`composer.${name}.about`), () => ask({ ...query, run: "1" })),
+      chip(phrase(`composer.${name}.title`), phrase(`composer.${name}.about`), () => run({ ...query, run: "1" })),
     );
   for (const [name, prompt] of Object.entries(prompts))
-    part("prompts").append(chip(phrase(`composer.${name}`), `${prompt} …`, () => ask({ prompt, run: "1" })));
+    part("prompts").append(chip(phrase(`composer.${name}`), `${prompt} …`, () => run({ prompt, run: "1" })));
 
   follow("running", host, (running) => {
     form.dataset.running = String(running);
@@ -47,12 +54,13 @@ export function mountComposer(host, { presets, prompts, ask, player }) {
   });
   follow("asked", host, (query) => {
     player();
-    ask(query);
+    run(query);
   });
   follow("begun", host, ({ run, ours }) => {
     const query = ours ? null : linkQuery(run);
     if (query === null) return;
     const { run: _, ...settings } = Object.fromEntries(new URLSearchParams(query));
+    publish({ ownPins: false });
     ask(settings);
   });
 }

@@ -93,6 +93,7 @@ class Player {
     if (!this.laid) this.canvas.layOut(this.run);
     this.laid = true;
     if (this.run.lines.length === 1) {
+      this.draw(); // at once: a frame of empty slots would jump when their words come
       this.share();
       this.entitle();
       publish({ begun: { run: this.run, live: this.mode === "live", ours: envelope.controls === true } });

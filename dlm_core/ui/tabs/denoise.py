@@ -8,13 +8,13 @@ import gradio as gr
 
 from dlm_core.conversation import SYSTEM, dump, validate, with_answer
 from dlm_core.engine import About, Engine, Request
+from dlm_core.engine.edit import pins_of
 from dlm_core.lines import dumps, read_line, type_of
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
 from dlm_core.ui.controls import (
     PLAIN,
     ModelDependent,
-    ask,
     has,
     has_more,
     hint,
@@ -22,13 +22,15 @@ from dlm_core.ui.controls import (
     parameter,
     plain,
     policies,
+    prompt_box,
     request_of,
+    run_buttons,
     sample_prompt,
     show_parameters,
     starting_policy,
     starting_value,
 )
-from dlm_core.ui.player import composer, conversation, envelope, player
+from dlm_core.ui.player import composer, conversation, envelope, pins, player
 from dlm_core.ui.streams import StopSignals, stream
 
 
@@ -54,12 +56,15 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
             messages = conversation("", "conversation")
             system = plain("system", about)
         # the button waits for what a link says: pressed before that it would run other settings than the link's
-        prompt, generate, stop = ask(
-            sample_prompt(about), words.label("page.generate"), ("prompt", "generate", "stop"), hint(about), ready=False
-        )
+        opening = Trace.load(recorded)
+        pinned = pins_of(opening) if opening.header["model"]["name"] == about.name else ""
+        with gr.Row(elem_classes="ask"):
+            prompt = prompt_box(sample_prompt(about), "prompt", hint(about))
+            line = pins("pin-line", pinned, about.length, visible=has(about, "pins"))
+            generate, stop = run_buttons(words.label("page.generate"), ("generate", "stop"), ready=False)
         default = starting_policy(about)
         with gr.Row(elem_classes="settings"):
-            controls = _settings(about) | {"system": system, "conversation": messages}
+            controls = _settings(about, pinned) | {"system": system, "conversation": messages}
             die = gr.Checkbox(True, label=words.label("page.new_seed"), elem_id="new-seed", min_width=60)
             more = gr.Accordion(words.label("page.more"), open=False, visible=has_more(default, about), elem_id="more")
             with more, gr.Row(elem_classes="settings"):
@@ -70,7 +75,6 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
             upload = gr.UploadButton(
                 words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
             )
-        opening = Trace.load(recorded)
         value = envelope("recorded", controls=True) + "".join(line + "\n" for line in opening.lines)
         screen = player(value, elem_id="player")
 
@@ -115,6 +119,14 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
     prompt.submit(None, None, None, js="() => document.getElementById('generate').click()", **event)
     messages.apply(on_conversation, prompt, [messages, prompt], queue=False, **event)
     stop.click(on_stop, None, None, queue=False, **event)
+    show = "async (pins, length) => (await import('unmask')).showPins(pins, length)"
+    gr.on(
+        [controls["pins"].change, controls["length"].change],
+        None,
+        [controls["pins"], controls["length"]],
+        js=show,
+        **event,
+    )
     upload.upload(opened, upload, screen, **event)
     shown = [controls[name] for name in words.NAMES]
     run = gr.State(False)
@@ -147,7 +159,7 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
     # input and not change: a link sets the policy and its parameters at once
     policy = controls["policy"]
     policy.input(on_policy, [using, policy, *shown], [policy, more, *shown], queue=False, **event)
-    return Tab(screen, inputs, generate, apply_link, ModelDependent([panel, more, *inputs], update_for_model))
+    return Tab(screen, inputs, generate, apply_link, ModelDependent([panel, line, more, *inputs], update_for_model))
 
 
 def update_for_model(about: About, prompt: str) -> list[Any]:
@@ -159,8 +171,8 @@ def update_for_model(about: About, prompt: str) -> list[Any]:
     own = prompt and prompt not in words.SAMPLES.values()
     text = gr.update(placeholder=hint(about), **({} if own else {"value": sample_prompt(about)}))
     menu = gr.update(choices=policies(about), value=policy, **{"info": first["info"]})
-    panel = gr.update(visible=about.chats)
-    return [panel, more, text, menu, *(updates.get(name, gr.skip()) for name in PLAIN), *shown]
+    panel, line = gr.update(visible=about.chats), gr.update(visible=has(about, "pins"))
+    return [panel, line, more, text, menu, *(updates.get(name, gr.skip()) for name in PLAIN), *shown]
 
 
 def next_conversation(request: Request, value: str) -> str | None:
@@ -184,7 +196,7 @@ def opened(path: str | Path | None) -> str:
     return envelope("recorded", notice=notice) + "".join(line + "\n" for line in trace.lines)
 
 
-def _settings(about: About) -> dict[str, gr.components.Component]:
+def _settings(about: About, pinned: str) -> dict[str, gr.components.Component]:
     default = starting_policy(about)
     policy = gr.Dropdown(
         policies(about), value=default, elem_id="policy", label=words.label("page.policy"),
@@ -196,5 +208,6 @@ def _settings(about: About) -> dict[str, gr.components.Component]:
     bold = [name for name in common if words.control(default, name).parameter.unit == "temperature"]
     shown = {name: parameter(default, name, about) for name in common if name not in bold}
     plains = {name: plain(name, about) for name in ("length", "block_length", "pins")}
+    plains["pins"].value = pinned
     controls = {"policy": policy} | shown | plains
     return controls | {name: parameter(default, name, about) for name in bold} | {"seed": plain("seed", about)}
