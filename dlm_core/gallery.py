@@ -1,7 +1,8 @@
 """The recorded runs that the page shows, and the program that records them: `python -m dlm_core.gallery [NAME ...]`.
 
 A recipe says how a run is made and never what its text says, so the runs can be recorded again with other weights.
-`index.json` holds the numbers of each, computed from the run.
+`index.json` holds the numbers of each, computed from the run.  `thumbnails.json` holds a small picture of every policy
+that suits the bundled model, each of one run with the same prompt and seed.
 """
 
 import json
@@ -19,15 +20,21 @@ from dlm_core.canvas import Canvas
 from dlm_core.engine import LocalEngine, Request
 from dlm_core.engine.edit import parse_pins
 from dlm_core.engine.puzzle import puzzle_canvas
+from dlm_core.figures import HeatmapData, heatmap_data
 from dlm_core.files import ASSETS
+from dlm_core.lines import dumps
 from dlm_core.metrics import summarise
 from dlm_core.models import LoadedModel, load_model
+from dlm_core.policies import parameters
+from dlm_core.policies.parameter import find
 from dlm_core.sudoku import puzzle
 from dlm_core.trace import Trace
 
 FOLDER = ASSETS / "runs"
 OPENING = "opening"  # what plays when the page opens
 MAX_BYTES = 150_000  # of a run file
+THUMBNAILS = "thumbnails"
+GRADES = 26  # of confidence in a thumbnail, even in its square root
 _PROMPT = "Once upon a time there was a little dog"
 
 
@@ -112,6 +119,44 @@ def record(names: Sequence[str] = tuple(RECIPES), folder: Path = FOLDER, log: Ca
     path.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
+def thumbnail_request(policy: str) -> Request:
+    """Return the request for the run of which a thumbnail of `policy` is drawn."""
+    steps = find(parameters(policy), "steps")
+    given = steps is not None and not steps.optional  # else the policy itself says how many it takes
+    return Request("Once upon a time", policy, 32, seed=1, params={"steps": 16} if given else {})
+
+
+def thumbnail(data: HeatmapData) -> list[str]:
+    """Return confidence by position and step, after a fixed beginning, as a string a position and a character a step.
+
+    "*" is where a token was written, "a" to "z" what was measured, "A" to "Z" the confidence with which a token that
+    stands was written: grades of the square root.  "." is where there is nothing.
+    """
+
+    def character(measured: float | None, held: float | None, written: int | None) -> str:
+        if written:
+            return "*"
+        value, first = (held, "A") if measured is None else (measured, "a")
+        return "." if value is None else chr(ord(first) + round(value**0.5 * (GRADES - 1)))
+
+    rows = zip(data.measured, data.held, data.written)
+    return ["".join(map(character, *row)) for row in rows][data.opening :]
+
+
+def record_thumbnails(folder: Path = FOLDER, log: Callable[[str], None] = print) -> None:
+    """Record a run of every policy that suits the bundled model, and write their thumbnails into `folder`."""
+    engine = LocalEngine(load_model("bundled"))
+    about, rows = engine.about(), {}
+    for policy in about.policies:
+        trace = engine.run(thumbnail_request(policy)).complete()
+        if trace.outcome != "finished":
+            raise ValueError(f"the run of {policy!r} did not finish: {trace.totals}")
+        rows[policy] = thumbnail(heatmap_data(trace, "confidence"))
+        log(f"{policy}: {trace.summary()}")
+    known = {"model": about.name, "revision": about.revision, "rows": rows}
+    (folder / f"{THUMBNAILS}.json").write_text(dumps(known) + "\n", encoding="utf-8")
+
+
 def file_of(name: str, folder: Path = FOLDER) -> Path:
     """Return the file of a recorded run."""
     return folder / f"{name}.run.jsonl.gz"
@@ -124,4 +169,7 @@ def cards(folder: Path = FOLDER) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    record(sys.argv[1:] or tuple(RECIPES))
+    asked = sys.argv[1:] or [*RECIPES, THUMBNAILS]
+    record([name for name in asked if name != THUMBNAILS])
+    if THUMBNAILS in asked:
+        record_thumbnails()

@@ -56,7 +56,10 @@ TABLE = {
     "engine.cluster": ({"engine", "lines", "models", "trace", "unicode"}, {"ray", "starlette"}),
     "engine.zerogpu": (set(), {"spaces"}),
     "serve": ({"engine"}, set()),
-    "gallery": ({"files", "canvas", "metrics", "engine", "models", "sudoku", "trace"}, {"numpy"}),
+    "gallery": (
+        {"figures", "files", "canvas", "lines", "metrics", "engine", "models", "policies", "sudoku", "trace"},
+        {"numpy"},
+    ),
     "training": (
         {
             "training", "autoregressive", "canvas", "denoiser", "engine", "files", "models", "noise", "policies",

@@ -3,9 +3,23 @@ from functools import cache
 
 import pytest
 
+from dlm_core.engine import LocalEngine
 from dlm_core.engine.puzzle import board_of
-from dlm_core.gallery import FOLDER, MAX_BYTES, RECIPES, cards, file_of, numbers, record
+from dlm_core.figures import HeatmapData, heatmap_data
+from dlm_core.gallery import (
+    FOLDER,
+    MAX_BYTES,
+    RECIPES,
+    THUMBNAILS,
+    cards,
+    file_of,
+    numbers,
+    record,
+    thumbnail,
+    thumbnail_request,
+)
 from dlm_core.models import load_model
+from dlm_core.policies import POLICIES, family
 from dlm_core.sudoku import puzzle, solve
 from dlm_core.trace import Trace
 from dlm_core.words import english
@@ -53,3 +67,39 @@ def test_a_recipe_gives_the_run_that_is_kept(tmp_path):
     again, kept = Trace.load(file_of("sudoku", tmp_path)), Trace.load(file_of("sudoku"))
     assert [step.after.tolist() for step in again.steps] == [step.after.tolist() for step in kept.steps]
     assert list(json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))) == ["sudoku"]
+
+
+@pytest.fixture(scope="module")
+def thumbnails():
+    file = FOLDER / f"{THUMBNAILS}.json"
+    assert file.stat().st_size < 100_000
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_every_policy_that_suits_the_bundled_model_has_a_thumbnail_of_its_present_weights(thumbnails):
+    engine = LocalEngine(loaded("bundled"))
+    assert thumbnails["revision"] == engine.about().revision, "it changed: run `make runs`"
+    assert set(thumbnails["rows"]) == set(engine.about().policies)
+    for policy, rows in thumbnails["rows"].items():
+        assert len(rows) == 32, policy
+        assert len({len(row) for row in rows}) == 1, policy
+        assert all("*" in row for row in rows), (policy, "every position was written")
+
+
+@pytest.mark.parametrize("policy", ["speculative", "dus", "remdm"])
+def test_a_thumbnail_is_that_of_the_run_that_its_request_makes(thumbnails, policy):
+    trace = LocalEngine(loaded("bundled")).run(thumbnail_request(policy)).complete()
+    assert thumbnail(heatmap_data(trace, "confidence")) == thumbnails["rows"][policy]
+
+
+def test_a_thumbnail_has_a_character_for_what_was_measured_held_and_written_and_none_for_nothing():
+    nothing = [None] * 5
+    data = HeatmapData([nothing, [0.0, 1.0, 0.25, None, None]], [nothing, [None, None, None, 0.04, None]], [
+        nothing, [None, None, 1, None, None]], (2, 5), opening=1)  # fmt: skip
+    assert thumbnail(data) == ["az*F."]
+
+
+def test_every_family_of_policies_has_words():
+    families = {family(name) for name in POLICIES}
+    assert {"planned", "posterior", "revising", "drafting", "renoising", "splicing"} == families
+    assert all(english(f"ways.{name}.{part}") for name in families for part in ("title", "about"))

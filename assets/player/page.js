@@ -83,8 +83,14 @@ const PARTS = {
       },
     }),
   edit: (host, options) => mountEdit(host, options),
-  composer: (host, options, apply) =>
-    mountComposer(host, { ...options, ask: (query) => apply({ query }), player: toPlayer }),
+  composer: (host, options, apply, trigger) =>
+    mountComposer(host, {
+      ...options,
+      ask: (query) => apply({ query }),
+      choose: (policy) => trigger("select", { policy }),
+      thumbnails: async () => (await fetch(served(`${options.folder}/thumbnails.json`))).json(),
+      player: toPlayer,
+    }),
   pins: mountPins,
   puzzle: (host, options, apply, trigger) =>
     mountPuzzle(host, { ...options, promote, ask: apply, stop: () => trigger("stop", {}) }),

@@ -99,7 +99,7 @@ from dlm_core.policies.settings import (
 )
 from dlm_core.policies.splicing import BestRow, Elastic
 
-__all__ = ["POLICIES", "Parameter", "Policy", "Update", "View", "make_policy", "parameters"]
+__all__ = ["POLICIES", "Parameter", "Policy", "Update", "View", "family", "make_policy", "parameters"]
 
 
 def llada(
@@ -540,3 +540,8 @@ def make_policy(name: str, **params: Any) -> Policy:
     """
     known = parameters(name)
     return POLICIES[name](**validate(name, known, params))
+
+
+def family(name: str) -> str:
+    """Return how the policy called `name` works: the module it is in, such as "planned" or "revising"."""
+    return type(make_policy(name)).__module__.rpartition(".")[2]

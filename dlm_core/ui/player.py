@@ -17,7 +17,7 @@ import gradio as gr
 
 import dlm_core.export as replay
 from dlm_core.lines import LineType, dumps, make_line
-from dlm_core.policies import POLICIES, parameters
+from dlm_core.policies import POLICIES, family, parameters
 from dlm_core.ui.compat.early import KeptFile
 
 _serial = count(1)
@@ -148,12 +148,27 @@ def sentences(markup: str, elem_id: str | None = None, visible: bool = True) -> 
     )  # fmt: skip
 
 
-def composer(elem_id: str, presets: Sequence[Mapping[str, str]], prompts: Mapping[str, str]) -> gr.HTML:
-    """Return named settings and prompts to begin with, each a link's query.
+def composer(
+    elem_id: str, suited: Sequence[str], presets: Sequence[Mapping[str, str]], prompts: Mapping[str, str], folder: Path
+) -> gr.HTML:
+    """Return named settings and prompts to begin with, each a link's query, and all policies with pictures of `folder`.
 
-    `apply` asks for one: the `query` of a link, also that of a run which came from elsewhere into the player.
+    `value` is `suited_policies` of the model.  `apply` asks for one: the `query` of a link, also that of a run which
+    came from elsewhere into the player; `select` for a `policy`.
     """
-    return _component("composer", elem_id, presets=list(presets), prompts=dict(prompts))
+    gr.set_static_paths([folder])
+    families: dict[str, list[str]] = {}
+    for name in POLICIES:
+        families.setdefault(family(name), []).append(name)
+    return _component(
+        "composer", elem_id, suited_policies(suited), presets=list(presets), prompts=dict(prompts), families=families,
+        folder=address(folder),
+    )  # fmt: skip
+
+
+def suited_policies(names: Sequence[str]) -> str:
+    """Return the composer's value: the policies that suit the model."""
+    return dumps(list(names))
 
 
 def pins(elem_id: str, text: str, length: int, visible: bool) -> gr.HTML:

@@ -177,6 +177,11 @@ def test_the_opening_shows_its_pinned_words_and_a_prompt_of_ones_own_takes_them_
     assert saved(visitor).header["fixed"] == [[0, 3]]
 
 
+def test_a_length_of_ones_own_takes_the_words_of_the_shown_run_away(visitor):
+    visitor.run(steps=4, length=16)
+    assert chips(visitor.page) == []
+
+
 def test_words_that_a_visitor_touched_stay_with_a_prompt_of_his_own(visitor):
     page = visitor.page
     page.locator("#pin-line .handle").first.press("ArrowRight")

@@ -6,6 +6,7 @@ import { linkQuery } from "../run/export.js";
 import { follow, publish, shared } from "../store.js";
 import { text } from "../view/dom.js";
 import { phrase } from "../words.js";
+import { mountWays } from "./ways.js";
 
 /**
  * @param {string} label
@@ -23,10 +24,12 @@ function chip(label, about, press) {
 /**
  * @param {HTMLElement} host
  * @param {{ presets: Record<string, string>[], prompts: Record<string, string>, ask: (query: Record<string, string>) => void,
- *   player: () => void }} options
+ *   player: () => void, value: () => string, families: Record<string, string[]>, choose: (policy: string) => void,
+ *   thumbnails: () => Promise<any> }} options
  */
-export function mountComposer(host, { presets, prompts, ask, player }) {
+export function mountComposer(host, { presets, prompts, ask, player, value, ...ways }) {
   putWords(host);
+  mountWays(host, { ...ways, suited: () => JSON.parse(value()) });
   /** @type {(name: string) => HTMLElement} */
   const part = (name) => host.querySelector(`[data-slot="${name}"]`);
   const form = /** @type {HTMLElement} */ (host.closest(".denoise"));

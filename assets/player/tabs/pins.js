@@ -1,7 +1,8 @@
 // Words that stand fixed in the text, as chips on a line as long as the text: typed, edited, dragged along, removed.  A view
 // of the field `pins`, which is what a run is made with, and nothing else is.
 //
-// Words that came with a run that is shown go once the visitor types a prompt of his own; those that he put there stay.
+// Words that came with a run that is shown go once the visitor types a prompt or a length of his own, which make another
+// canvas; those that he put there stay.
 
 import { putWords } from "../page/language.js";
 import { movePin, readPins, sideBySide, withPins, writePins } from "../run/pins.js";
@@ -173,7 +174,7 @@ class PinLine {
       if (!this.root.isConnected) return;
       const field = /** @type {Element} */ (event.target);
       if (field === this.field) publish({ ownPins: true });
-      else if (field.closest("#prompt") && this.pins.length && !shared.ownPins) this.write([], false);
+      else if (field.closest("#prompt, #length") && this.pins.length && !shared.ownPins) this.write([], false);
     });
   }
 

@@ -9,6 +9,7 @@ import gradio as gr
 from dlm_core.conversation import SYSTEM, dump, validate, with_answer
 from dlm_core.engine import About, Engine, Request
 from dlm_core.engine.edit import pins_of
+from dlm_core.gallery import FOLDER
 from dlm_core.lines import dumps, read_line, type_of
 from dlm_core.trace import RunFileError, Trace
 from dlm_core.ui import words
@@ -30,7 +31,7 @@ from dlm_core.ui.controls import (
     starting_policy,
     starting_value,
 )
-from dlm_core.ui.player import composer, conversation, envelope, pins, player
+from dlm_core.ui.player import composer, conversation, envelope, pins, player, suited_policies
 from dlm_core.ui.streams import StopSignals, stream
 
 
@@ -71,7 +72,7 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
                 controls |= {name: parameter(default, name, about) for name in words.NAMES if is_advanced(name)}
                 controls["cache"] = plain("cache", about)
         with gr.Row(elem_classes="start"):
-            start = composer("composer", words.PRESETS, words.PROMPTS)
+            start = composer("composer", about.policies, words.PRESETS, words.PROMPTS, FOLDER)
             upload = gr.UploadButton(
                 words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
             )
@@ -120,13 +121,8 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
     messages.apply(on_conversation, prompt, [messages, prompt], queue=False, **event)
     stop.click(on_stop, None, None, queue=False, **event)
     show = "async (pins, length) => (await import('unmask')).showPins(pins, length)"
-    gr.on(
-        [controls["pins"].change, controls["length"].change],
-        None,
-        [controls["pins"], controls["length"]],
-        js=show,
-        **event,
-    )
+    placed = [controls["pins"], controls["length"]]
+    gr.on([one.change for one in placed], None, placed, js=show, **event)
     upload.upload(opened, upload, screen, **event)
     shown = [controls[name] for name in words.NAMES]
     run = gr.State(False)
@@ -134,6 +130,13 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
 
     def on_policy(model: str, name: str, *values: Any) -> list[Any]:
         return show_parameters(name, engine.about(model), dict(zip(words.NAMES, values)))
+
+    def on_select(chosen: gr.EventData, model: str, *values: Any) -> list[Any]:
+        name = chosen._data.get("policy")
+        if name not in engine.about(model).policies:
+            return [gr.skip() for _ in changed]
+        menu, *rest = on_policy(model, name, *values)
+        return [menu | {"value": name}, *rest]
 
     def apply_link(then: Callable[..., Any], link: Callable[[dict[str, str], str], list[Any]]) -> None:
         def on_open(visitor: gr.Request, model: str) -> list[Any]:
@@ -158,8 +161,11 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
 
     # input and not change: a link sets the policy and its parameters at once
     policy = controls["policy"]
-    policy.input(on_policy, [using, policy, *shown], [policy, more, *shown], queue=False, **event)
-    return Tab(screen, inputs, generate, apply_link, ModelDependent([panel, line, more, *inputs], update_for_model))
+    changed = [policy, more, *shown]
+    policy.input(on_policy, [using, policy, *shown], changed, queue=False, **event)
+    start.select(on_select, [using, *shown], changed, queue=False, trigger_mode="multiple", **event)
+    dependent = ModelDependent([panel, line, start, more, *inputs], update_for_model)
+    return Tab(screen, inputs, generate, apply_link, dependent)
 
 
 def update_for_model(about: About, prompt: str) -> list[Any]:
@@ -172,7 +178,8 @@ def update_for_model(about: About, prompt: str) -> list[Any]:
     text = gr.update(placeholder=hint(about), **({} if own else {"value": sample_prompt(about)}))
     menu = gr.update(choices=policies(about), value=policy, **{"info": first["info"]})
     panel, line = gr.update(visible=about.chats), gr.update(visible=has(about, "pins"))
-    return [panel, line, more, text, menu, *(updates.get(name, gr.skip()) for name in PLAIN), *shown]
+    suited = suited_policies(about.policies)
+    return [panel, line, suited, more, text, menu, *(updates.get(name, gr.skip()) for name in PLAIN), *shown]
 
 
 def next_conversation(request: Request, value: str) -> str | None:
