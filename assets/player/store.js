@@ -13,6 +13,7 @@ export const shared = {
   branch: null, // a run that is to continue another one, or a canvas that is to be run or edited
   pinned: null, // the text of the words that stand fixed in the next run, and the length of that run
   ownPins: false, // the visitor put them there himself
+  truth: null, // a text that noise fell on, as it was, as it became and where: of the run that is to restore it
   raced: null, // what a race is to be run with: prompt, length, temperature and seed
   kept: 0, // how often the list of this browser's runs has changed
 };

@@ -55,6 +55,34 @@ def test_the_noisy_sentence_is_denoised_in_the_player(lesson):
     expect(page.locator("#player .source")).to_contain_text("llada")
 
 
+def test_after_denoising_the_original_stands_below_what_the_model_wrote_and_the_share_is_measured(visitor):
+    page = visitor.page
+    page.click("#tab-noise-button")
+    page.wait_for_selector("#noise [data-mode=lesson]")
+    hits = level(page, 60)
+    expect(page.locator("#noise .truth").nth(2)).to_be_hidden()
+    page.click("#noise [data-action=denoise]")
+    visitor.wait(f"mode === 'finished' && steps === {hits} && step === {hits}")
+    page.click("#tab-noise-button")
+    pairs = page.locator("#noise .pair:not([hidden])")
+    expect(pairs.first.locator(".truth")).to_be_visible()
+    written, original = (pairs.locator(part).all_text_contents() for part in (".back", ".truth"))
+    fates = [pair.get_attribute("data-fate") for pair in pairs.all()]
+    assert len(fates) - fates.count("") == hits
+    assert [a == b for a, b in zip(written, original)] == [fate != "differs" for fate in fates]
+    assert 0 < fates.count("equal") < hits, "this prompt, this seed"
+    share = round(100 * fates.count("equal") / hits)
+    told = f"{fates.count('equal')} of the {hits} tokens under noise are the original ones again ({share} %)."
+    expect(page.locator("#noise .restored")).to_have_text(told)
+    page.click("#tab-denoise-button")
+    expect(page.locator("#player [data-slot=verdict]")).to_contain_text(told)
+    page.click("#tab-noise-button")
+    level(page, 20)
+    expect(page.locator("#noise .restored")).to_be_hidden()
+    level(page, 60)
+    expect(page.locator("#noise .restored")).to_have_text(told)
+
+
 def test_who_comes_behind_another_run_is_told_and_sees_the_sentence_when_it_has_ended(visit):
     first, second = visit(), visit()
     for visitor in (first, second):

@@ -32,12 +32,12 @@ def test_a_policy_that_is_chosen_in_the_gallery_is_the_one_that_runs(visitor):
     page = visitor.page
     visitor.set(prompt="The moon", length=8, steps=3)
     page.click("#composer [data-slot=all]")
-    page.get_by_role("option", name="Path planning (P2)").click()
+    page.get_by_role("option", name="By the clock (Dream)").click()
     expect(page.locator(".ways")).to_be_hidden()
-    expect(page.locator("#policy input")).to_have_value("Path planning (P2)")
-    expect(page.locator("#num-steps input")).to_have_value("3")
+    expect(page.locator("#policy input")).to_have_value("By the clock (Dream)")
+    expect(page.locator("#steps input")).to_have_value("3")
     visitor.run()
-    assert saved(visitor).header["policy"]["name"] == "p2"
+    assert saved(visitor).header["policy"]["name"] == "dream"
 
 
 def test_the_gallery_is_used_by_keyboard_alone(visitor):

@@ -4,6 +4,8 @@
 import { putWords } from "../page/language.js";
 import { readPieces } from "../run/decode.js";
 import { joinTokenTexts, tokenText, wordOf } from "../run/text.js";
+import { besideTruth, tellRestored } from "../run/truth.js";
+import { follow, publish, shared } from "../store.js";
 import { alternative, everyFrame, grade, loadPlotly, text, theme } from "../view/dom.js";
 import { StreamReader } from "../view/stream.js";
 import { messageText, phrase, translateFigure } from "../words.js";
@@ -30,6 +32,7 @@ class NoiseLesson {
     this.dirty = false;
     this.plotted = null;
     this.waiting = 0;
+    this.tried = null; // the state of the sentence that the model was asked to denoise
     this.actions = this.buttonActions();
   }
 
@@ -55,7 +58,11 @@ class NoiseLesson {
       },
       less: () => this.move(-1),
       more: () => this.move(1),
-      denoise: () => this.options.denoise(this.lesson.t[this.at()]),
+      denoise: () => {
+        this.tried = this.state();
+        publish({ truth: { clean: this.lesson.clean, noisy: this.tried.ids, hit: this.tried.hit } });
+        this.options.denoise(this.lesson.t[this.at()]);
+      },
     };
   }
 
@@ -80,6 +87,10 @@ class NoiseLesson {
       );
       this.set(Math.round(Math.max(0, Math.min(1, t)) * (this.lesson.t.length - 1)));
     });
+    for (const name of ["run", "at"])
+      follow(name, this.root, () => {
+        this.dirty ||= this.tried !== null;
+      });
     new MutationObserver(() => this.plot()).observe(document.body, {
       attributes: true,
       attributeFilter: ["class"],
@@ -114,6 +125,7 @@ class NoiseLesson {
     this.level.max = this.lesson.t.length - 1;
     this.plotted = null;
     this.hovered = -1;
+    this.tried = null;
     this.layOut();
     this.dirty = true;
   }
@@ -132,15 +144,18 @@ class NoiseLesson {
       const column = document.createElement("button");
       const seen = text("span", "", "seen");
       const guess = text("span", "", "guess");
+      const back = text("span", "", "back");
+      const truth = text("span", "", "truth");
       column.type = "button";
       column.className = "pair";
       column.dataset.pos = i;
       column.hidden = i === 0; // the beginning of text has no word
       const width = Math.max(34, Math.ceil(this.ruler.measureText(clean[i]).width) + 8);
       column.style.width = `${width}px`;
-      column.append(seen, guess);
+      this.put(truth, clean[i], width);
+      column.append(seen, guess, back, truth);
       this.part("pairs").append(column);
-      return { column, seen, guess, width };
+      return { column, seen, guess, back, width };
     });
   }
 
@@ -185,8 +200,29 @@ class NoiseLesson {
         hits: String(now.hit.length),
         loss: now.loss === null ? "" : now.loss.toFixed(4),
       });
+    this.compare(now);
     this.inspect(now, row);
     this.mark();
+  }
+
+  // What the model made of the noisy sentence, as far as its run is shown, above the true one; a row each.
+  compare(now) {
+    const { clean } = this.lesson;
+    const made = this.tried === now ? besideTruth(shared.run, shared.at, shared.truth) : null;
+    this.root.dataset.compared = String(made !== null);
+    if (!made) return;
+    const { ids } = made;
+    const words = joinTokenTexts(ids.map((id) => (id === this.lesson.model.mask ? "" : tokenText(shared.run, id))));
+    this.pairs.forEach(({ column, back, width }, i) => {
+      const masked = ids[i] === this.lesson.model.mask;
+      const fate = masked ? "masked" : ids[i] !== clean[i] ? "differs" : now.hit.includes(i) ? "equal" : "";
+      this.put(back, words[i], width);
+      back.className = `back ${fate}`;
+      column.dataset.fate = fate;
+      const about = { word: masked ? phrase("noise.mask") : words[i].trim(), truth: wordOf(this.names, clean[i]) };
+      column.ariaLabel += phrase("noise.column_after", about);
+    });
+    this.part("restored").textContent = tellRestored(made);
   }
 
   // One token: what stands there, and what the model, asked in row `k` of the state, believes.

@@ -6,6 +6,7 @@ import { putWords } from "../page/language.js";
 import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun, firstStopAt, isPresent, stateAfter, tokenAt } from "../run/state.js";
 import { wordOf } from "../run/text.js";
+import { besideTruth, tellRestored } from "../run/truth.js";
 import { narrate, verdict } from "../run/why.js";
 import { follow, publish, shared } from "../store.js";
 import { barPaints, drawBars } from "../view/bars.js";
@@ -218,7 +219,7 @@ class Player {
     this.drawScrubber();
     drawBars(this.part("bars"), this.run, this.at, this.total(), this.paints());
     this.part("caption").textContent = narrate(this.run, this.at);
-    this.part("verdict").textContent = this.atEnd() ? verdict(this.run) : phrase(this.note || "player.point");
+    this.part("verdict").textContent = this.atEnd() ? this.verdict() : phrase(this.note || "player.point");
     this.inspector.draw();
     this.inspector.place(this.canvas.slots[this.pointed()]?.element);
     this.plots.drawPlayhead();
@@ -226,6 +227,11 @@ class Player {
 
   atEnd() {
     return this.run.totals !== null && this.at >= this.run.steps.length;
+  }
+
+  verdict() {
+    const made = shared.truth && besideTruth(this.run, this.at, shared.truth);
+    return made ? `${verdict(this.run)} ${tellRestored(made)} ${phrase("verdict.beside")}` : verdict(this.run);
   }
 
   // At the end of a run that is whole the canvas becomes prose, unless its colours are wanted.
