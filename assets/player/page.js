@@ -82,7 +82,7 @@ const PARTS = {
         toPlayer();
       },
     }),
-  edit: (host, options) => mountEdit(host, options),
+  edit: (host, options) => mountEdit(host, { ...options, stop: () => click("stop") }),
   composer: (host, options, apply, trigger) =>
     mountComposer(host, {
       ...options,

@@ -42,6 +42,37 @@ def test_locked_words_never_change_and_the_rest_is_written_again(visitor):
     expect(page.locator("#branches .tree li")).to_have_count(2)
 
 
+def test_selected_words_are_written_anew_in_place_and_the_result_is_edited_again(visitor):
+    page = visitor.page
+    visitor.wait("steps === 64")
+    page.locator("#player [data-role=scrubber]").fill("64")
+    visitor.wait("step === 64")
+    page.click("#tab-edit-button")
+    page.locator("#edit-temperature input").fill("1")
+    canvas = page.locator("#edit .edit")
+    texts = [page.locator(CELLS).all_text_contents()]
+    for first in (8, 20):
+        page.locator(CELLS).nth(first).click()
+        page.locator(CELLS).nth(first + 5).click(modifiers=["Shift"])
+        page.locator("#edit-steps input").fill("3")
+        page.click("#edit [data-action=run]")
+        expect(canvas).to_have_attribute("data-mode", "writing")
+        expect(canvas).to_have_attribute("data-mode", "canvas")
+        expect(page.locator("#tab-edit-button")).to_have_attribute("aria-selected", "true")
+        texts.append(page.locator(CELLS).all_text_contents())
+        before, after = texts[-2:]
+        assert "" not in after
+        assert (before[:first], before[first + 6 :]) == (after[:first], after[first + 6 :])
+        changed = [i for i, (one, other) in enumerate(zip(before, after)) if one != other]
+        assert page.locator(f"{CELLS}.typed").count() >= len(changed)
+    page.click("#edit [data-action=undo]")  # the run,
+    expect(page.locator("#edit [data-state=masked]")).to_have_count(6)
+    page.click("#edit [data-action=undo]")  # and that the words were blanked for it
+    assert page.locator(CELLS).all_text_contents() == texts[1]
+    page.click("#tab-denoise-button")
+    expect(page.locator("#branches .tree li")).to_have_count(3)
+
+
 def test_the_keyboard_selects_and_replaces(shared):
     page = shared.page
     page.click("#tab-edit-button")

@@ -32,9 +32,10 @@ class Branches {
     return this.root.querySelector(`[data-slot="${name}"]`);
   }
 
-  // A run is asked for when nothing runs: what is live is stopped first.
-  ask(request, parent) {
-    this.wanted = { request, parent };
+  // A run is asked for when nothing runs: what is live is stopped first.  One that plays `inPlace` is seen where it was
+  // asked for, others in the player.
+  ask(request, parent, inPlace = false) {
+    this.wanted = { request, parent, inPlace };
     if (shared.live) this.options.stop();
     this.settle();
   }
@@ -62,6 +63,7 @@ class Branches {
         prompt: origin ? origin.run.header.prompt : "",
       },
       origin,
+      true,
     );
   }
 
@@ -99,8 +101,8 @@ class Branches {
         const parent = this.knownAs(this.awaited.parent.run);
         this.tree.splice(this.endOf(parent) + 1, 0, { run, parent, depth: parent.depth + 1 });
       }
+      if (!this.awaited.inPlace) this.options.player();
       this.awaited = null;
-      this.options.player();
     }
     this.drawTree();
   }

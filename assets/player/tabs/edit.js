@@ -27,6 +27,9 @@ class Editor {
     this.dragging = false;
     this.chosen = new Set();
     this.nodes = [];
+    this.asked = false; // the canvas was sent to be denoised
+    this.writing = null; // the run that is denoising it, here and in the player
+    this.before = null; // the canvas that it began with
 
     this.actions = this.buttonActions();
   }
@@ -38,6 +41,8 @@ class Editor {
       if (edit) this.openShown();
     });
 
+    follow("begun", this.root, ({ run, live }) => this.begun(run, live));
+    for (const name of ["run", "at", "live"]) follow(name, this.root, () => this.follow());
     new IntersectionObserver(([seen]) => {
       if (seen.isIntersecting && !this.cells.length && this.inPlayer()) this.openShown();
     }).observe(this.root);
@@ -72,7 +77,7 @@ class Editor {
         this.mark();
       },
       undo: () => {
-        this.cells = this.past.pop() || this.cells;
+        Object.assign(this, this.past.pop());
         this.select([]);
         this.focused = Math.min(this.focused, Math.max(0, this.cells.length - 1));
         this.draw();
@@ -87,7 +92,7 @@ class Editor {
     });
     this.part("cells").addEventListener("pointerdown", (event) => {
       const i = this.cellAt(event);
-      if (i < 0) return;
+      if (i < 0 || this.writing) return;
       event.preventDefault();
       if (event.shiftKey) this.select(this.range(this.anchor, i));
       else {
@@ -115,7 +120,7 @@ class Editor {
 
   listenToKeys() {
     this.part("cells").addEventListener("keydown", (event) => {
-      if (!this.cells.length) return;
+      if (!this.cells.length || this.writing) return;
       const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 8, ArrowUp: -8 }[event.key];
       if (step) {
         const least = this.nodes[0].hidden ? 1 : 0;
@@ -167,6 +172,8 @@ class Editor {
     this.names = run;
     this.origin = from;
     this.past = [];
+    this.before = null;
+    this.leave();
     this.select([]);
     this.focused = this.anchor = 0;
     this.showMessage(this.mask() === null ? phrase("edit.no_mask") : "");
@@ -176,7 +183,11 @@ class Editor {
   ingest() {
     const opened = this.stream.opened();
     if (!opened) return;
-    if (opened.message) return this.showMessage(messageText(opened.message));
+    if (opened.message) {
+      this.leave();
+      this.mark();
+      return this.showMessage(messageText(opened.message));
+    }
     const run = emptyRun();
     addLine(run, this.stream.lines()[0]);
     this.open(cellsOf(run, 0, true), run, null);
@@ -213,7 +224,7 @@ class Editor {
     const list = this.shapes();
     this.nodes = list.map(({ masked, locked, shown, label }, i) => {
       const typed = typeof this.cells[i].token === "string";
-      const marks = `${locked ? " locked" : ""}${masked ? " masked" : ""}${typed ? " typed" : ""}`;
+      const marks = `${locked ? " locked" : ""}${masked ? " masked" : ""}${typed || this.isNew(i) ? " typed" : ""}`;
       const node = text("span", shown, `cell${marks}`);
       node.setAttribute("role", "option");
       node.setAttribute("aria-label", label);
@@ -239,15 +250,17 @@ class Editor {
       ? phrase(masks || this.mask() === null ? "edit.counts" : "edit.complete", about)
       : "";
     for (const name of ["lock", "unlock", "blank", "replace", "insert", "all"])
-      this.button(name).disabled = !this.cells.length;
-    this.button("undo").disabled = !this.past.length;
-    this.button("run").disabled = !masks || this.mask() === null;
+      this.button(name).disabled = !this.cells.length || Boolean(this.writing);
+    this.button("undo").disabled = !this.past.length || Boolean(this.writing);
+    this.button("run").disabled = !this.writing && (!(masks || this.chosen.size) || this.mask() === null);
+    this.button("run").textContent = this.writing ? phrase("page.stop") : phrase("edit.run");
     const grows = this.names.header.model.expand !== undefined;
     this.role("elastic").disabled = !grows;
     this.role("elastic").checked &&= grows;
     this.part("elastic").textContent =
       grows || !this.cells.length ? phrase("edit.elastic") : phrase("edit.not_elastic");
-    Object.assign(this.root.dataset, { mode: this.cells.length ? "canvas" : "empty", ...about });
+    const mode = this.writing ? "writing" : this.cells.length ? "canvas" : "empty";
+    Object.assign(this.root.dataset, { mode, ...about });
   }
 
   select(indices) {
@@ -267,7 +280,8 @@ class Editor {
     if (next.length === before && next.every((cell, i) => cell === this.cells[i]))
       return this.showMessage(phrase("edit.stays"));
     this.showMessage("");
-    this.past.push(this.cells);
+    this.remember();
+    this.before = null;
     this.cells = next;
     const first = Math.min(...this.chosen);
     if (name === "insert") this.select(this.following(Math.max(...this.chosen) + 1, value));
@@ -281,8 +295,55 @@ class Editor {
     return Array.from({ length: count }, (_, n) => from + n);
   }
 
+  remember() {
+    const { cells, names, origin, before } = this;
+    this.past.push({ cells, names, origin, before });
+  }
+
+  // Sends the canvas to be denoised; where it has no mask yet, the words that are selected are written anew.
   run() {
+    if (this.writing) return this.options.stop();
+    if (!this.cells.some(({ token }) => token === this.mask())) this.apply("blank");
+    if (!this.cells.some(({ token }) => token === this.mask())) return;
+    this.asked = true;
     publish({ branch: { cells: this.cells, origin: this.origin, elastic: this.role("elastic").checked } });
+  }
+
+  // -- the run that denoises the canvas, in its place --
+
+  begun(run, live) {
+    if (!this.asked || !live) return this.leave();
+    this.remember();
+    this.before = this.cells;
+    this.asked = false;
+    this.writing = run;
+    this.names = run;
+    this.select([]);
+    this.follow();
+  }
+
+  leave() {
+    this.asked = false;
+    this.writing = null;
+  }
+
+  // Shows the run as far as the player does; once it has ended the canvas can be edited again.
+  follow() {
+    const run = this.writing;
+    if (!run || shared.run !== run) return;
+    const whole = cellsOf(run, shared.at, true);
+    if (whole.length !== this.before?.length) this.before = null; // its places are others now
+    const ended = run.totals && shared.at >= run.steps.length;
+    this.cells = ended ? cellsOf(run, shared.at, false) : whole;
+    this.origin = { run, at: shared.at };
+    if (ended) this.writing = null;
+    this.focused = this.anchor = Math.min(this.focused, this.cells.length - 1);
+    this.draw();
+  }
+
+  // Whether the run put another token there than the canvas had.
+  isNew(i) {
+    return Boolean(this.before) && this.before[i].token !== this.cells[i].token;
   }
 
   cellAt(event) {
