@@ -2,7 +2,8 @@
 
 import { mountEmbed } from "./page/embed.js";
 import { mountHelp } from "./page/help.js";
-import { putWords, startLanguage } from "./page/language.js";
+import { leaveThrough, putWords, reopen, startLanguage } from "./page/language.js";
+import { keepPart, takePart } from "./page/leaving.js";
 import { mountPlaces } from "./page/places.js";
 import { roll } from "./page/seed.js";
 import { served } from "./page/server.js";
@@ -37,9 +38,11 @@ function promote(lines, note = "") {
 
 // For each part its function, and what it needs beside the options from Python; `apply` asks the server for something.
 const PARTS = {
-  sentences: (host) => {
+  sentences: (host) => putWords(host),
+  masthead: (host, _options, apply) => {
     putWords(host);
-    if (host.querySelector("#masthead")) mountEmbed(host);
+    mountEmbed(host);
+    leaveThrough(() => apply({}));
   },
   code: mountCode,
   player: (host, { shellPath, ...options }) =>
@@ -121,6 +124,24 @@ export const address = () => served("");
 export const rollSeed = (die, seed, start) => roll(die, seed, start);
 export const shownRun = () => shared.run;
 export const showPins = (pins, length) => publish({ pinned: { pins, length } });
+
+// What stands in the controls, by the ids of their elements: kept as the page is left, and given back once.
+const kept = takePart("controls");
+
+// Opens the page anew.  Settings that a link named are in the controls by now, so the link must not be followed again.
+export function leave(names, values) {
+  const { model, ...controls } = Object.fromEntries(names.map((name, i) => [name, values[i]]));
+  const page = new URL(location.href);
+  for (const name of [...page.searchParams.keys()])
+    if (!["embed", "lang"].includes(name)) page.searchParams.delete(name);
+  if (model) page.searchParams.set("model", model);
+  keepPart("controls", controls);
+  reopen(page);
+}
+
+export const returned = (names) => names.map((name) => kept?.[name] ?? { __type__: "update" });
+export const policyThen = (policy) => [kept?.policy ?? policy, kept !== null];
+export const readyAtOnce = () => ({ __type__: "update", interactive: !location.search && kept === null });
 
 follow("raced", document.documentElement, (query) => {
   if (!query) return;

@@ -15,6 +15,7 @@ export const shared = {
   ownPins: false, // the visitor put them there himself
   truth: null, // a text that noise fell on, as it was, as it became and where: of the run that is to restore it
   raced: null, // what a race is to be run with: prompt, length, temperature and seed
+  leaving: false, // the page is about to open anew, and each part keeps what it shows
   kept: 0, // how often the list of this browser's runs has changed
 };
 /** @type {Map<string, Set<(value: any) => void>>} */

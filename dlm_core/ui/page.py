@@ -23,11 +23,11 @@ from dlm_core.lines import is_waiting
 from dlm_core.policies import parameters
 from dlm_core.reasons import NO_REASON, Reason
 from dlm_core.trace import Trace
-from dlm_core.ui import code, link, models, streams, words
+from dlm_core.ui import code, link, models, reopening, streams, words
 from dlm_core.ui.compat import session
 from dlm_core.ui.compat.calls import EXCEPTION_HANDLERS
 from dlm_core.ui.compat.early import KeptFile, LinkCard, PageScriptMiddleware
-from dlm_core.ui.player import branches, plotly, sentences
+from dlm_core.ui.player import branches, masthead, plotly
 from dlm_core.ui.tabs import compare, denoise, edit, learn, noise, puzzle, race, runs
 from dlm_core.unicode import well_formed
 from dlm_core.words import english
@@ -41,9 +41,6 @@ RECORDED = file_of(OPENING)
 DELETE_FILES = (600, 3600)
 SPARE_THREADS = 40  # who waits holds a thread; these are for everything else
 
-# Generate waits for what a link says; a page that was opened without one need not ask the server first
-READY_WITHOUT_LINK = "() => ({ __type__: 'update', interactive: !location.search })"
-
 
 def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
     """Return the page over the models that an operator offers."""
@@ -51,7 +48,7 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
     stops = streams.StopSignals()  # of what plays in the player, whichever tab began it
     with gr.Blocks(title=english("page.title"), analytics_enabled=False, delete_cache=DELETE_FILES) as page:
         with gr.Row(elem_id="top"):
-            sentences(MASTHEAD)
+            head = masthead(MASTHEAD)
             menu = models.build(library)
         # on a phone the tabs stand in two rows: a menu of those that do not fit would hide most of them
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
@@ -75,8 +72,10 @@ def build_page(library: Library, recorded: Path = RECORDED) -> gr.Blocks:
                 runs.build(library, compared)
         dependents = [first.dependent, edited, compared.dependent, raced, noised]
         shown = models.connect(page, library, menu, first.controls[0], dependents)
-        first.apply_link(shown.then, partial(link.opening, engine=library))
-        page.load(None, None, first.generate, js=READY_WITHOUT_LINK, api_visibility="private")
+        controls = reopening.kept(page, but=[menu.choose])
+        reopening.leave(head, controls + ([menu.choose] if len(library.names) > 1 else []))
+        first.apply_link(shown.then, partial(link.opening, engine=library), partial(reopening.come_back, controls))
+        page.load(None, None, first.generate, js=reopening.READY, api_visibility="private")
         gr.api(_denoise_api(library), api_name="denoise")
         gr.api(_write_api(library), api_name="write")
         gr.api(_policies_api(library), api_name="policies")

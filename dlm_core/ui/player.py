@@ -148,6 +148,11 @@ def sentences(markup: str, elem_id: str | None = None, visible: bool = True) -> 
     )  # fmt: skip
 
 
+def masthead(markup: str) -> gr.HTML:
+    """Return the head of the page; `apply` says that the page is about to open anew in another language."""
+    return gr.HTML(html_template=markup, js_on_load=_on_load("masthead"), apply_default_css=False)
+
+
 def composer(
     elem_id: str, suited: Sequence[str], presets: Sequence[Mapping[str, str]], prompts: Mapping[str, str], folder: Path
 ) -> gr.HTML:

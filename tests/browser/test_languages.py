@@ -107,3 +107,96 @@ def test_an_exported_run_and_a_site_speak_to_whoever_opens_them(browser, trace, 
             assert left_in_english(visitor.page) == []
         assert visitor.complaints == []
         visitor.context.close()
+
+
+def left(visitor):
+    """Choose the other language, and wait until the page is there again."""
+    with visitor.page.expect_navigation():
+        visitor.page.locator("#language button").dispatch_event("click")  # without scrolling to it
+    visitor.wait("steps > 0")
+    visitor.complaints.clear()  # of the page that was left
+
+
+def test_a_change_of_language_keeps_the_run_its_step_the_settings_the_tab_and_what_was_typed(visit):
+    visitor = visit(viewport={"width": 1280, "height": 600})
+    page = visitor.open()
+    visitor.choose("policy", ENGLISH["policies.p2.title"])
+    visitor.run(prompt="The cat", length=16, num_steps=8, seed=5)
+    tokens = page.locator("#player [data-slot=tokens]")
+    page.locator("#player [data-role=scrubber]").fill("3")
+    page.click("#player [data-measure=entropy]")
+    page.locator("#player [data-role=speed]").select_option("2")
+    visitor.wait("step === 3 && !playing")
+    shown = tokens.inner_text()
+    visitor.set(prompt="A dog that\nwas not run", num_steps=7, tau=0.5, seed=123, pins="3:moon")
+    page.click("#tab-compare-button")
+    page.locator("#compare-prompt textarea").fill("Two of a kind")
+    page.locator("#compare-length input").fill("33")
+    page.click("#tab-puzzle-button")
+    page.wait_for_function("scrollTo(0, 60) || scrollY === 60")  # once the tab is that long
+    left(visitor)
+    expect(page.locator("#tab-puzzle-button")).to_have_text(CHINESE["tabs.tab-puzzle"])
+    expect(page.locator("#tab-puzzle-button")).to_have_attribute("aria-selected", "true")
+    page.wait_for_function("scrollY === 60")
+    page.click("#tab-compare-button")
+    expect(page.locator("#compare-prompt textarea")).to_have_value("Two of a kind")
+    expect(page.locator("#compare-length input")).to_have_value("33")
+    page.click("#tab-denoise-button")
+    visitor.wait("mode === 'finished' && step === 3 && steps === 8 && !playing")
+    assert tokens.inner_text() == shown
+    expect(page.locator("#player [data-measure=entropy]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#player [data-role=speed]")).to_have_value("2")
+    expect(page.locator("#policy input")).to_have_value(CHINESE["policies.p2.title"])
+    expect(page.locator("#num-steps")).to_contain_text(CHINESE[words.control("p2", "num_steps").label.key])
+    for name, value in {"prompt textarea": "A dog that\nwas not run", "num-steps input": "7", "tau input": "0.5",
+                        "seed input": "123", "pins textarea": "3:moon"}.items():  # fmt: skip
+        expect(page.locator(f"#{name}")).to_have_value(value)
+    expect(page.locator("#new-seed input")).not_to_be_checked()
+    expect(page.locator("#steps")).to_be_hidden()
+    assert visitor.complaints == []
+    visitor.open()
+    visitor.wait("mode === 'recorded'")
+    expect(page.locator("#prompt textarea")).to_have_value(words.SAMPLES["story"])
+    visitor.complaints.clear()
+
+
+def test_a_change_of_language_keeps_runs_side_by_side_the_board_the_tree_and_a_run_that_is_being_written(visit):
+    visitor = visit()
+    page = visitor.open()
+    page.click("#tab-compare-button")
+    for name, value in (("length", 8), ("steps", 4)):
+        page.locator(f"#compare-{name} input").fill(str(value))
+    page.click("#compare-run")
+    expect(page.locator("#compare .compare[data-mode=finished][data-playing=false]")).to_be_visible(timeout=90_000)
+    panes = page.locator("#compare .pane .tokens").all_inner_texts()
+    page.click("#tab-puzzle-button")
+    page.click("#puzzle [data-action=clear]")
+    page.click("#puzzle [data-slot=given] [data-cell='40']")
+    page.keyboard.press("7")
+    page.locator("#puzzle [data-role=level]").select_option("easy")
+    page.click("#tab-denoise-button")
+    page.locator("#player [data-role=scrubber]").fill("60")
+    page.click("#player [data-action=resume]")
+    tree = page.locator("#branches .tree li")
+    expect(tree).to_have_count(2)
+    visitor.wait("mode === 'finished'")
+    visitor.generate(prompt="The cat", length=200, steps=200, block_length=0, seed=3)
+    visitor.wait("mode === 'live' && steps > 5")
+    page.locator("#player [data-role=scrubber]").fill("2")
+    visitor.set(prompt="The next one")
+    left(visitor)
+    visitor.wait("mode === 'stopped' && step === 2 && steps > 5")
+    expect(page.locator("#player [data-slot=message]")).to_have_text(CHINESE["player.cut"])
+    expect(page.locator("#prompt textarea")).to_have_value("The next one")
+    expect(tree).to_have_count(2)
+    page.click("#player [data-action=resume]")
+    visitor.wait("mode === 'live' && steps > 0")
+    page.click("#tab-puzzle-button")
+    expect(page.locator("#puzzle [data-slot=given] [data-cell='40']")).to_have_text("7")
+    expect(page.locator("#puzzle [data-role=level]")).to_have_value("easy")
+    page.click("#tab-compare-button")
+    expect(page.locator("#compare .pane")).to_have_count(len(panes))
+    assert page.locator("#compare .pane .tokens").all_inner_texts() == panes
+    expect(page.locator("#compare .pane h2").first).to_have_text(CHINESE["policies.llada.title"])
+    expect(page.locator("#compare [data-slot=message]")).to_be_hidden()
+    assert visitor.complaints == []

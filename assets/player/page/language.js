@@ -1,7 +1,9 @@
 // The visitor's language: found before anything is shown, put into markup, and changed on demand.
 
 import { WORDS } from "../settings.js";
+import { publish } from "../store.js";
 import { currentLanguage, phrase, setLanguage } from "../words.js";
+import { keepPart, keepScroll } from "./leaving.js";
 
 const LANGUAGE_KEPT = "unmask-language";
 const mainPart = (code) => code.toLowerCase().split("-")[0];
@@ -27,6 +29,7 @@ export function startLanguage() {
   document.documentElement.lang = currentLanguage();
   // what Gradio goes by: its labels, ours among them, then speak the same language
   Object.defineProperty(navigator, "language", { value: currentLanguage() });
+  keepScroll();
 }
 
 const PUT = {
@@ -55,12 +58,12 @@ function languageButton([code, sentences]) {
   choice.textContent = sentences["language.name"];
   choice.title = sentences["language.read"];
   choice.setAttribute("aria-label", sentences["language.read"]);
-  choice.onclick = () => reopenIn(code);
+  choice.onclick = () => chooseLanguage(code);
   return choice;
 }
 
-// Opens the page anew in another language, and keeps the choice in this browser.
-function reopenIn(code) {
+// Keeps the choice in this browser, and opens the page anew with all that is on it.
+function chooseLanguage(code) {
   const page = new URL(location.href);
   page.searchParams.delete("lang");
   try {
@@ -68,5 +71,20 @@ function reopenIn(code) {
   } catch {
     page.searchParams.set("lang", code);
   }
-  location.assign(page);
+  leaveBy(page);
+}
+
+/** @param {URL} page the address to open */
+export function reopen(page) {
+  publish({ leaving: true });
+  keepPart("scroll", scrollY);
+  history.replaceState(null, "", page);
+  location.reload();
+}
+
+let leaveBy = reopen;
+
+/** @param {(page: URL) => void} leave what asks for the rest of what is to be kept, and then calls `reopen` */
+export function leaveThrough(leave) {
+  leaveBy = leave;
 }

@@ -2,7 +2,9 @@
 // their tree for as long as the page is open, and shows which words of two differ.
 
 import { putWords } from "../page/language.js";
+import { keepPart, takePart } from "../page/leaving.js";
 import { cellsOf, differing, sent, wordsOf } from "../run/cells.js";
+import { addLine, emptyRun } from "../run/state.js";
 import { wordOf } from "../run/text.js";
 import { follow, shared } from "../store.js";
 import { text } from "../view/dom.js";
@@ -25,6 +27,8 @@ class Branches {
     );
     follow("begun", this.root, (shown) => this.begun(shown));
     this.part("diff").addEventListener("click", () => this.diff());
+    follow("leaving", this.root, () => keepPart(this.host.id, this.whole()));
+    this.tree = reopened(takePart(this.host.id) || []);
     this.drawTree();
   }
 
@@ -126,6 +130,11 @@ class Branches {
     return at;
   }
 
+  // The tree when the page opens anew: each run by its lines, and its parent by its place.
+  whole() {
+    return this.tree.map(({ run, parent, depth }) => ({ lines: run.lines, parent: this.tree.indexOf(parent), depth }));
+  }
+
   drawTree() {
     this.part("tree").replaceChildren(
       ...this.tree.map((node) => {
@@ -186,6 +195,15 @@ class Branches {
       }),
     );
   }
+}
+
+function reopened(kept) {
+  const tree = kept.map(({ depth }) => ({ run: emptyRun(), parent: null, depth }));
+  tree.forEach((node, n) => {
+    for (const line of kept[n].lines) addLine(node.run, line);
+    node.parent = tree[kept[n].parent] ?? null;
+  });
+  return tree;
 }
 
 export function mountBranches(host, options) {

@@ -3,6 +3,7 @@
 // a slider chooses.  One of the type rewind plays from the start, a figure is drawn as it is.
 
 import { putWords } from "../page/language.js";
+import { keepPart, takePart } from "../page/leaving.js";
 import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun } from "../run/state.js";
 import { follow, publish, shared } from "../store.js";
@@ -59,6 +60,8 @@ class Comparison {
     this.options.watch(() => this.ingest());
     this.ingest();
     this.connection.begin();
+    follow("leaving", this.root, () => keepPart(this.section, this.whole()));
+    this.reopen(takePart(this.section));
     everyFrame(this.root, (passed) => this.tick(passed));
   }
 
@@ -77,7 +80,7 @@ class Comparison {
     return watchConnection(this.root, this.options.alive, {
       name: this.section,
       awaits: () => this.live(),
-      kept: () => (this.done || !this.panes.length ? null : this.lines),
+      kept: () => (this.done || !this.panes.length || shared.leaving ? null : this.lines),
       lose: () => {
         this.cut = this.dirty = true;
         this.showMessage(phrase("compare.lost"));
@@ -87,13 +90,33 @@ class Comparison {
         this.dirty = true;
         this.showMessage("");
       },
-      recover: (kept) => {
-        this.start();
-        for (const line of kept) this.addLine(line);
-        this.done = this.cut = this.dirty = true;
-        this.showMessage(phrase("compare.cut"));
-      },
+      recover: (lines) => this.recover(lines),
     });
+  }
+
+  recover(lines) {
+    this.start();
+    for (const line of lines) this.addLine(line);
+    this.cut = !this.done;
+    this.done = this.dirty = true;
+    if (this.cut) this.showMessage(phrase("compare.cut"));
+  }
+
+  // What is on screen when the page opens anew; null where nothing is.
+  whole() {
+    if (!this.panes.length) return null;
+    const { lines, unit, clock, playing } = this;
+    return { lines, hidden: this.panes.map(({ card }) => card.hidden), about: { unit, clock, playing } };
+  }
+
+  reopen(kept) {
+    if (!kept) return;
+    this.recover(kept.lines);
+    kept.hidden.forEach((hidden, n) => {
+      this.panes[n].card.hidden = hidden;
+    });
+    Object.assign(this, kept.about);
+    this.pressed();
   }
 
   writeHeads() {

@@ -3,6 +3,7 @@
 
 import { keepRun } from "../page/kept.js";
 import { putWords } from "../page/language.js";
+import { keepPart, takePart } from "../page/leaving.js";
 import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun, firstStopAt, isPresent, stateAfter, tokenAt } from "../run/state.js";
 import { wordOf } from "../run/text.js";
@@ -67,6 +68,8 @@ class Player {
     follow("opened", this.root, ({ lines, note }) => this.open(lines, note));
     this.ingest();
     this.connection.begin();
+    follow("leaving", this.root, () => keepPart(this.host.id, this.whole()));
+    this.reopen(takePart(this.host.id));
     everyFrame(this.root, (passed, now) => this.tick(passed, now));
   }
 
@@ -163,21 +166,51 @@ class Player {
     return watchConnection(this.root, this.options.alive, {
       name: this.host.id,
       awaits: () => this.unfinished() || this.pending,
-      kept: () => (this.unfinished() ? this.run.lines : null),
+      kept: () => (this.unfinished() && !shared.leaving ? this.run.lines : null),
       lose: () => {
         this.following = false;
         this.showMessage(phrase("player.lost"), this.unfinished() ? "stopped" : null);
       },
       find: () => this.showMessage("", this.unfinished() ? "live" : null),
       recover: (lines) => {
-        this.start({ type: "stopped" });
-        for (const line of lines) this.addLine(line, {});
-        keepRun(this.run).catch(() => {});
-        this.showMessage(phrase("player.cut"), null);
+        this.recover(lines, {});
         this.go(this.run.steps.length);
-        this.plots.stale = true;
       },
     });
+  }
+
+  recover(lines, envelope) {
+    this.start({ type: "stopped" });
+    for (const line of lines) this.addLine(line, envelope);
+    keepRun(this.run).catch(() => {});
+    this.showMessage(phrase("player.cut"), null);
+    this.plots.stale = true;
+  }
+
+  // -- a page that opens anew --
+
+  // What is on screen; null before the first run.
+  whole() {
+    if (!this.run.header) return null;
+    const { mode, own, note, at, playing, speed, selected, inColours } = this;
+    const about = { note, at, playing, speed, selected, inColours };
+    return { lines: this.run.lines, cut: this.unfinished(), mode, own, measure: this.plots.measure, about };
+  }
+
+  // Shows it again.  The controls come back by themselves, and may differ from those of the run.
+  reopen(kept) {
+    if (!kept) return;
+    if (kept.cut) this.recover(kept.lines, { controls: true });
+    else {
+      this.start({ type: kept.mode });
+      for (const line of kept.lines) this.addLine(line, { controls: true });
+      this.own = kept.own;
+    }
+    this.root.querySelector("[data-role=speed]").value = String(kept.about.speed);
+    this.measure(kept.measure);
+    Object.assign(this, kept.about, { clock: kept.about.at, endedAt: -PROSE_AFTER });
+    this.share();
+    this.redraw();
   }
 
   showMessage(sentence, mode) {
@@ -368,10 +401,7 @@ class Player {
       if (button.dataset.action) this.actions[button.dataset.action]();
       if (!button.dataset.measure) return;
       this.plots.load(true);
-      this.plots.show(button.dataset.measure);
-      for (const other of this.root.querySelectorAll("[data-measure]")) {
-        other.setAttribute("aria-pressed", String(other === button));
-      }
+      this.measure(button.dataset.measure);
     });
     const scrubber = this.root.querySelector("[data-role=scrubber]");
     const speed = this.root.querySelector("[data-role=speed]");
@@ -379,6 +409,13 @@ class Player {
     speed.addEventListener("change", () => {
       this.speed = Number(speed.value);
     });
+  }
+
+  // Chooses what the heatmap shows.
+  measure(name) {
+    this.plots.show(name);
+    for (const button of this.root.querySelectorAll("[data-measure]"))
+      button.setAttribute("aria-pressed", String(button.dataset.measure === name));
   }
 
   // Asks for a run that goes on from before a step, with another token at a position.

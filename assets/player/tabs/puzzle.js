@@ -2,9 +2,11 @@
 // passes.
 
 import { putWords } from "../page/language.js";
+import { keepPart, takePart } from "../page/leaving.js";
 import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun } from "../run/state.js";
 import { cellAt } from "../run/sudoku.js";
+import { follow } from "../store.js";
 import { BoardView, placeOf } from "../view/board.js";
 import { everyFrame, text } from "../view/dom.js";
 import { StreamReader, waitingWords } from "../view/stream.js";
@@ -20,6 +22,7 @@ class Puzzle {
     this.digits = Array.from({ length: 81 }, () => 0);
     this.panes = [];
     this.pane = null;
+    this.lines = []; // what came of the boards
     this.stream = new StreamReader(options.value);
     this.clock = 0;
     this.playing = false;
@@ -40,6 +43,8 @@ class Puzzle {
     this.listenToControls();
     this.options.watch(() => this.ingest());
     this.ingest();
+    follow("leaving", this.root, () => keepPart(this.host.id, this.whole()));
+    this.reopen(takePart(this.host.id));
     everyFrame(this.root, (passed) => this.tick(passed));
   }
 
@@ -76,7 +81,7 @@ class Puzzle {
       },
       check: () => this.readText(this.asText()),
       solve: () => {
-        const rules = [...this.part("ways").querySelectorAll("input:checked")].map(({ value }) => value);
+        const rules = this.chosenRules();
         if (!rules.length) return this.showMessage(phrase("puzzle.none"));
         this.showMessage("");
         this.options.ask({
@@ -193,8 +198,30 @@ class Puzzle {
     this.dirty = true;
   }
 
+  // What is on screen when the page opens anew.
+  whole() {
+    const { digits, lines, clock, playing } = this;
+    const menus = Object.fromEntries(["level", "depth"].map((name) => [name, this.role(name).value]));
+    return { lines, menus, rules: this.chosenRules(), about: { digits, clock, playing } };
+  }
+
+  reopen(kept) {
+    if (!kept) return;
+    if (kept.lines.length) this.start();
+    for (const line of kept.lines) this.addLine(line);
+    this.done = this.dirty = true;
+    for (const [name, value] of Object.entries(kept.menus)) this.role(name).value = value;
+    for (const box of this.part("ways").querySelectorAll("input")) box.checked = kept.rules.includes(box.value);
+    Object.assign(this, kept.about);
+  }
+
+  chosenRules() {
+    return [...this.part("ways").querySelectorAll("input:checked")].map(({ value }) => value);
+  }
+
   start() {
     this.panes = [];
+    this.lines = [];
     this.clock = 0;
     this.playing = true;
     this.done = false;
@@ -208,6 +235,7 @@ class Puzzle {
   }
 
   addLine(line) {
+    this.lines.push(line);
     const record = parseLine(line);
     switch (typeOf(record)) {
       case "pane":

@@ -1,5 +1,6 @@
 // The stream that the server sends: an envelope line, run-file lines, notices; and what happens where it is cut off.
 
+import { keepPart, takePart } from "../page/leaving.js";
 import { UTF8 } from "../run/text.js";
 import { phrase } from "../words.js";
 
@@ -62,7 +63,6 @@ export class StreamReader {
 }
 
 const SILENCE = 3000; // milliseconds without a line
-const CUT = "unmask-cut"; // where a run that is cut off outlives its page
 
 /**
  * A stream that may be cut off: by a connection that is lost, or a page that is left.  Where nothing comes for long the
@@ -73,7 +73,7 @@ const CUT = "unmask-cut"; // where a run that is cut off outlives its page
  * @param {HTMLElement} root
  */
 export function watchConnection(root, alive, { name, awaits, kept, lose, find, recover }) {
-  const place = `${CUT}-${name}`;
+  const place = `cut-${name}`; // where a run that is cut off outlives its page
   let heard = 0;
   let lost = false;
 
@@ -87,16 +87,6 @@ export function watchConnection(root, alive, { name, awaits, kept, lose, find, r
     setTimeout(listen, SILENCE);
   }
 
-  function leave() {
-    const lines = kept();
-    try {
-      if (lines) sessionStorage.setItem(place, lines.join("\n"));
-      else sessionStorage.removeItem(place);
-    } catch {
-      /* a browser that keeps nothing still plays */
-    }
-  }
-
   return {
     // a line came, so somebody is there after all
     hear() {
@@ -107,15 +97,9 @@ export function watchConnection(root, alive, { name, awaits, kept, lose, find, r
     },
     begin() {
       if (!alive) return; // a page without a server
-      let lines = null;
-      try {
-        lines = sessionStorage.getItem(place);
-        sessionStorage.removeItem(place);
-      } catch {
-        /* nothing was kept */
-      }
-      if (lines) recover(lines.split("\n"));
-      addEventListener("pagehide", leave);
+      const lines = takePart(place);
+      if (lines) recover(lines);
+      addEventListener("pagehide", () => keepPart(place, kept()));
       listen();
     },
   };

@@ -12,7 +12,7 @@ from dlm_core.engine.edit import pins_of
 from dlm_core.gallery import FOLDER
 from dlm_core.lines import dumps, read_line, type_of
 from dlm_core.trace import RunFileError, Trace
-from dlm_core.ui import words
+from dlm_core.ui import reopening, words
 from dlm_core.ui.controls import (
     PLAIN,
     ModelDependent,
@@ -38,8 +38,9 @@ from dlm_core.ui.streams import StopSignals, stream
 class Tab(NamedTuple):
     """The player, the controls (prompt, policy, every setting), Generate, how a link opens the page, its dependent.
 
-    `apply_link(then, link)`: after `then`, what `link` makes of the page's query and model changes the run flag,
-    the player and every control, and runs if it says so.
+    `apply_link(then, link, come_back)`: after `then`, what `link` makes of the page's query and model changes the run
+    flag, the player and every control, and runs if it says so; `come_back` puts back what stood there before the page
+    changed its language.
     """
 
     player: gr.HTML
@@ -126,6 +127,7 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
     upload.upload(opened, upload, screen, **event)
     shown = [controls[name] for name in words.NAMES]
     run = gr.State(False)
+    back = gr.Checkbox(False, visible=False)  # only the browser knows whether it changed its language
     follows = [run, screen, more, die, *inputs]
 
     def on_policy(model: str, name: str, *values: Any) -> list[Any]:
@@ -138,8 +140,13 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
         menu, *rest = on_policy(model, name, *values)
         return [menu | {"value": name}, *rest]
 
-    def apply_link(then: Callable[..., Any], link: Callable[[dict[str, str], str], list[Any]]) -> None:
-        def on_open(visitor: gr.Request, model: str) -> list[Any]:
+    def apply_link(
+        then: Callable[..., Any], link: Callable[[dict[str, str], str], list[Any]],
+        come_back: Callable[[Callable[..., Any]], Any],
+    ) -> None:  # fmt: skip
+        def on_open(visitor: gr.Request, model: str, policy: str, back: bool) -> list[Any]:
+            if back:
+                return [*looks(policy, engine.about(model)), gr.update(interactive=True)]
             return [*link(dict(visitor.query_params), model), gr.update(interactive=True)]
 
         def on_opened(visitor: gr.Request, run: bool, *values: Any) -> Iterator[list[Any]]:
@@ -153,8 +160,9 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
             run, notice, *rest = link(query, model)
             return [run, notice if run else gr.skip(), *rest]
 
-        filled = then(on_open, using, [*follows, generate], queue=False, **event)
-        filled.then(on_opened, [run, using, *inputs], outputs, **event)
+        opening = [using, controls["policy"], back]
+        filled = then(on_open, opening, [*follows, generate], js=reopening.POLICY, queue=False, **event)
+        come_back(filled.then).then(on_opened, [run, using, *inputs], outputs, **event)
         # presets, examples, and the settings of a run that came from elsewhere are links too
         chosen = start.apply(on_choose, using, follows, queue=False, trigger_mode="multiple", **event)
         chosen.then(on_opened, [run, using, *inputs], outputs, trigger_mode="multiple", **event)
@@ -180,6 +188,13 @@ def update_for_model(about: About, prompt: str) -> list[Any]:
     panel, line = gr.update(visible=about.chats), gr.update(visible=has(about, "pins"))
     suited = suited_policies(about.policies)
     return [panel, line, suited, more, text, menu, *(updates.get(name, gr.skip()) for name in PLAIN), *shown]
+
+
+def looks(policy: str, about: About) -> list[Any]:
+    """Return a link's updates that show the parameters of a policy, and leave what stands in every control alone."""
+    shapes = [{name: value for name, value in one.items() if name != "value"} for one in show_parameters(policy, about)]
+    explained, more, *shown = shapes
+    return [False, gr.skip(), more, gr.skip(), gr.skip(), explained, *(gr.skip() for _ in PLAIN), *shown]
 
 
 def next_conversation(request: Request, value: str) -> str | None:
