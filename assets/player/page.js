@@ -127,6 +127,7 @@ export const showPins = (pins, length) => publish({ pinned: { pins, length } });
 
 // What stands in the controls, by the ids of their elements: kept as the page is left, and given back once.
 const kept = takePart("controls");
+publish({ ownPins: takePart("own-pins") === true });
 
 // Opens the page anew.  Settings that a link named are in the controls by now, so the link must not be followed again.
 export function leave(names, values) {
@@ -136,6 +137,7 @@ export function leave(names, values) {
     if (!["embed", "lang"].includes(name)) page.searchParams.delete(name);
   if (model) page.searchParams.set("model", model);
   keepPart("controls", controls);
+  keepPart("own-pins", shared.ownPins);
   reopen(page);
 }
 
