@@ -40,6 +40,16 @@ def css() -> str:
     return "\n".join([*rules, (PLAYER / "player.css").read_text(encoding="utf-8")])
 
 
+def first_paint() -> str:
+    """Return the name of the page as it is seen, in its place, before any script of the page has run."""
+    light, dark = palette("light"), palette("dark")
+    return f"""<style>
+{(PLAYER / "first.css").read_text(encoding="utf-8")}
+#first {{ background: {light["paper"]}; color: {light["ink"]}; }}
+@media (prefers-color-scheme: dark) {{ #first {{ background: {dark["paper"]}; color: {dark["ink"]}; }} }}
+</style><div id="first" aria-hidden="true"><b>{english("page.title")}</b></div>"""
+
+
 def page(trace: Trace, plotly: bool = False) -> str:
     """Return one HTML file that replays the run: it opens from disk, needs no network, is safe with any text.
 

@@ -41,13 +41,15 @@ const PARTS = {
   sentences: (host) => putWords(host),
   masthead: (host, _options, apply) => {
     putWords(host);
+    document.getElementById("first")?.remove();
     mountEmbed(host);
     leaveThrough(() => apply({}));
   },
   code: mountCode,
-  player: (host, { shellPath, ...options }) =>
+  player: (host, { shellPath, opening, ...options }) =>
     mountPlayer(host, {
       ...options,
+      opening: async () => (await fetch(served(opening))).text(),
       alive,
       branches: true,
       shell: async () => (await fetch(served(shellPath))).text(),

@@ -17,7 +17,7 @@ from dlm_core.engine import Engine, Request
 from dlm_core.engine.edit import parse_pins
 from dlm_core.engine.library import Library
 from dlm_core.engine.limits import Limits
-from dlm_core.export import CARD, LANGUAGES, css
+from dlm_core.export import CARD, LANGUAGES, css, first_paint
 from dlm_core.gallery import OPENING, file_of
 from dlm_core.lines import is_waiting
 from dlm_core.policies import parameters
@@ -27,7 +27,7 @@ from dlm_core.ui import code, link, models, reopening, streams, words
 from dlm_core.ui.compat import session
 from dlm_core.ui.compat.calls import EXCEPTION_HANDLERS
 from dlm_core.ui.compat.early import KeptFile, LinkCard, PageScriptMiddleware
-from dlm_core.ui.player import branches, masthead, plotly
+from dlm_core.ui.player import branches, masthead, opening, plotly
 from dlm_core.ui.tabs import compare, denoise, edit, learn, noise, puzzle, race, runs
 from dlm_core.unicode import well_formed
 from dlm_core.words import english
@@ -232,7 +232,10 @@ def launch_options(limits: Limits) -> dict[str, Any]:
     system = ["Inter", "system-ui", "sans-serif"]
     picture = KeptFile("card", CARD.read_bytes(), "png")
     card = LinkCard(english("page.title"), english("page.about"), picture)
-    front = Middleware(PageScriptMiddleware, script=page_script(), others=[plotly()], card=card)
+    front = Middleware(
+        PageScriptMiddleware, script=page_script(), others=[plotly()], early=[opening(RECORDED)], paint=first_paint(),
+        card=card,
+    )  # fmt: skip
     return {
         "css": css(),
         "i18n": words.translations(),

@@ -4,6 +4,7 @@ The value is an envelope line followed by run-file lines, and it only ever grows
 it.  Everything else happens in the page (`assets/player/page.js`); text never passes through a template.
 """
 
+import gzip
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -41,15 +42,22 @@ def plotly() -> KeptFile:
     return KeptFile("plotly", replay.PLOTLY.read_bytes())
 
 
+@cache
+def opening(recorded: Path) -> KeptFile:
+    """Return the run that plays when the page opens, as the page is served it."""
+    return KeptFile("opening", gzip.decompress(recorded.read_bytes()), "jsonl")
+
+
 def envelope(kind: LineType, **about: Any) -> str:
     """The line that opens a stream, never the same twice."""
     return make_line(kind, id=next(_serial), **about)
 
 
-def player(value: str, elem_id: str) -> gr.HTML:
-    """Return the player; `value` is `envelope(...)` plus run-file lines."""
+def player(recorded: Path, elem_id: str) -> gr.HTML:
+    """Return the player, which plays a recorded run until its value becomes `envelope(...)` plus run-file lines."""
     names, where = _step_names(), plotly().path
-    return _component("player", elem_id, value, plotly=where, shellPath=_template_url(), stepNames=names)
+    first = opening(recorded).path
+    return _component("player", elem_id, plotly=where, opening=first, shellPath=_template_url(), stepNames=names)
 
 
 def _step_names() -> list[str]:

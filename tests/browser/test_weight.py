@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 
 import numpy as np
 import pytest
@@ -161,3 +162,38 @@ def test_no_script_stands_in_the_page_itself(visit):
     front = page.request.get(visit().url).text()
     assert "mountPlayer" not in front
     assert front.count('import(\\"unmask\\")') > 5, "every part is brought to life by the one module"
+
+
+def test_the_opening_run_is_a_file_of_its_own_fetched_early_compressed_and_kept(visit):
+    visitor = visit()
+    front = visitor.page.request.get(visitor.url).text()
+    assert '"type":"step"' not in front.replace("\\", "")
+    [path] = re.findall(r'<link rel="preload" as="fetch" [^>]*href="\.(/opening-\w+\.jsonl)"', front)
+    answers = []
+    visitor.page.on("response", lambda answer: answers.append(answer) if "/opening-" in answer.url else None)
+    visitor.open()
+    [answer] = answers
+    assert answer.url == visitor.url + path
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "immutable" in answer.headers["cache-control"]
+    lines = answer.text().splitlines()
+    assert lines == Trace.load(file_of(OPENING)).lines
+    assert visitor.complaints == []
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1600])
+def test_the_page_is_painted_with_its_name_in_its_place_before_any_script_has_come(visit, width):
+    visitor = visit(viewport={"width": width, "height": 800})
+    page = visitor.page
+    page.route("**/*.js", lambda _: None)
+    visitor.go(visitor.url)
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+    name = page.locator("#first b")
+    expect(name).to_have_text("Unmask")
+    before = name.bounding_box()
+    page.unroute("**/*.js")  # which lets go of those that were held
+    visitor.wait("steps > 0")
+    expect(name).to_have_count(0)
+    after = page.locator("#masthead h1").bounding_box()
+    assert {side: round(before[side] - after[side]) for side in ("x", "y", "width")} == {"x": 0, "y": 0, "width": 0}
+    assert visitor.complaints == []

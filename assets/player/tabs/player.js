@@ -70,6 +70,7 @@ class Player {
     this.connection.begin();
     follow("leaving", this.root, () => keepPart(this.host.id, this.whole()));
     this.reopen(takePart(this.host.id));
+    if (this.options.opening) this.playOpening();
     everyFrame(this.root, (passed, now) => this.tick(passed, now));
   }
 
@@ -122,11 +123,17 @@ class Player {
     this.share();
   }
 
+  // The recorded run that plays until there is another one.
+  async playOpening() {
+    const lines = (await this.options.opening()).split("\n").filter(Boolean);
+    if (!this.run.header) this.open(lines, "", { controls: true });
+  }
+
   // Shows a run that is already in the page, such as a pane of a comparison.
-  open(lines, note) {
+  open(lines, note, envelope = {}) {
     const awaited = this.pending; // a run of the visitor's own may still be in line
     this.start({ type: "recorded" });
-    for (const line of lines) this.addLine(line, {});
+    for (const line of lines) this.addLine(line, envelope);
     this.pending = awaited;
     this.note = note;
     this.redraw();

@@ -1,4 +1,4 @@
-"""What Gradio has no place for: the page's script at the head of the front page, its Plotly, and how a link looks.
+"""What Gradio has no place for at the start of a visit: script, Plotly, opening run, first paint, and how a link looks.
 
 Gradio runs what `launch(head=...)` names only after it has chosen its language, and offers no earlier place: so the
 front page names the script at the beginning of its head.  Its address holds a digest of its content, so a browser may
@@ -20,7 +20,11 @@ from html import escape
 from typing import Any, NamedTuple
 
 _OPEN_GRAPH = re.compile(rb'<meta\s[^>]*?(?:property="og:|name="twitter:)[^>]*>')
+_BODY = re.compile(rb"<body\b[^>]*>")
 _FOR_EVER = b"public, max-age=31536000, immutable"
+_KINDS = {
+    "js": b"text/javascript; charset=utf-8", "jsonl": b"application/x-ndjson; charset=utf-8", "png": b"image/png"
+}  # fmt: skip
 
 
 class KeptFile:
@@ -29,7 +33,7 @@ class KeptFile:
     def __init__(self, name: str, content: bytes, ending: str = "js") -> None:
         self.content = content
         self.path = f"/{name}-{hashlib.sha256(content).hexdigest()[:16]}.{ending}"
-        self._kind = {"js": b"text/javascript; charset=utf-8", "png": b"image/png"}[ending]
+        self._kind = _KINDS[ending]
 
     @cached_property
     def packed(self) -> bytes:
@@ -72,21 +76,27 @@ class LinkCard(NamedTuple):
 class PageScriptMiddleware:
     """ASGI middleware: serve `script` as the module "unmask", name it in the head of the front page; serve `others`.
 
-    `card` says how a link to the page looks.  The front page is compressed too, which Gradio leaves out because its
+    Those in `early` are fetched as soon as the head is read, after what the page cannot be painted without.  `paint` is
+    markup that is seen until Gradio has mounted.  `card` says how a link to the page looks.  The front page is compressed too, which Gradio leaves out because its
     address has no ending.
     """
 
     def __init__(
-        self, app: Any, script: str, others: Sequence[KeptFile] = (), card: LinkCard | None = None
+        self, app: Any, script: str, others: Sequence[KeptFile] = (), early: Sequence[KeptFile] = (),
+        paint: str = "", card: LinkCard | None = None,
     ) -> None:  # fmt: skip
         self._app = app
         own = KeptFile("unmask", script.encode())
         self.path = own.path
-        self._scripts = {one.path: one for one in (own, *others, *([card.picture] if card else []))}
+        self._scripts = {one.path: one for one in (own, *others, *early, *([card.picture] if card else []))}
         self._card = card
         modules = json.dumps({"imports": {"unmask": f".{self.path}"}})
         begin = f'<script type="importmap">{modules}</script><script type="module">import "unmask";</script>'
-        self._head = f"<head>{begin}".encode()
+        fetched = [
+            f'<link rel="preload" as="fetch" fetchpriority="low" crossorigin href=".{one.path}">' for one in early
+        ]
+        self._head = "".join(["<head>", begin, *fetched]).encode()
+        self._paint = paint.encode()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -103,6 +113,7 @@ class PageScriptMiddleware:
                 return
             if start:
                 body = message.get("body", b"").replace(b"<head>", self._head, 1)
+                body = _BODY.sub(lambda tag: tag[0] + self._paint, body, count=1)
                 if self._card:
                     body = _OPEN_GRAPH.sub(b"", body).replace(self._head, self._head + self._card.tags(_page(scope)), 1)
                 headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]

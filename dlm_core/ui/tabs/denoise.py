@@ -77,8 +77,7 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
             upload = gr.UploadButton(
                 words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
             )
-        value = envelope("recorded", controls=True) + "".join(line + "\n" for line in opening.lines)
-        screen = player(value, elem_id="player")
+        screen = player(recorded, elem_id="player")
 
     names = (*PLAIN, *words.NAMES)
     inputs = [prompt, controls["policy"], *(controls[name] for name in names)]
