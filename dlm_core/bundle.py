@@ -52,6 +52,7 @@ def settings() -> dict[str, Any]:
     }  # fmt: skip
 
 
+@cache
 def figures() -> dict[str, Any]:
     """Return the empty figures that the player fills in, by theme."""
     nothing = HeatmapData([], [], [])
