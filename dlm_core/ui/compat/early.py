@@ -77,8 +77,8 @@ class PageScriptMiddleware:
     """ASGI middleware: serve `script` as the module "unmask", name it in the head of the front page; serve `others`.
 
     Those in `early` are fetched as soon as the head is read, after what the page cannot be painted without.  `paint` is
-    markup that is seen until Gradio has mounted.  `card` says how a link to the page looks.  The front page is compressed
-    too, which Gradio leaves out because its address has no ending.
+    markup that is seen until Gradio has mounted.  `card` says how a link to the page looks.  The front page is
+    compressed too, which Gradio leaves out because its address has no ending.
     """
 
     def __init__(
