@@ -1,7 +1,7 @@
 // A page that loads itself anew in another language loses nothing: each part keeps what it shows as the page is left, and
 // takes it back, once, as soon as it is there again.
 
-const KEPT = "unmask-kept-";
+const PLACE = "unmask-kept-";
 
 /**
  * @param {string} name
@@ -9,8 +9,8 @@ const KEPT = "unmask-kept-";
  */
 export function keepPart(name, value) {
   try {
-    if (value === null) sessionStorage.removeItem(KEPT + name);
-    else sessionStorage.setItem(KEPT + name, JSON.stringify(value));
+    if (value === null) sessionStorage.removeItem(PLACE + name);
+    else sessionStorage.setItem(PLACE + name, JSON.stringify(value));
   } catch {
     /* a browser that keeps nothing, or not so much, still shows the page */
   }
@@ -22,8 +22,8 @@ export function keepPart(name, value) {
  */
 export function takePart(name) {
   try {
-    const kept = sessionStorage.getItem(KEPT + name);
-    sessionStorage.removeItem(KEPT + name);
+    const kept = sessionStorage.getItem(PLACE + name);
+    sessionStorage.removeItem(PLACE + name);
     return kept && JSON.parse(kept);
   } catch {
     return null;
