@@ -118,7 +118,7 @@ def left(visitor):
 
 
 def test_a_change_of_language_keeps_the_run_its_step_the_settings_the_tab_and_what_was_typed(visit):
-    visitor = visit(viewport={"width": 1280, "height": 600})
+    visitor = visit(viewport={"width": 1280, "height": 480})
     page = visitor.open()
     visitor.choose("policy", ENGLISH["policies.p2.title"])
     visitor.run(prompt="The cat", length=16, num_steps=8, seed=5)

@@ -30,7 +30,7 @@ export function takePart(name) {
   }
 }
 
-const ARRIVING = 5000; // milliseconds in which the parts of a page arrive
+const ARRIVING = 20_000; // milliseconds in which the parts of a page arrive
 
 // The page grows and shrinks while its parts arrive: until then it stays scrolled to where it was, unless the visitor moves.
 export function keepScroll() {
