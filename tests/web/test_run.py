@@ -259,6 +259,21 @@ def test_a_caption_counts_what_a_draft_proposed_and_its_check_kept_as_the_rule_r
     assert sum("replaces another word" in caption for caption in captions) > 1
 
 
+def test_a_word_is_drafted_accepted_or_replaced_as_the_rule_recorded_it_and_what_was_rejected_is_known(js):
+    trace = record(both_orders(gain=3), Canvas.from_prompt([1], 20, MASK), "speculative", draft_length=5, temperature=1)
+    load(js, trace)
+    drawn, seen = {"drafted": Reason.DRAFTED, "accepted": Reason.ACCEPTED, "replaced": Reason.REPLACED}, set()
+    for step in trace.steps:
+        marks = js("at => run.order.map(i => draftAt(run, at, i))", step.index + 1)
+        assert marks == [next((name for name in drawn if drawn[name] == code), "") for code in step.reason]
+        seen |= set(marks)
+        rejected = js("at => run.order.map(i => stateAfter(run, at - 1).ids[i])", step.index + 1)
+        for i in (step.reason == Reason.REPLACED).nonzero()[0]:
+            assert rejected[i] == step.before[i] != step.after[i]
+    assert seen == {"", *drawn}
+    assert not any(js("run.order.map(i => draftAt(run, 0, i))")), "before the first step there is no draft"
+
+
 def test_a_reason_that_this_version_does_not_know_is_called_by_its_name(js, trace):
     js(
         "lines => { globalThis.run = emptyRun(); for (const line of lines) addLine(run, line); }",

@@ -219,6 +219,23 @@ export function tokenAt(run, at, i, firstStop) {
   return { state, id, shown: id, commit: now.commit[i], confidence: now.sure[i] };
 }
 
+const OF_DRAFTS = new Set(["drafted", "accepted", "replaced"]);
+
+/**
+ * What the step before the playhead did with a draft at track i, by the reason that was recorded: "drafted" while the
+ * word waits for its check, "accepted", or "replaced" where the word was rejected and another one written; "" elsewhere.
+ *
+ * @param {Run} run
+ * @param {number} at
+ * @param {number} i
+ */
+export function draftAt(run, at, i) {
+  const step = run.steps[at - 1];
+  const k = step ? step.row[i] : -1;
+  const reason = k < 0 ? "" : run.header.reasons?.[step.reason[k]];
+  return OF_DRAFTS.has(reason) ? reason : "";
+}
+
 /** @type {TokenView} */
 export const ABSENT = { state: "absent", id: -1, shown: -1, commit: -1, confidence: NaN };
 

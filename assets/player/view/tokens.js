@@ -1,6 +1,6 @@
 // The text of a run in a container: one slot a position, drawn by what changed.  The slots of a grid stand in its rows.
 
-import { ABSENT, firstStopAt, isPresent, tokenAt } from "../run/state.js";
+import { ABSENT, draftAt, firstStopAt, isPresent, stateAfter, tokenAt } from "../run/state.js";
 import { joinTokenTexts, tokenText } from "../run/text.js";
 import { grade } from "./dom.js";
 
@@ -29,6 +29,9 @@ const SETTERS = {
   },
   faint: (element, value) => {
     element.style.setProperty("--sure", value);
+  },
+  was: (element, value) => {
+    element.dataset.was = value;
   },
   id: (element, value) => {
     element.dataset.tokenId = value;
@@ -105,6 +108,8 @@ export class TokenCanvas {
       const text = texts[place];
       const draft = view.state === "draft";
       const flow = FLOWS.test(text) || (view.state === "fixed" && !text);
+      const drafted = draftAt(this.run, at, i);
+      const was = drafted === "replaced" ? this.textOf(stateAfter(this.run, at - 1).ids[i]) : "";
       const slotted = text && !draft && !flow && view.state !== "fixed";
       const fit = slotted ? this.slotWidth / this.widthOf(text) : 1;
       // a space before a word would push it out of the middle
@@ -113,8 +118,9 @@ export class TokenCanvas {
         hidden: view.state === "absent",
         state: view.state,
         text: text.replace(/\n/g, "↵"),
+        was,
         size: fit < 1 ? `${Math.max(SMALLEST, fit).toFixed(3)}em` : "",
-        look: `t ${shadeOf(view)}${marks}`,
+        look: `t ${drafted === "drafted" ? "" : shadeOf(view)} ${drafted}${marks}`,
         faint: draft ? `${Math.round(Math.sqrt(view.confidence) * 20) * 5}%` : "",
         id: view.id,
         commit: view.commit < 0 ? "" : view.commit,
@@ -122,6 +128,11 @@ export class TokenCanvas {
       });
     });
     return views.filter(({ state }) => state === "tail").length;
+  }
+
+  textOf(id) {
+    const piece = tokenText(this.run, id);
+    return piece instanceof Uint8Array ? "◌" : piece.trim().replace(/\n/g, "↵") || "␣";
   }
 
   // Closes the gaps between the words, or opens them again; the room that the text takes stays as it is.  Slots leave
