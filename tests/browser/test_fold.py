@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import expect
 from test_page import saved
 
+from dlm_core.reasons import Reason
+
 SHIFT = """() => { window.shifts = []; new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(entry.value);
 }).observe({ type: "layout-shift" }); }"""
@@ -121,6 +123,38 @@ def test_nothing_jumps_while_a_run_is_written(visitor):
     page.wait_for_selector("#player .tokens.prose")
     visitor.still()
     assert page.evaluate("window.shifts.filter((value) => value > 0.001)") == []
+
+
+def test_a_draft_is_pale_until_its_check_and_a_rejected_word_is_struck_out_where_another_replaces_it(visit):
+    visitor = visit(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = visitor.open("?policy=speculative&prompt=The+old+king&length=32&temperature=1&seed=3&run=1")
+    visitor.wait("mode === 'finished' && !playing", timeout=90_000)
+    page.locator("#player [data-role=scrubber]").fill("0")
+    page.evaluate("""() => { window.moved = []; new PerformanceObserver((list) => {
+        for (const { sources } of list.getEntries()) for (const { node } of sources)
+            if ((node?.closest ? node : node?.parentElement)?.closest(".tokens")) window.moved.push(node.textContent);
+    }).observe({ type: "layout-shift" }); }""")
+    trace, slot = saved(visitor), lambda i: page.locator(f"#player [data-pos='{i}']")
+    kinds = set()
+    for step in trace.steps[:8]:
+        page.evaluate("document.querySelector('#player [data-action=step-forward]').click()")
+        visitor.wait(f"step === {step.index + 1}")
+        for i in step.measured.nonzero()[0].tolist():
+            name = Reason(step.reason[i]).name.lower()
+            kinds.add(name)
+            style, mark = "getComputedStyle(e).{}", "getComputedStyle(e, '::before').{}"
+            look = lambda what, i=i: slot(i).evaluate(f"e => {what}")  # noqa: E731
+            if name == "drafted":
+                assert look(style.format("fontStyle")) == "italic"
+            if name == "accepted":
+                assert look(style.format("fontStyle")) == "normal"
+            if name == "replaced":
+                assert "line-through" in look(mark.format("textDecorationLine"))
+                assert look("e.dataset.was") not in ("", look("e.textContent").strip())
+                assert look(style.format("animationName")) == "none"
+    assert {"drafted", "accepted", "replaced"} <= kinds
+    visitor.still()
+    assert page.evaluate("window.moved") == [], "no word moves"
 
 
 def test_at_the_end_the_canvas_is_prose_and_its_colours_come_back_on_request(visitor):
