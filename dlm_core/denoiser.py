@@ -52,18 +52,15 @@ class SelfConditioned(Denoiser, Protocol):
         """Take note of `logits (n, vocab)` at the positions last asked about; without it, the plain answer counts."""
 
 
-@runtime_checkable
-class Windowed(Denoiser, Protocol):
-    """A denoiser that works on a window at a time: settles one before the next, or keeps what it knows of the rest."""
-
-    def focus(self, lo: int, hi: int) -> slice:
-        """The window `[lo, hi)` is at work from now on; returns the positions that may be asked about meanwhile."""
-        ...
-
-
 def focus(denoiser: Denoiser, lo: int, hi: int) -> slice:
-    """Tell a denoiser which window is at work; one that does not care may be asked about everything."""
-    return denoiser.focus(lo, hi) if isinstance(denoiser, Windowed) else slice(0, None)
+    """Tell a denoiser that the window `[lo, hi)` is at work; returns the positions that may be asked about meanwhile.
+
+    One that works on a window at a time has a method `focus(lo, hi)`: it settles one before the next, or keeps what it
+    knows of the rest.  Any other may be asked about everything.  Not a protocol, which takes longer to check in every
+    step than a whole layer of a small network takes.
+    """
+    work_on = getattr(denoiser, "focus", None)
+    return slice(0, None) if work_on is None else work_on(lo, hi)
 
 
 @dataclass(frozen=True, eq=False)

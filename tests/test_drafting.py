@@ -16,7 +16,7 @@ from dlm_core.canvas import Canvas, blocks
 from dlm_core.denoiser import Advised, Banned, BothOrders, Denoiser, Shifted, TableDenoiser, causal, planner
 from dlm_core.engine import LocalEngine, Request, about
 from dlm_core.models import load_model
-from dlm_core.models.networks import CausalPrefix, FullAttention
+from dlm_core.models.networks import FEW_ROWS, CausalPrefix, FewRows, FullAttention, quicken_few_rows
 from dlm_core.policies import make_policy
 from dlm_core.reasons import Reason, why
 from dlm_core.sampler import sample, sample_many
@@ -106,6 +106,20 @@ def test_what_is_banned_for_the_denoiser_is_banned_for_its_planner():
     assert logits[0, 0, 3] == float("-inf")
     assert causal(Banned(inner, [3])) is not None
     assert causal(Advised(inner.denoiser, inner.planner)) is None, "a second opinion need not read left to right"
+
+
+@pytest.mark.parametrize("rows", [1, 2, FEW_ROWS, FEW_ROWS + 1])
+def test_a_few_rows_give_the_numbers_that_they_give_among_many(rows):
+    model, generator = tiny(0), torch.Generator().manual_seed(rows)
+    few, many = tiny(0), torch.randint(12, (1, 20), generator=generator)
+    quicken_few_rows(few)
+    assert any(isinstance(module, FewRows) for module in few.modules())
+    assert type(few.lm_head) is torch.nn.Linear, "the head answers in every run, whose last bits stay as they are"
+    for ids in (many[:, :rows], many[:, : 2 * rows].reshape(2, rows)):
+        theirs = model.model(input_ids=ids, is_causal=True, use_cache=False).last_hidden_state
+        ours = few.model(input_ids=ids, is_causal=True, use_cache=False).last_hidden_state
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+        assert ours.shape == theirs.shape
 
 
 # --- the text -----------------------------------------------------------------------------------------------------

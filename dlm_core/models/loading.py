@@ -43,6 +43,7 @@ from dlm_core.models.networks import (
     RemoteCodeTime,
     RemoteCodeTimeBlocks,
     WindowCache,
+    quicken_few_rows,
 )
 from dlm_core.models.progress import Progress, ProgressCallback, reading_progress
 from dlm_core.models.registry import BLOCK, END, EXPAND, KNOWN, PINS, SHIPPED, Attention, Family, recognise
@@ -544,6 +545,7 @@ def _builder(
         return finished(WindowCache(full, suffix=cache == "dual") if cache else full)
 
     if family.attention == "dual":
+        quicken_few_rows(model)
         return lambda cache: BothOrders(any_order(cache), finished(CausalPrefix(model, mask)))
     return any_order
 

@@ -11,10 +11,33 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
 from dlm_core.denoiser import mask_of
+
+FEW_ROWS = 5  # up to which weights times rows takes less time than rows times weights
+
+
+class FewRows(nn.Linear):
+    """A linear map that takes little longer for a few rows than for one, where a CPU works it out.
+
+    A draft, its check and a cached block are a few rows.  BLAS multiplies them with the weights from the right as it
+    would many, and takes twice as long for four rows as for one; from the left it takes a fifth longer.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        rows = input.shape[:-1].numel()
+        if self.bias is not None or not 1 < rows <= FEW_ROWS or input.device.type != "cpu":
+            return super().forward(input)
+        return (self.weight @ input.reshape(rows, -1).T).T.contiguous().unflatten(0, input.shape[:-1])
+
+
+def quicken_few_rows(model: PreTrainedModel) -> None:
+    """Let the layers of a network take a few rows as `FewRows` does, in place; its head stays as it is."""
+    for module in model.base_model.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = FewRows
 
 
 def _no_states() -> Tensor:
