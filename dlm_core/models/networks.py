@@ -28,7 +28,7 @@ class FewRows(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         rows = input.shape[:-1].numel()
-        if self.bias is not None or not 1 < rows <= FEW_ROWS or input.device.type != "cpu":
+        if self._parameters["bias"] is not None or not 1 < rows <= FEW_ROWS or input.device.type != "cpu":
             return super().forward(input)
         return (self.weight @ input.reshape(rows, -1).T).T.contiguous().unflatten(0, input.shape[:-1])
 
