@@ -36,6 +36,11 @@ function promote(lines, note = "") {
   toPlayer();
 }
 
+// The run that the page opens with, which is on its way since the head was read: taken up before Gradio has mounted, as a
+// browser complains of what is fetched early and not used.
+const preload = /** @type {HTMLLinkElement} */ (document.querySelector('link[as="fetch"]'));
+const openingRun = fetch(preload.href).then((answer) => answer.text());
+
 // For each part its function, and what it needs beside the options from Python; `apply` asks the server for something.
 const PARTS = {
   sentences: (host) => putWords(host),
@@ -46,10 +51,10 @@ const PARTS = {
     leaveThrough(() => apply({}));
   },
   code: mountCode,
-  player: (host, { shellPath, opening, ...options }) =>
+  player: (host, { shellPath, ...options }) =>
     mountPlayer(host, {
       ...options,
-      opening: async () => (await fetch(served(opening))).text(),
+      opening: () => openingRun,
       alive,
       branches: true,
       shell: async () => (await fetch(served(shellPath))).text(),

@@ -53,11 +53,10 @@ def envelope(kind: LineType, **about: Any) -> str:
     return make_line(kind, id=next(_serial), **about)
 
 
-def player(recorded: Path, elem_id: str) -> gr.HTML:
-    """Return the player, which plays a recorded run until its value becomes `envelope(...)` plus run-file lines."""
+def player(elem_id: str) -> gr.HTML:
+    """Return the player, which plays `opening` until its value becomes `envelope(...)` plus run-file lines."""
     names, where = _step_names(), plotly().path
-    first = opening(recorded).path
-    return _component("player", elem_id, plotly=where, opening=first, shellPath=_template_url(), stepNames=names)
+    return _component("player", elem_id, plotly=where, shellPath=_template_url(), stepNames=names)
 
 
 def _step_names() -> list[str]:

@@ -77,7 +77,7 @@ def build(engine: Engine, recorded: Path, stops: StopSignals, using: gr.State) -
             upload = gr.UploadButton(
                 words.label("page.open"), elem_id="open-run", elem_classes="quiet", size="sm", file_count="single"
             )
-        screen = player(recorded, elem_id="player")
+        screen = player("player")
 
     names = (*PLAIN, *words.NAMES)
     inputs = [prompt, controls["policy"], *(controls[name] for name in names)]
