@@ -6,6 +6,7 @@ import { text } from "../view/dom.js";
 import { drawHeatmap } from "../view/sketch.js";
 import { phrase } from "../words.js";
 
+const OPENING = ["click", "keydown"];
 const KEPT = ["Tab", "Shift", "Escape", "Control", "Meta", "Alt"]; // keys that do not open it
 const GUARDED = ["focus", "mousedown", "pointerdown", "click", "keydown"]; // at which the menu would open its own list
 
@@ -36,7 +37,7 @@ class Ways {
     if (!menu || !this.dialog.isConnected || event.ctrlKey || event.metaKey) return;
     event.stopPropagation();
     menu.querySelector("input")?.setAttribute("aria-haspopup", "dialog");
-    if (event.type === "click" || (event.type === "keydown" && !KEPT.includes(event.key))) {
+    if (OPENING.includes(event.type) && !KEPT.includes(event.key)) {
       event.preventDefault();
       this.open();
     }

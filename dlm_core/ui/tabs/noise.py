@@ -98,11 +98,14 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: streams.StopSigna
         seed = controls.plain("seed", about, prefix="noise-")
         reseed = gr.Button(words.label("noise.new"), elem_id="noise-new", elem_classes="quiet", size="sm")
     screen = lesson("", "noise")
+    answered = gr.State()  # the values that the lesson on screen was made from: whoever comes back to the tab finds it
 
-    def on_change(*values: Any) -> Iterator[str]:
-        yield envelope("asking")  # whoever came earlier goes first, and the page says so
-        yield shown(engine, *values)
-        yield gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
+    def on_change(before: list[Any] | None, *values: Any) -> Iterator[Any]:
+        if before == list(values):
+            return
+        yield envelope("asking"), gr.skip()  # whoever came earlier goes first, and the page says so
+        yield shown(engine, *values), list(values)
+        yield gr.skip(), gr.skip()  # Gradio sends the last value once more, whole: let that be nothing
 
     def on_denoise(visitor: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
         level = float(event.t)
@@ -112,7 +115,7 @@ def build(engine: Engine, tab: gr.Tab, player: gr.HTML, stops: streams.StopSigna
     event: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     inputs = [sentence, kind, schedule, seed, using]
     changes = [tab.select, *(control.change for control in inputs[:-1])]
-    gr.on(changes, on_change, inputs, screen, trigger_mode="always_last", **event)
+    gr.on(changes, on_change, [answered, *inputs], [screen, answered], trigger_mode="always_last", **event)
     example.change(None, example, sentence, js="(text) => text", **event)
     reseed.click(None, None, seed, js="() => String(Math.floor(Math.random() * 1000000))", **event)
     screen.apply(on_denoise, inputs, player, trigger_mode="multiple", **event)
