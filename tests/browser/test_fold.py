@@ -115,7 +115,7 @@ def test_the_controls_follow_a_run_that_is_opened(visitor):
 
 def test_nothing_jumps_while_a_run_is_written(visitor):
     page = visitor.page
-    visitor.wait("!playing", timeout=60_000)
+    visitor.wait("!playing && step === steps", timeout=60_000)  # until then, parts may still be on their way
     page.evaluate(SHIFT)
     page.focus("#generate")
     page.evaluate("document.getElementById('generate').click()")  # no input, whose shifts would not be counted
