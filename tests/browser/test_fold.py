@@ -113,6 +113,15 @@ def test_the_controls_follow_a_run_that_is_opened(visitor):
     expect(page.locator("#temperature input")).to_have_value("0")
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_little_moves_while_the_page_opens(visit, width, height):
+    visitor = visit(viewport={"width": width, "height": height})
+    visitor.page.add_init_script(f"({SHIFT})()")
+    visitor.open()
+    visitor.wait("playing")
+    assert visitor.page.evaluate("window.shifts.reduce((a, b) => a + b, 0)") < 0.1  # what browsers' makers call good
+
+
 def test_nothing_jumps_while_a_run_is_written(visitor):
     page = visitor.page
     visitor.wait("!playing && step === steps", timeout=60_000)  # until then, parts may still be on their way
