@@ -121,11 +121,11 @@ class EntropyRenoise(_Renoises):
             drafts.append(draft)
             mean = float(entropy[rows].mean())
             done = stable and mean < self.confidence_threshold
+            info |= {name: getattr(self, name) for name in ("stability_threshold", "confidence_threshold")}
+            info["mean_entropy"] = mean
             if done or left == 1:
                 state.done = True
                 reason[rows] = Reason.SETTLED if done else Reason.LAST_STEP
-                limits = {name: getattr(self, name) for name in ("stability_threshold", "confidence_threshold")}
-                info |= limits | ({"mean_entropy": mean} if done else {})
                 return Update.because(draft, reason, info=info, **ranking)
         return Update.because(tokens, reason, noise=noise, info=info, **ranking)
 

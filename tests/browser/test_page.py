@@ -140,6 +140,21 @@ def test_model_text_that_looks_like_markup_stays_text(shared, network, tmp_path)
     assert shared.page.locator("#player img").count() == 0
 
 
+def test_a_run_that_may_stop_early_says_how_near_it_is_in_each_step(shared, network, tmp_path):
+    trace = record(network(), Canvas.from_prompt([1, 2], 6, 47), steps=3)
+    lines = [json.loads(line) for line in trace.lines]
+    for line, gap in zip(lines[1:], (0.5, 2, 5)):
+        line["info"] = {"gap": gap, "exit": 5}
+    file = tmp_path / "near.run.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    upload(shared, file)
+    shared.wait("mode === 'recorded' && steps === 3 && step === 3")
+    near = shared.page.locator("#player [data-slot=near]")
+    expect(near).to_contain_text("Gap 5.00, at 5.00 it is taken.")
+    shared.page.click("#player [data-action=step-back]")
+    expect(near).to_contain_text("Gap 2.00, at 5.00")
+
+
 def cell(page, x: float, y: float) -> tuple[float, float]:
     """Where on screen a share of the heatmap's width and height lies."""
     steps = page.locator("#player [data-mode]").get_attribute("data-steps")

@@ -6,6 +6,7 @@ import { putWords } from "../page/language.js";
 import { keepPart, takePart } from "../page/leaving.js";
 import { parseLine, typeOf } from "../run/decode.js";
 import { addRecord, emptyRun, firstStopAt, isPresent, stateAfter, tokenAt } from "../run/state.js";
+import { nearStop } from "../run/stop.js";
 import { wordOf } from "../run/text.js";
 import { besideTruth, tellRestored } from "../run/truth.js";
 import { narrate, verdict } from "../run/why.js";
@@ -257,12 +258,22 @@ class Player {
     this.part("tail").textContent = tail ? tailWords : "";
     this.drawStatus();
     this.drawScrubber();
+    this.drawNear();
     drawBars(this.part("bars"), this.run, this.at, this.total(), this.paints());
     this.part("caption").textContent = narrate(this.run, this.at);
     this.part("verdict").textContent = this.atEnd() ? this.verdict() : phrase(this.note || "player.point");
     this.inspector.draw();
     this.inspector.place(this.canvas.slots[this.pointed()]?.element);
     this.plots.drawPlayhead();
+  }
+
+  // What the line over the bars is, and its numbers in this step.
+  drawNear() {
+    const now = nearStop(this.run.steps[Math.max(0, this.at - 1)]?.info ?? {});
+    this.part("near").hidden = now === null;
+    if (!now) return;
+    const numbers = { value: measured(this.at ? now.value : NaN, 2), limit: measured(now.limit, 2) };
+    this.part("near").textContent = phrase(`player.near_${now.measure}`, numbers);
   }
 
   atEnd() {

@@ -1,5 +1,7 @@
-// How many tokens each step wrote, and how confident the model was of them, as bars on a canvas.
+// How many tokens each step wrote, and how confident the model was of them, as bars on a canvas; a line over them is how
+// near each step was to where its policy stops early.
 
+import { nearStop } from "../run/stop.js";
 import { grade, theme } from "./dom.js";
 
 /**
@@ -10,7 +12,12 @@ import { grade, theme } from "./dom.js";
 export function barPaints(root) {
   const known = {};
   const paint = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
-  return () => (known[theme()] ??= { ramp: ["r0", "r1", "r2", "r3", "r4", "r5"].map(paint), line: paint("line") });
+  return () =>
+    (known[theme()] ??= {
+      ramp: ["r0", "r1", "r2", "r3", "r4", "r5"].map(paint),
+      line: paint("line"),
+      ink: paint("ink"),
+    });
 }
 
 /**
@@ -20,7 +27,7 @@ export function barPaints(root) {
  * @param {Run} run
  * @param {number} at
  * @param {number} total
- * @param {{ ramp: string[], line: string }} paints
+ * @param {{ ramp: string[], line: string, ink: string }} paints
  */
 export function drawBars(canvas, run, at, total, paints) {
   const scale = devicePixelRatio || 1;
@@ -36,7 +43,7 @@ export function drawBars(canvas, run, at, total, paints) {
   const most = Math.max(1, ...run.steps.map((s) => s.write.length));
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   pen.clearRect(0, 0, width, height);
-  const { ramp, line } = paints;
+  const { ramp, line, ink } = paints;
   pen.fillStyle = line;
   pen.fillRect(0, height - 3, width, 1);
   run.steps.forEach((step, s) => {
@@ -48,4 +55,12 @@ export function drawBars(canvas, run, at, total, paints) {
     pen.fillRect(x + (w > 3 ? 0.75 : 0), height - 4 - h, Math.max(0.7, w - (w > 3 ? 1.5 : 0)), h);
   });
   pen.globalAlpha = 1;
+  pen.strokeStyle = ink;
+  pen.lineWidth = 1.5;
+  pen.beginPath();
+  run.steps.forEach(({ info }, s) => {
+    const now = nearStop(info);
+    if (now) pen.lineTo(((s + 0.5) / steps) * width, 2 + (height - 6) * (1 - now.near));
+  });
+  pen.stroke();
 }
