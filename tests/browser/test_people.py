@@ -31,6 +31,7 @@ def test_the_sheet_of_keys_opens_anywhere_but_in_a_field_and_gives_the_focus_bac
     page.focus("#prompt textarea")
     page.keyboard.press("?")
     expect(page.locator("#help")).to_have_count(0)
+    expect(page.locator("#generate")).to_be_enabled()  # what is not takes no focus
     page.focus("#generate")
     page.keyboard.press("?")
     expect(page.locator("#help")).to_be_visible()
@@ -43,9 +44,12 @@ def test_the_sheet_of_keys_opens_anywhere_but_in_a_field_and_gives_the_focus_bac
 def test_a_position_is_chosen_and_a_token_forced_by_keyboard_alone(shared):
     page = shared.page
     page.focus("#player [data-action=restart]")
-    shared.wait("playing")
     page.keyboard.press("Space")  # presses the button
     page.focus("#player .player")
+    shared.wait("step < steps")
+    if not shared.state()["playing"]:
+        page.keyboard.press("Space")
+    shared.wait("playing")
     page.keyboard.press("Space")
     shared.wait("!playing")
     page.keyboard.press("End")
