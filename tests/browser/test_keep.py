@@ -1,5 +1,6 @@
 """Keeping, sharing and finding runs again, in the page, in the static site, and from code."""
 
+import base64
 import json
 import subprocess
 from dataclasses import replace
@@ -17,6 +18,12 @@ from dlm_core.words import english, languages
 
 SHORT = {"prompt": "<b>The cat</b>", "length": 8, "steps": 4, "seed": 5}
 ROUNDED = 2**53 + 1  # which is 2**53 for JavaScript
+SIZE = """async (film) => {
+  const video = document.createElement("video");
+  video.src = URL.createObjectURL(new Blob([Uint8Array.from(atob(film), (byte) => byte.charCodeAt(0))]));
+  await new Promise((done, failed) => { video.onloadedmetadata = done; video.onerror = failed; });
+  return [video.videoWidth, video.videoHeight];
+}"""
 MENU = "#player [data-role=keep] summary"
 
 
@@ -38,6 +45,7 @@ def test_a_run_is_kept_as_file_pictures_and_film(shared):
     assert kept(shared, "save-svg").read_text(encoding="utf-8").startswith("<svg")
     film = kept(shared, "save-film").read_bytes()
     assert film[:4] == b"\x1a\x45\xdf\xa3", "the mark of Matroska and WebM"
+    assert shared.page.evaluate(SIZE, base64.b64encode(film).decode()) == [1080, 1080]
 
 
 def test_a_kept_page_replays_from_disk_and_can_be_kept_again(shared, browser, tmp_path):

@@ -1,14 +1,16 @@
-// A film of a run: the token canvas of the player, laid out once more out of sight, painted frame by frame and
-// recorded by the browser while the page goes on.  Text reaches the picture through fillText.
+// A film of a run, square: the token canvas of the player, laid out once more out of sight, as large as it fits, painted
+// frame by frame and recorded by the browser while the page goes on.  Text reaches the picture through fillText.
 
 import { phrase } from "../words.js";
 import { TokenCanvas } from "./tokens.js";
 
-const FILM_WIDTH = 840; // pixels
+const FILM_SIDE = 720; // of what is laid out; the film has FILM_SCALE times as many pixels
 const FILM_SCALE = 1.5;
-const FILM_PAD = 26;
-const FILM_HEAD = 44;
-const FILM_FOOT = 30;
+const FILM_PAD = 32;
+const FILM_HEAD = 92;
+const FILM_FOOT = 44;
+const FILM_ROOM = FILM_SIDE - FILM_HEAD - FILM_FOOT;
+const FILM_ZOOM = { most: 1.6, least: 0.35, by: 0.94 };
 const FILM_LONGEST = 30; // seconds
 const FILM_KINDS = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm", "video/mp4"];
 
@@ -25,7 +27,6 @@ class FilmPainter {
     this.tokens = document.createElement("div");
     this.picture = document.createElement("canvas");
     this.stage.className = "player film-stage";
-    this.stage.style.width = `${FILM_WIDTH - 2 * FILM_PAD}px`;
     this.stage.setAttribute("aria-hidden", "true");
     this.tokens.className = "tokens";
     this.tokens.dir = "auto";
@@ -42,14 +43,20 @@ class FilmPainter {
     this.now = this.colour("now");
     this.revise = this.colour("revise");
     this.canvas.layOut(this.run);
-    this.tall = 0;
-    for (const at of [0, Math.floor(this.steps / 2), this.steps]) {
+    this.zoom = FILM_ZOOM.most;
+    while (this.tallAt(this.zoom) > FILM_ROOM && this.zoom > FILM_ZOOM.least) this.zoom *= FILM_ZOOM.by;
+    this.picture.width = this.picture.height = FILM_SIDE * FILM_SCALE;
+  }
+
+  // How tall the text becomes at a zoom, at which the lines are shorter.
+  tallAt(zoom) {
+    this.stage.style.width = `${(FILM_SIDE - 2 * FILM_PAD) / zoom}px`;
+    const talls = [0, Math.floor(this.steps / 2), this.steps].map((at) => {
       this.canvas.draw(at, () => false);
-      this.tall = Math.max(this.tall, this.tokens.scrollHeight);
-    }
-    this.height = 2 * Math.ceil((this.tall + FILM_HEAD + FILM_FOOT + 10) / 2);
-    this.picture.width = FILM_WIDTH * FILM_SCALE;
-    this.picture.height = this.height * FILM_SCALE;
+      return this.tokens.scrollHeight;
+    });
+    this.tall = Math.max(...talls) * zoom;
+    return this.tall;
   }
 
   colour(name) {
@@ -74,8 +81,8 @@ class FilmPainter {
     const again = state === "remasked" || state === "revised";
     const style = this.look(element);
     const boxes = Array.from(element.getClientRects(), (box) => ({
-      x: box.left - home.left + FILM_PAD,
-      y: box.top - home.top + FILM_HEAD,
+      x: box.left - home.left,
+      y: box.top - home.top,
       w: box.width,
       h: box.height,
     }));
@@ -112,38 +119,51 @@ class FilmPainter {
 
   paint(at) {
     this.canvas.draw(at, () => false);
-    this.pen.setTransform(FILM_SCALE, 0, 0, FILM_SCALE, 0, 0);
+    this.place(0, 0, 1);
     this.pen.fillStyle = this.paper;
-    this.pen.fillRect(0, 0, FILM_WIDTH, this.height);
+    this.pen.fillRect(0, 0, FILM_SIDE, FILM_SIDE);
+    this.paintHead(at);
+    this.place(FILM_PAD, FILM_HEAD + Math.max(0, FILM_ROOM - this.tall) / 2, this.zoom);
     const home = this.tokens.getBoundingClientRect();
-    const masks = at > 0 ? this.run.steps[at - 1].masks : null;
-    const { policy, seed, model } = this.run.header;
-    this.pen.font = `13px ${getComputedStyle(this.stage).fontFamily}`;
-    this.pen.textBaseline = "middle";
-    this.pen.fillStyle = this.mute;
-    this.pen.textAlign = "left";
-    this.pen.fillText(
-      masks === null
-        ? phrase("keep.film_step", { at, steps: this.steps })
-        : phrase("keep.film_masks", { at, steps: this.steps, masks }),
-      FILM_PAD,
-      FILM_HEAD / 2,
-    );
-    this.pen.textAlign = "right";
-    this.pen.fillText(
-      `${model.name} · ${policy.name} · ${phrase("player.seed", { seed: seed ?? "–" })}`,
-      FILM_WIDTH - FILM_PAD,
-      FILM_HEAD / 2,
-    );
     for (const slot of this.tokens.children) {
       const element = /** @type {HTMLElement} */ (slot);
       if (!element.hidden) this.paintToken(element, home);
     }
-    const room = FILM_WIDTH - 2 * FILM_PAD;
+    this.place(0, 0, 1);
+    const width = FILM_SIDE - 2 * FILM_PAD;
     this.pen.fillStyle = this.line;
-    this.pen.fillRect(FILM_PAD, this.height - 16, room, 3);
+    this.pen.fillRect(FILM_PAD, FILM_SIDE - 28, width, 4);
     this.pen.fillStyle = this.ink;
-    this.pen.fillRect(FILM_PAD, this.height - 16, (room * at) / Math.max(1, this.steps), 3);
+    this.pen.fillRect(FILM_PAD, FILM_SIDE - 28, (width * at) / Math.max(1, this.steps), 4);
+  }
+
+  // What is painted next lies at (x, y), this many times as large.
+  place(x, y, zoom) {
+    this.pen.setTransform(FILM_SCALE * zoom, 0, 0, FILM_SCALE * zoom, FILM_SCALE * x, FILM_SCALE * y);
+  }
+
+  // The title, and below it where the run is and whose it is.
+  paintHead(at) {
+    const { steps, run } = this;
+    const { policy, seed, model } = run.header;
+    const family = getComputedStyle(this.stage).fontFamily;
+    const place =
+      at > 0
+        ? phrase("keep.film_masks", { at, steps, masks: run.steps[at - 1].masks })
+        : phrase("keep.film_step", { at, steps });
+    const whose = `${model.name} · ${policy.name} · ${phrase("player.seed", { seed: seed ?? "–" })}`;
+    this.pen.textBaseline = "middle";
+    this.pen.direction = "ltr";
+    const write = (sentence, font, colour, side, y) => {
+      this.pen.font = `${font} ${family}`;
+      this.pen.fillStyle = colour;
+      this.pen.textAlign = side;
+      this.pen.fillText(sentence, side === "left" ? FILM_PAD : FILM_SIDE - FILM_PAD, y, FILM_SIDE - 2 * FILM_PAD);
+    };
+    write(phrase("page.title"), "700 26px", this.ink, "left", 36);
+    write(phrase("page.tagline"), "15px", this.mute, "right", 38);
+    write(place, "15px", this.mute, "left", 68);
+    write(whose, "15px", this.mute, "right", 68);
   }
 }
 
