@@ -286,6 +286,7 @@ def test_a_policy_shows_the_parameters_it_has_and_no_others(visitor):
     visitor.choose("policy", "Everything sure enough (Fast-dLLM)")
     expect(page.locator("#threshold input")).to_be_visible()
     expect(page.locator("#remasking")).to_have_count(0)
+    expect(page.locator("#steps input")).to_have_value("")  # it needs none
     visitor.generate(prompt="The cat", length=16, steps=16, threshold=0.5)
     visitor.wait("mode === 'finished'")
     header = saved(visitor).header
