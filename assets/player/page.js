@@ -8,6 +8,7 @@ import { mountPlaces } from "./page/places.js";
 import { roll } from "./page/seed.js";
 import { served } from "./page/server.js";
 import { mountShortcuts } from "./page/shortcuts.js";
+import { linkedRun } from "./run/compact.js";
 import { follow, publish, shared } from "./store.js";
 import { mountBranches } from "./tabs/branches.js";
 import { mountCode } from "./tabs/code.js";
@@ -22,6 +23,7 @@ import { mountPins } from "./tabs/pins.js";
 import { mountPlayer } from "./tabs/player.js";
 import { mountPuzzle } from "./tabs/puzzle.js";
 import { mountRuns } from "./tabs/runs.js";
+import { phrase } from "./words.js";
 
 const click = (id) => document.getElementById(id)?.click();
 const toPlayer = () => {
@@ -41,6 +43,18 @@ function promote(lines, note = "") {
 const preload = /** @type {HTMLLinkElement} */ (document.querySelector('link[as="fetch"]'));
 const openingRun = fetch(preload.href).then((answer) => answer.text());
 
+// The run behind the link, else that one; and what was wrong with the link's.
+async function firstRun() {
+  let message = "";
+  try {
+    const linked = linkedRun(location.hash);
+    if (linked) return { lines: linked.lines, message };
+  } catch (error) {
+    message = phrase("keep.link_damaged", { reason: error.message });
+  }
+  return { lines: (await openingRun).split("\n").filter(Boolean), message };
+}
+
 // For each part its function, and what it needs beside the options from Python; `apply` asks the server for something.
 const PARTS = {
   sentences: (host) => putWords(host),
@@ -54,7 +68,7 @@ const PARTS = {
   player: (host, { shellPath, ...options }) =>
     mountPlayer(host, {
       ...options,
-      opening: () => openingRun,
+      opening: firstRun,
       alive,
       branches: true,
       shell: async () => (await fetch(served(shellPath))).text(),

@@ -75,6 +75,12 @@ def test_a_link_repeats_the_run_and_says_if_the_model_differs(visit):
     link = visitor.page.evaluate("navigator.clipboard.readText()")
     assert parse_qs(urlsplit(link).query)["length"] == ["8"]
     first = Trace.load(kept(visitor, "save"))
+    visitor.go(link.replace("run=1", "run=0"))  # nothing runs: what plays came with the link
+    visitor.wait("mode === 'recorded' && steps === 4 && step === 4")
+    expect(visitor.page.locator("#player .tokens")).to_contain_text("<b>The")
+    visitor.go(link.partition("#")[0].replace("&run=1", "") + "#run=aaaa")
+    expect(visitor.page.locator("#player [role=alert]")).to_contain_text("The run in this link cannot be read")
+    visitor.wait("mode === 'recorded' && steps === 64")
     visitor.go(link)
     visitor.wait("mode === 'finished' && steps === 4")
     assert Trace.load(kept(visitor, "save")).totals["text"] == first.totals["text"]

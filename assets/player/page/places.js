@@ -1,9 +1,10 @@
 // Every tab has an address: #puzzle opens the Puzzle tab, #learn/order a place in Learn, and Back leads to the tab before.
+// What contains "=" is no place: a link may have a run there.
 
 const TAB = /^tab-([a-z]+)-button$/;
 const FIRST = "denoise"; // the page without a name
 const buttonOf = (name) => document.getElementById(`tab-${name}-button`);
-const named = () => location.hash.slice(1).split("/")[0] || FIRST;
+const named = () => (location.hash.includes("=") ? FIRST : location.hash.slice(1).split("/")[0] || FIRST);
 
 function show() {
   const button = TAB.test(`tab-${named()}-button`) && buttonOf(named());

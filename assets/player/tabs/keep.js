@@ -2,6 +2,7 @@
 // is made in the page.
 
 import { gzip } from "../page/kept.js";
+import { runFragment } from "../run/compact.js";
 import { fileStem, linkQuery, replayOf } from "../run/export.js";
 import { filmKind, recordFilm } from "../view/film.js";
 import { phrase } from "../words.js";
@@ -117,7 +118,7 @@ export class KeepMenu {
       "copy-link": this.job("keep.link_failed", async ({ run }) => {
         const query = linkQuery(run);
         if (query === null) return phrase("keep.no_link");
-        await navigator.clipboard.writeText(`${this.options.link()}?${query}`);
+        await navigator.clipboard.writeText(`${this.options.link()}?${query}${await runFragment(run, gzip)}`);
         return phrase("keep.copied");
       }),
     };

@@ -126,8 +126,9 @@ class Player {
 
   // The recorded run that plays until there is another one.
   async playOpening() {
-    const lines = (await this.options.opening()).split("\n").filter(Boolean);
+    const { lines, message } = await this.options.opening();
     if (!this.run.header) this.open(lines, "", { controls: true });
+    if (message) this.showMessage(message, null);
   }
 
   // Shows a run that is already in the page, such as a pane of a comparison.
